@@ -1,0 +1,86 @@
+/**
+ * Runs every compiled test file, each in a process of its own, and closes with `N passed, N failed`.
+ *
+ * uvu alone passes a file whose author forgot `.run()` and a run that matched nothing; here both fail,
+ * as does a file that imports uvu but isn't named `*.test.ts`, because it would never be run.
+ * usage: node dist/tests/run.js [part of a file name ...]
+ */
+import { spawn } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+
+interface Outcome {
+  file: string;
+  passed: number;
+  failed: number;
+  output: string;
+  seconds: number;
+}
+
+const wanted = process.argv.slice(2);
+const sources = readdirSync('tests', { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.ts'))
+  .map((file) => `tests/${file}`)
+  .sort();
+const unregistered = sources.filter(
+  (file) => !file.endsWith('.test.ts') && /from 'uvu'/.test(readFileSync(file, 'utf8')),
+);
+const files = sources
+  .filter((file) => file.endsWith('.test.ts'))
+  .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)));
+
+const outcomes: Outcome[] = unregistered.map((file) =>
+  failure(file, 'imports uvu but is not named *.test.ts'),
+);
+const queue = [...files];
+await Promise.all([work(), work()]);
+
+const passed = outcomes.reduce((sum, outcome) => sum + outcome.passed, 0);
+let failed = outcomes.reduce((sum, outcome) => sum + outcome.failed, 0);
+if (files.length === 0) {
+  console.log('no test file was found');
+  failed += 1;
+}
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed === 0 ? 0 : 1;
+
+async function work(): Promise<void> {
+  for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
+    const outcome = await runFile(file);
+    outcomes.push(outcome);
+    const verdict = outcome.failed === 0 ? 'ok  ' : 'FAIL';
+    console.log(`${verdict} ${outcome.file} (${outcome.passed} tests, ${outcome.seconds.toFixed(1)} s)`);
+    if (outcome.failed > 0) console.log(outcome.output);
+  }
+}
+
+async function runFile(file: string): Promise<Outcome> {
+  const compiled = `dist/${file.replace(/\.ts$/, '.js')}`;
+  if (!existsSync(compiled)) return failure(file, `${compiled} is missing: run npm run build`);
+  const started = performance.now();
+  const { code, output } = await capture(process.execPath, ['--enable-source-maps', compiled]);
+  const seconds = (performance.now() - started) / 1000;
+  const total = count(output, /^\s*Total:\s+(\d+)/gm);
+  const passed = count(output, /^\s*Passed:\s+(\d+)/gm);
+  if (total === 0) return failure(file, `ran no test (is .run() missing?)\n${output}`);
+  // A crash after the summary, or an exit code without a failed test, still counts as one failure.
+  const failed = Math.max(total - passed, code === 0 ? 0 : 1);
+  return { file, passed, failed, output, seconds };
+}
+
+function count(text: string, pattern: RegExp): number {
+  return [...text.matchAll(pattern)].reduce((sum, match) => sum + Number(match[1]), 0);
+}
+
+function failure(file: string, output: string): Outcome {
+  return { file, passed: 0, failed: 1, output, seconds: 0 };
+}
+
+function capture(command: string, args: string[]): Promise<{ code: number | null; output: string }> {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const chunks: Buffer[] = [];
+    child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
+    child.stderr.on('data', (chunk: Buffer) => chunks.push(chunk));
+    child.on('close', (code) => resolve({ code, output: Buffer.concat(chunks).toString('utf8') }));
+  });
+}
