@@ -1,0 +1,157 @@
+/**
+ * The configuration file: keys, values allowed and defaults. data-samples/dare.yaml shows all of it with comments.
+ *
+ * The message of every leaf says what is expected there; describe.ts puts the key, the value and a suggestion around it.
+ * What one key alone can't tell (combinations) is in combinations.ts.
+ */
+import { join } from 'node:path';
+import { z } from 'zod';
+import { packageRoot } from '../paths.js';
+
+/** Frameworks whose templates come with the package, in the order of the documentation. */
+export const FRAMEWORKS = ['kar', 'trawl', 'once', 'rlmrec'] as const;
+export const MODES = ['autoregressive', 'greedy', 'relaxed'] as const;
+export type Mode = (typeof MODES)[number];
+
+/** Partitions become folder names (`partition=<P>`), so nothing in them may mean anything to a file system. */
+export const PARTITION = /^(?!\.)[A-Za-z0-9._-]{1,100}$/;
+export const PARTITION_RULE =
+  'a name of 1 to 100 letters, digits, dots, dashes and underscores that does not start with a dot';
+
+/** Names that become column names of ours. */
+export const NAME = /^[a-z][a-z0-9_]{0,62}$/;
+const NAME_RULE = 'a name of lower-case letters, digits and underscores that starts with a letter';
+
+const text = (what: string) => z.string(what).min(1, what);
+const whole = (min: number, max: number) => {
+  const expected = `a whole number from ${min} to ${max}`;
+  return z.number(expected).int(expected).min(min, expected).max(max, expected);
+};
+const real = (min: number, max = Number.POSITIVE_INFINITY) => {
+  const expected = Number.isFinite(max) ? `a number from ${min} to ${max}` : `a number of at least ${min}`;
+  return z.number(expected).min(min, expected).max(max, expected);
+};
+const anyNumber = () => z.number('a number');
+const choice = <const T extends readonly [string, ...string[]]>(values: T) =>
+  z.enum(values, `one of ${values.join(', ')}`);
+const autoOr = (min: number, max: number) => {
+  const expected = `auto or a whole number from ${min} to ${max}`;
+  return z.union(
+    [z.literal('auto', expected), z.number(expected).int(expected).min(min, expected).max(max, expected)],
+    expected,
+  );
+};
+const listOf = <T extends z.ZodType>(element: T, what: string) => z.array(element, what);
+const group = <T extends z.ZodRawShape>(shape: T) => z.strictObject(shape, 'a group of keys');
+
+const PATHS = 'a path, a glob or a list of them';
+/** One path or several: always a list afterwards. */
+const paths = () =>
+  z.union([text(PATHS).transform((path) => [path]), listOf(text(PATHS), PATHS).min(1, PATHS)], PATHS);
+
+/** Our name of a column -> its name in the file. */
+const columnMap = () =>
+  z.record(
+    z.string().regex(NAME, NAME_RULE),
+    text('the name of a column in the file, as text'),
+    'pairs of our name and the column in the file',
+  );
+const columnName = () => text('the name of a column in the file, as text');
+const ourColumns = () => listOf(text('the name of a column, as text'), 'a list of column names');
+
+export const entityInput = group({ path: paths(), id: columnName(), columns: columnMap().prefault({}) });
+export const ratingsInput = group({
+  path: paths(),
+  user: columnName(),
+  item: columnName(),
+  value: columnName(),
+  time: columnName(),
+});
+export const inputs = group({
+  items: entityInput,
+  users: entityInput.exactOptional(),
+  ratings: ratingsInput,
+});
+export const userCohorts = group({
+  method: choice(['collaborative', 'attributes', 'column']).default('collaborative'),
+  groups: autoOr(1, 10_000).default('auto'),
+  /** Users with fewer ratings are cold-start users: placed by the attributes of what they rated. */
+  minRatings: whole(1, 1_000_000).default(5),
+  columns: ourColumns().prefault([]),
+});
+export const itemCohorts = group({
+  method: choice(['attributes', 'column']).default('attributes'),
+  groups: autoOr(1, 10_000).default('auto'),
+  columns: ourColumns(),
+});
+export const history = group({
+  liked: whole(1, 1000).default(6),
+  likedFrom: anyNumber().default(4),
+  disliked: whole(0, 1000).default(2),
+  dislikedTo: anyNumber().default(2),
+});
+export const prompts = group({
+  frameworks: listOf(text(`a framework: ${FRAMEWORKS.join(', ')}`), 'a list of frameworks')
+    .min(1, 'a list of at least one framework')
+    .prefault(['kar']),
+  templates: text('the path of a folder with templates').default(join(packageRoot, 'sql/prompts/templates')),
+  history: history.prefault({}),
+});
+export const rounds = group({
+  /** Share of each cohort's prompts that is decoded in round 0, when there are no earlier texts. */
+  first: z
+    .number('a share above 0 and up to 1')
+    .gt(0, 'a share above 0 and up to 1')
+    .max(1, 'a share above 0 and up to 1')
+    .default(0.05),
+  /** Each round reaches this many times as far as the one before. */
+  growth: z
+    .number('a factor above 1')
+    .gt(1, 'a factor above 1 (rounds must grow)')
+    .max(1000, 'a factor above 1, up to 1000')
+    .default(4),
+});
+export const decode = group({
+  mode: choice(MODES).default('relaxed'),
+  maxNewTokens: whole(1, 32_768).default(256),
+  /** Relaxed: a draft token may be at most the topK-th likeliest. */
+  topK: whole(1, 64).default(2),
+  /** Relaxed: and must have at least this probability. */
+  minProb: real(0, 1).default(0.1),
+  /** Relaxed: nats a text may lose in all, the sum of ln p_max - ln p(token). */
+  divergenceBudget: real(0).default(4),
+  /** Draft nodes a step and sequence. */
+  nodes: whole(0, 256).default(16),
+  concurrency: autoOr(1, 1024).default('auto'),
+  /** Above this share of prompts that could not be decoded the stage fails. */
+  maxFailedShare: real(0, 1).default(0.01),
+  rounds: rounds.prefault({}),
+});
+
+export const configSchema = group({
+  lake: text('the path of a folder'),
+  partition: z.string(PARTITION_RULE).regex(PARTITION, PARTITION_RULE),
+  inputs,
+  model: group({
+    path: text("the path of the model's folder"),
+    /** Folder for built graphs; the model stage's own choice when left out. */
+    cache: text('the path of a folder').exactOptional(),
+    /** Threads of the model; by device when left out. */
+    threads: whole(1, 1024).exactOptional(),
+  }),
+  cohorts: group({ users: userCohorts.prefault({}), items: itemCohorts }),
+  prompts: prompts.prefault({}),
+  pools: group({
+    /** Longest n-gram in tokens, the predicted token included. */
+    maxLength: whole(2, 16).default(6),
+    /** A Parquet file or glob of texts instead of the lake's earlier partitions. */
+    texts: text('the path of a Parquet file').exactOptional(),
+  }).prefault({}),
+  decode: decode.prefault({}),
+});
+
+/** A valid configuration: defaults filled in, paths absolute, `path` of inputs always a list. */
+export type Config = z.output<typeof configSchema>;
+export type EntityInput = z.output<typeof entityInput>;
+export type InputsConfig = Config['inputs'];
+export type DecodeConfig = Config['decode'];

@@ -1,0 +1,50 @@
+/** What every stage gets and gives back. A stage is `async function <stage>(context: StageContext): Promise<StageResult>`. */
+import type { Config } from './config/schema.js';
+import type { Lake } from './lake/lake.js';
+
+/** Structured logging on stderr: the fields first, then one readable sentence. pino's loggers fit. */
+export interface Logger {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** Progress of one thing at a time; `start` ends what ran before. A bar on a terminal, else sparse plain lines. */
+export interface Progress {
+  /** `total` is what the sum of all `advance(n)` will be; leave it out when it isn't known. */
+  start(label: string, total?: number): void;
+  advance(n: number): void;
+  /** A short text shown behind the numbers until the next one. */
+  note(text: string): void;
+  done(): void;
+}
+
+/** What a stage needs apart from its configuration, with or without a lake. */
+export interface StageTools {
+  log: Logger;
+  progress: Progress;
+  /** Aborted by SIGINT and SIGTERM: stop between two steps, leave no half file, throw `signal.reason`. */
+  signal: AbortSignal;
+}
+
+export interface StageContext extends StageTools {
+  config: Config;
+  lake: Lake;
+  /** Checked by `checkPartition`: safe as part of a folder's name. */
+  partition: string;
+}
+
+/** Printed as the last line of stdout. Extra keys must be plain JSON. */
+export interface StageResult {
+  stage: string;
+  partition: string;
+  /** Rows written; true totals also when a run was resumed or found fresh. */
+  rows: number;
+  /** Absolute paths of what was written. */
+  files: string[];
+  seconds: number;
+  /** One sentence each; the command line shows them also when it is quiet. */
+  warnings: string[];
+  [extra: string]: unknown;
+}
