@@ -1,0 +1,19 @@
+-- How texts and numbers of the files are understood; NULL where they can't be.
+-- Whole numbers as times: seconds, milliseconds, microseconds or nanoseconds since 1970 in UTC, told apart by size.
+create or replace temp macro time_of_number(n) as
+  make_timestamp(case
+    when abs(n) < 100000000000 then n * 1000000
+    when abs(n) < 100000000000000 then n * 1000
+    when abs(n) < 100000000000000000 then n
+    else n // 1000 end);
+
+-- An offset in the text ("+02:00", "Z") is applied: times are in UTC.
+create or replace temp macro time_of_text(t) as
+  coalesce(try_cast(t as timestamp), time_of_number(try_cast(t as bigint)));
+
+create or replace temp macro number_of(x) as
+  case when isfinite(try_cast(x as double)) then try_cast(x as double) end;
+
+-- Whether a text is exactly how a whole number is written: "7", but neither "007" nor "7.0".
+create or replace temp macro is_whole_number(t) as
+  coalesce(cast(try_cast(t as bigint) as varchar) = t, false);

@@ -1,0 +1,195 @@
+import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { LIST, listValue, VARCHAR } from 'duckdb';
+import { type DareError, inputError, messageOf } from '../errors.js';
+import { type Duck, quoteIdentifier } from './duck.js';
+
+/** The files of one input, all of one format, and the columns that they have. */
+export interface InputFiles {
+  /** The key in the configuration, for messages: `inputs.items`. */
+  key: string;
+  files: string[];
+  format: 'parquet' | 'csv';
+  /** Column name in the file -> DuckDB type. CSV columns are all VARCHAR: what a text means is decided by us. */
+  columns: Map<string, string>;
+}
+
+/** A column of a view over input files: `name` is ours, `expression` SQL made of quoted identifiers only. */
+export interface ViewColumn {
+  name: string;
+  expression: string;
+}
+
+/**
+ * Finds the files of `paths` (each a path or a glob), checks that each can be read, and reads their column names.
+ * @throws inputError for a missing file, a folder, an empty or truncated file, mixed formats.
+ */
+export async function findInput(duck: Duck, key: string, paths: readonly string[]): Promise<InputFiles> {
+  const files = [...new Set((await Promise.all(paths.map((path) => expand(duck, key, path)))).flat())].sort();
+  const formats = new Set(files.map((file) => formatOf(key, file)));
+  if (formats.size > 1) {
+    throw inputError(
+      `${key}.path names Parquet and CSV files together: ${files.join(', ')}`,
+      'Give files of one format for one input.',
+    );
+  }
+  const input: InputFiles = { key, files, format: [...formats][0] ?? 'csv', columns: new Map() };
+  const described = await reading(input, async () => {
+    await useFiles(duck, 'described', files);
+    return duck.rows(`describe select * from ${scan('described', input.format)}`);
+  });
+  for (const row of described) input.columns.set(String(row.column_name), String(row.column_type));
+  return input;
+}
+
+/**
+ * The type of a column that the configuration names (`column`, under `key`).
+ * @throws inputError that names the columns there are.
+ */
+export function columnType(input: InputFiles, key: string, column: string): string {
+  const type = input.columns.get(column);
+  if (type !== undefined) return type;
+  const there = [...input.columns.keys()].map((name) => `"${name}"`).join(', ');
+  throw inputError(
+    `${describeFiles(input)} has no column "${column}", which ${key} names; its columns are ${there}`,
+    `Correct ${key} in the configuration.`,
+  );
+}
+
+/** Makes the temporary view `view` over `files` (all of the input's, when left out). `view` is a constant of ours. */
+export async function createView(
+  duck: Duck,
+  view: string,
+  input: InputFiles,
+  columns: readonly ViewColumn[],
+  files: readonly string[] = input.files,
+): Promise<void> {
+  await useFiles(duck, view, files);
+  const list = columns.map(({ name, expression }) => `${expression} as ${quoteIdentifier(name)}`).join(', ');
+  await reading(input, () =>
+    duck.run(`create or replace temp view ${view} as select ${list} from ${scan(view, input.format)}`),
+  );
+}
+
+/** Runs something that reads the input's files and says in our words what DuckDB found wrong with them. */
+export async function reading<T>(input: InputFiles, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw readFailure(input, error);
+  }
+}
+
+/** `ratings.csv`, or `ratings-1.csv and 3 other files`. */
+export function describeFiles(input: InputFiles): string {
+  const [first, ...others] = input.files;
+  if (others.length === 0) return first as string;
+  return `${first} and ${others.length} other ${others.length === 1 ? 'file' : 'files'}`;
+}
+
+// A view can't hold bound parameters, so the paths travel in a variable that the view reads at each use.
+function useFiles(duck: Duck, view: string, files: readonly string[]): Promise<unknown> {
+  return duck.run(
+    `set variable ${view}_files = $files`,
+    { files: listValue([...files]) },
+    { files: LIST(VARCHAR) },
+  );
+}
+
+// Quotes are given, not guessed: a guess from the first rows fails on the first quoted field further down.
+function scan(view: string, format: InputFiles['format']): string {
+  const files = `getvariable('${view}_files')`;
+  return format === 'parquet'
+    ? `read_parquet(${files}, union_by_name=true, hive_partitioning=false)`
+    : `read_csv(${files}, all_varchar=true, header=true, quote='"', escape='"', hive_partitioning=false)`;
+}
+
+async function expand(duck: Duck, key: string, path: string): Promise<string[]> {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat?.isDirectory()) {
+    throw inputError(
+      `${key}.path is a folder, not a file: ${path}`,
+      `Name its files, for example ${path}/*.parquet.`,
+    );
+  }
+  if (stat !== undefined) return [path];
+  const isGlob = /[*?[\]]/.test(path);
+  if (isGlob) {
+    const rows = await duck.rows('select file from glob($path) order by file', { path });
+    if (rows.length > 0) return rows.map((row) => String(row.file));
+  }
+  const what = isGlob ? 'no file matches' : 'the file was not found:';
+  throw inputError(
+    `${key}.path: ${what} ${path}`,
+    'Relative paths are relative to the folder of the configuration file.',
+  );
+}
+
+/** Format by content: Parquet begins and ends with the bytes PAR1. Reads 8 bytes a file. */
+function formatOf(key: string, path: string): InputFiles['format'] {
+  const { head, tail, size } = ends(key, path);
+  if (size === 0) throw emptyError(key, path);
+  if (head !== 'PAR1') {
+    if (!/\.(parquet|pq)$/i.test(path)) return 'csv';
+    throw inputError(`${key}: ${path} is not a Parquet file`, 'Write it again, or name a CSV file .csv.');
+  }
+  if (tail !== 'PAR1' || size < 12) {
+    throw inputError(
+      `${key}: ${path} is a truncated Parquet file (its end is missing)`,
+      'Write or copy it again.',
+    );
+  }
+  return 'parquet';
+}
+
+function ends(key: string, path: string): { head: string; tail: string; size: number } {
+  try {
+    const file = openSync(path, 'r');
+    try {
+      const size = fstatSync(file).size;
+      const at = (position: number) => {
+        const bytes = Buffer.alloc(4);
+        return bytes.toString('latin1', 0, readSync(file, bytes, 0, 4, position));
+      };
+      return { head: at(0), tail: at(Math.max(0, size - 4)), size };
+    } finally {
+      closeSync(file);
+    }
+  } catch (error) {
+    throw inputError(`${key}: ${path} can't be read: ${messageOf(error)}`, 'Check its permissions.', error);
+  }
+}
+
+/** What is said of an input without rows. */
+export function emptyError(key: string, path: string): DareError {
+  return inputError(`${key}: ${path} is empty, at least one row was expected`, `Check ${key}.path.`);
+}
+
+function readFailure(input: InputFiles, error: unknown): unknown {
+  if (error instanceof Error && error.name === 'DareError') return error;
+  const message = messageOf(error);
+  if (/interrupt/i.test(message)) return error;
+  const named = input.files.find((file) => message.includes(file));
+  const file = named ?? describeFiles(input);
+  const line = /line:? (\d+)/i.exec(message)?.[1];
+  const place = line === undefined ? file : `${file}, line ${line}`;
+  if (/utf-?8|unicode|invalid string encoding/i.test(message)) {
+    return inputError(
+      `${input.key}: ${place} holds text that is not UTF-8`,
+      'Convert the file to UTF-8.',
+      error,
+    );
+  }
+  const reason = message.split('\n')[0];
+  if (input.format === 'csv') {
+    return inputError(
+      `${input.key}: ${place} could not be read as CSV: ${reason}`,
+      'Correct that line.',
+      error,
+    );
+  }
+  return inputError(
+    `${input.key}: ${place} could not be read as Parquet: ${reason}`,
+    'Write the file again.',
+    error,
+  );
+}

@@ -1,0 +1,284 @@
+import { inputError } from '../errors.js';
+import { type Duck, quoteIdentifier } from './duck.js';
+import {
+  columnType,
+  createView,
+  describeFiles,
+  emptyError,
+  findInput,
+  type InputFiles,
+  reading,
+  type ViewColumn,
+} from './input-files.js';
+
+/** Where the items or users are: files (paths or globs), the column with the id, our names of columns -> the file's. */
+export interface EntitySource {
+  path: readonly string[];
+  id: string;
+  columns: Readonly<Record<string, string>>;
+}
+
+/** Where the ratings are, and in which columns. */
+export interface RatingsSource {
+  path: readonly string[];
+  user: string;
+  item: string;
+  value: string;
+  time: string;
+}
+
+/** The configuration's `inputs`. */
+export interface Sources {
+  items: EntitySource;
+  users?: EntitySource | undefined;
+  ratings: RatingsSource;
+}
+
+/** What was opened. */
+export interface OpenedInputs {
+  /** One sentence for each kind of row that was left out. */
+  warnings: string[];
+  itemCount: number;
+  userCount: number;
+  ratingCount: number;
+}
+
+const idTypes = /^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|VARCHAR|UUID|ENUM.*)$/;
+const numberTypes = /^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|FLOAT|DOUBLE|DECIMAL.*|VARCHAR)$/;
+
+/**
+ * Reads and validates the inputs into tables of the session:
+ * - `items(item_id VARCHAR, <our names>, item_key <the id's own type>)`
+ * - `users(user_id VARCHAR, <our names>, user_key <the id's own type>)`: the users' file, or else those who rated
+ * - `ratings(user_id VARCHAR, item_id VARCHAR, rating DOUBLE, rated_at TIMESTAMP in UTC)`: of known items and users,
+ *   one for each user and item (the latest; of equally late ones the highest)
+ *
+ * CSV columns stay text as written; a CSV file's ids are BIGINT if all are plain whole numbers, else VARCHAR.
+ * The tables have no order of their own.
+ * @throws inputError for anything in the files that can't be used: missing files and columns, wrong types, no rows,
+ * duplicate or null ids, text that isn't UTF-8, ratings mostly of unknown items or users.
+ */
+export async function openInputs(duck: Duck, sources: Sources): Promise<OpenedInputs> {
+  await duck.script('inputs/macros');
+  const itemCount = await openEntities(duck, 'items', sources.items);
+  const givenUsers = sources.users === undefined ? null : await openEntities(duck, 'users', sources.users);
+  const { ratingCount, warnings, userType } = await openRatings(duck, sources.ratings, givenUsers !== null);
+  const userCount = givenUsers ?? (await usersOfRatings(duck, userType));
+  return { warnings, itemCount, userCount, ratingCount };
+}
+
+/** Tables `items` and `users`: the number of rows. */
+async function openEntities(duck: Duck, table: 'items' | 'users', source: EntitySource): Promise<number> {
+  const key = `inputs.${table}`;
+  const singular = table === 'items' ? 'item' : 'user';
+  const names = { table, source: `${table}_source`, id: `${singular}_id`, key: `${singular}_key` };
+  const input = await findInput(duck, key, source.path);
+  const idType = checkType(input, `${key}.id`, source.id, idTypes, 'text or whole numbers');
+  const columns = entityColumns(input, key, source, [names.id, names.key]);
+  await createView(duck, names.source, input, columns);
+  const counts = await reading(input, async () => {
+    const keyType = input.format === 'csv' ? await csvKeyType(duck, names.source) : plainType(idType);
+    return one(await duck.scriptRows('inputs/entities', { identifiers: { ...names, key_type: keyType } }));
+  });
+  if (counts.row_count === 0) throw emptyError(key, describeFiles(input));
+  if (counts.id_count !== counts.row_count) {
+    await throwLocated(duck, input, `${key}.id`, source.id, idOf(source.id), `the id of ${aOrAn(singular)}`);
+  }
+  if (counts.distinct_count !== counts.row_count) {
+    const twice = one(await duck.scriptRows('inputs/duplicate', { identifiers: names }));
+    throw inputError(
+      `${key}: the id "${twice.id}" occurs ${twice.times} times in column "${source.id}" of ${describeFiles(input)}; each ${singular} must have one row`,
+      'Remove the duplicates, or name the column that identifies a row.',
+    );
+  }
+  return Number(counts.row_count);
+}
+
+function entityColumns(
+  input: InputFiles,
+  key: string,
+  source: EntitySource,
+  reserved: readonly string[],
+): ViewColumn[] {
+  const columns: ViewColumn[] = [{ name: 'source key', expression: quoteIdentifier(source.id) }];
+  for (const [name, column] of Object.entries(source.columns)) {
+    const where = `${key}.columns.${name}`;
+    if (reserved.includes(name)) {
+      throw inputError(`${where}: the name ${name} is taken by a column of ours`, 'Choose another name.');
+    }
+    if (columnType(input, where, column) === 'BLOB')
+      throw typeError(input, where, column, 'BLOB', 'text or numbers');
+    columns.push({ name, expression: quoteIdentifier(column) });
+  }
+  return columns;
+}
+
+async function openRatings(
+  duck: Duck,
+  source: RatingsSource,
+  usersGiven: boolean,
+): Promise<{ ratingCount: number; warnings: string[]; userType: string }> {
+  const key = 'inputs.ratings';
+  const input = await findInput(duck, key, source.path);
+  const userType = checkType(input, `${key}.user`, source.user, idTypes, 'text or whole numbers');
+  checkType(input, `${key}.item`, source.item, idTypes, 'text or whole numbers');
+  checkType(input, `${key}.value`, source.value, numberTypes, 'numbers');
+  const value = `number_of(${quoteIdentifier(source.value)})`;
+  const time = timeOf(input, `${key}.time`, source.time);
+  await createView(duck, 'ratings_source', input, [
+    { name: 'source user', expression: quoteIdentifier(source.user) },
+    { name: 'source item', expression: quoteIdentifier(source.item) },
+    { name: 'rating', expression: value },
+    { name: 'rated_at', expression: time },
+    { name: 'time given', expression: `${quoteIdentifier(source.time)} is not null` },
+  ]);
+  const counts = one(await reading(input, () => duck.scriptRows('inputs/ratings')));
+  const total = Number(counts.row_count);
+  if (total === 0) throw emptyError(key, describeFiles(input));
+  const checks = [
+    { bad: 'null_users', what: 'the id of a user', at: 'user', expression: idOf(source.user) },
+    { bad: 'null_items', what: 'the id of an item', at: 'item', expression: idOf(source.item) },
+    { bad: 'bad_ratings', what: 'a number', at: 'value', expression: value },
+    {
+      bad: 'bad_times',
+      what: 'a time (ISO 8601 or seconds since 1970)',
+      at: 'time',
+      expression: orNoTime(source.time, time),
+    },
+  ] as const;
+  for (const { bad, what, at, expression } of checks) {
+    if (counts[bad] !== 0) await throwLocated(duck, input, `${key}.${at}`, source[at], expression, what);
+  }
+  const warnings = await keepKnownRatings(duck, input, total, usersGiven);
+  const ratingCount = Number(one(await duck.rows('select count(*)::integer as n from ratings')).n);
+  return { ratingCount, warnings, userType: input.format === 'csv' ? 'csv' : plainType(userType) };
+}
+
+/** Leaves out ratings of unknown items and users and repeated ones. Returns the warnings. */
+async function keepKnownRatings(
+  duck: Duck,
+  input: InputFiles,
+  total: number,
+  usersGiven: boolean,
+): Promise<string[]> {
+  const warnings: string[] = [];
+  let before = total;
+  const steps = [{ script: 'inputs/known_ratings', of: 'items' }];
+  if (usersGiven) steps.push({ script: 'inputs/ratings_of_known_users', of: 'users' });
+  for (const { script, of } of steps) {
+    const row = one(await duck.scriptRows(script));
+    const known = Number(row.known_count);
+    const unknown = `${before - known} of ${before} ratings in ${describeFiles(input)} are of ${of} that inputs.${of} does not have, such as "${row.unknown_example}"`;
+    if (before - known > before / 2) {
+      throw inputError(
+        unknown,
+        `Check that ${input.key} and inputs.${of} use the same ids and belong together.`,
+      );
+    }
+    if (known < before) warnings.push(`${unknown}; they were left out`);
+    before = known;
+  }
+  await duck.run('drop table ratings_read');
+  const repeated = Number(one(await duck.scriptRows('inputs/repeated_ratings')).repeated);
+  if (repeated > 0) {
+    await duck.script('inputs/latest_ratings');
+    warnings.push(
+      `${repeated} of ${before} ratings in ${describeFiles(input)} repeat a user and an item; the latest of each counts`,
+    );
+  }
+  return warnings;
+}
+
+async function usersOfRatings(duck: Duck, userType: string): Promise<number> {
+  await duck.script('inputs/users_of_ratings');
+  const keyType = userType === 'csv' ? await csvKeyType(duck, 'users_source') : userType;
+  await duck.script('inputs/user_keys', { identifiers: { key_type: keyType } });
+  return Number(one(await duck.rows('select count(*)::integer as n from users')).n);
+}
+
+/** Finds the first row that `expression` does not understand, and says what was expected there. */
+async function throwLocated(
+  duck: Duck,
+  input: InputFiles,
+  key: string,
+  column: string,
+  expression: string,
+  expected: string,
+): Promise<never> {
+  const value = `cast(${quoteIdentifier(column)} as varchar)`;
+  for (const file of input.files) {
+    const columns = [
+      { name: 'value', expression: value },
+      { name: 'understood', expression },
+    ];
+    await createView(duck, 'located_source', input, columns, [file]);
+    const row = (await duck.scriptRows('inputs/locate'))[0];
+    if (row === undefined) continue;
+    const found = row.value === null || row.value === '' ? 'nothing' : `"${row.value}"`;
+    throw inputError(
+      `${key}: row ${row.row_number} of ${file} has ${found} in column "${column}", expected ${expected}`,
+      'Correct or remove that row (rows are counted from 1, without the header).',
+    );
+  }
+  throw inputError(`${key}: column "${column}" of ${describeFiles(input)} changed while it was read`);
+}
+
+function checkType(
+  input: InputFiles,
+  key: string,
+  column: string,
+  allowed: RegExp,
+  expected: string,
+): string {
+  const type = columnType(input, key, column);
+  if (!allowed.test(type)) throw typeError(input, key, column, type, expected);
+  return type;
+}
+
+function typeError(input: InputFiles, key: string, column: string, type: string, expected: string): Error {
+  const blob = type === 'BLOB' ? ' (bytes that are not marked as UTF-8 text)' : '';
+  return inputError(
+    `${key}: column "${column}" of ${describeFiles(input)} has the type ${type}${blob}, expected ${expected}`,
+    'Convert the column, or name another one.',
+  );
+}
+
+/** SQL for a time column, NULL where it can't be understood. */
+function timeOf(input: InputFiles, key: string, column: string): string {
+  const type = columnType(input, key, column);
+  const name = quoteIdentifier(column);
+  if (type === 'VARCHAR') return `time_of_text(${name})`;
+  if (type === 'TIMESTAMP WITH TIME ZONE') return `timezone('UTC', ${name})`;
+  if (type === 'DATE' || type.startsWith('TIMESTAMP')) return `cast(${name} as timestamp)`;
+  if (/^U?(SMALLINT|INTEGER|BIGINT)$/.test(type)) return `time_of_number(cast(${name} as bigint))`;
+  throw typeError(input, key, column, type, 'times (TIMESTAMP, DATE, ISO 8601 text or seconds since 1970)');
+}
+
+// A missing time is allowed: such a rating counts as the earliest.
+function orNoTime(column: string, time: string): string {
+  return `case when ${quoteIdentifier(column)} is null then true when ${time} is not null then true end`;
+}
+
+function idOf(column: string): string {
+  return `nullif(cast(${quoteIdentifier(column)} as varchar), '')`;
+}
+
+async function csvKeyType(duck: Duck, source: string): Promise<string> {
+  return String(one(await duck.scriptRows('inputs/key_type', { identifiers: { source } })).key_type);
+}
+
+function plainType(type: string): string {
+  return type.startsWith('ENUM') ? 'VARCHAR' : type;
+}
+
+function aOrAn(noun: string): string {
+  return `${noun === 'item' ? 'an' : 'a'} ${noun}`;
+}
+
+function one(rows: Record<string, unknown>[]): Record<string, unknown> {
+  const row = rows[0];
+  if (row === undefined) throw new Error('the query returned no row');
+  return Object.fromEntries(
+    Object.entries(row).map(([name, value]) => [name, typeof value === 'bigint' ? Number(value) : value]),
+  );
+}
