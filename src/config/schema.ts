@@ -20,7 +20,7 @@ export const PARTITION_RULE =
 
 /** Names that become column names of ours. */
 export const NAME = /^[a-z][a-z0-9_]{0,62}$/;
-const NAME_RULE = 'a name of lower-case letters, digits and underscores that starts with a letter';
+export const NAME_RULE = 'a name of lower-case letters, digits and underscores that starts with a letter';
 
 const text = (what: string) => z.string(what).min(1, what);
 const whole = (min: number, max: number) => {
@@ -128,17 +128,18 @@ export const decode = group({
   rounds: rounds.prefault({}),
 });
 
+const modelSettings = {
+  /** Folder for built graphs; the model stage's own choice when left out. */
+  cache: text('the path of a folder').exactOptional(),
+  /** Threads of the model; by device when left out. */
+  threads: whole(1, 1024).exactOptional(),
+};
+
 export const configSchema = group({
   lake: text('the path of a folder'),
   partition: z.string(PARTITION_RULE).regex(PARTITION, PARTITION_RULE),
   inputs,
-  model: group({
-    path: text("the path of the model's folder"),
-    /** Folder for built graphs; the model stage's own choice when left out. */
-    cache: text('the path of a folder').exactOptional(),
-    /** Threads of the model; by device when left out. */
-    threads: whole(1, 1024).exactOptional(),
-  }),
+  model: group({ path: text("the path of the model's folder"), ...modelSettings }),
   cohorts: group({ users: userCohorts.prefault({}), items: itemCohorts }),
   prompts: prompts.prefault({}),
   pools: group({
@@ -149,6 +150,13 @@ export const configSchema = group({
   }).prefault({}),
   decode: decode.prefault({}),
 });
+
+/** What `dare decode` without a configuration file can be told by `--set`. */
+export const standaloneSchema = group({
+  model: group(modelSettings).prefault({}),
+  decode: decode.prefault({}),
+});
+export type StandaloneConfig = z.output<typeof standaloneSchema>;
 
 /** A valid configuration: defaults filled in, paths absolute, `path` of inputs always a list. */
 export type Config = z.output<typeof configSchema>;

@@ -1,0 +1,153 @@
+/**
+ * What one key alone can't tell: values that are fine by themselves and impossible together.
+ * Each check runs when the parts it needs are valid, whatever else is wrong, so that one message holds everything.
+ */
+import type { z } from 'zod';
+import { type Problem, valueAt } from './describe.js';
+import * as schema from './schema.js';
+import { didYouMean } from './suggest.js';
+
+/** Columns of the features table: a framework's column can't have one of these names. */
+const FEATURE_COLUMNS = [
+  'entity_type',
+  'entity_id',
+  'user_id',
+  'item_id',
+  'cohort',
+  'model',
+  'mode',
+  'pool_version',
+  'partition',
+];
+
+export function checkCombinations(raw: unknown): Problem[] {
+  return [
+    ...checkColumnNames(raw, 'items', 'item'),
+    ...checkColumnNames(raw, 'users', 'user'),
+    ...checkRatings(raw),
+    ...checkUserCohorts(raw),
+    ...checkItemCohorts(raw),
+    ...checkFrameworks(raw),
+    ...checkHistory(raw),
+    ...checkDecode(raw),
+  ];
+}
+
+/** The value at `path` with its defaults, or undefined when it is missing or wrong by itself. */
+function part<T extends z.ZodType>(type: T, raw: unknown, ...path: string[]): z.output<T> | undefined {
+  const parsed = type.safeParse(valueAt(raw, path));
+  return parsed.success ? parsed.data : undefined;
+}
+
+function checkColumnNames(raw: unknown, group: 'items' | 'users', entity: string): Problem[] {
+  const input = part(schema.entityInput, raw, 'inputs', group);
+  return [`${entity}_id`, `${entity}_key`]
+    .filter((name) => input !== undefined && Object.hasOwn(input.columns, name))
+    .map((name) => ({
+      path: ['inputs', group, 'columns', name],
+      message: `this name is taken by the id; expected another name of your own for the column`,
+    }));
+}
+
+function checkRatings(raw: unknown): Problem[] {
+  const user = part(schema.ratingsInput.shape.user, raw, 'inputs', 'ratings', 'user');
+  const item = part(schema.ratingsInput.shape.item, raw, 'inputs', 'ratings', 'item');
+  if (item === undefined || user !== item) return [];
+  const message = `is "${item}", the column that inputs.ratings.user names too; expected the item's column`;
+  return [{ path: ['inputs', 'ratings', 'item'], message }];
+}
+
+function checkUserCohorts(raw: unknown): Problem[] {
+  const path = ['cohorts', 'users'];
+  const { shape } = schema.userCohorts;
+  const method = part(shape.method, raw, ...path, 'method');
+  const columns = part(shape.columns, raw, ...path, 'columns');
+  const own = part(schema.entityInput, raw, 'inputs', 'users')?.columns ?? {};
+  const items = part(schema.entityInput, raw, 'inputs', 'items')?.columns;
+  if (columns === undefined) return [];
+  // Users without attributes of their own are described by the attributes of the items that they rated.
+  const known = Object.keys(method === 'column' ? own : { ...own, ...items });
+  return [
+    ...checkMethod(raw, path, method, columns.length),
+    ...(items === undefined ? [] : checkKnown([...path, 'columns'], columns, known)),
+  ];
+}
+
+function checkItemCohorts(raw: unknown): Problem[] {
+  const path = ['cohorts', 'items'];
+  const { shape } = schema.itemCohorts;
+  const method = part(shape.method, raw, ...path, 'method');
+  const columns = part(shape.columns, raw, ...path, 'columns');
+  const items = part(schema.entityInput, raw, 'inputs', 'items')?.columns;
+  if (columns === undefined) return [];
+  return [
+    ...checkMethod(raw, path, method, columns.length),
+    ...(items === undefined ? [] : checkKnown([...path, 'columns'], columns, Object.keys(items))),
+  ];
+}
+
+function checkMethod(raw: unknown, path: string[], method: string | undefined, count: number): Problem[] {
+  const problems: Problem[] = [];
+  if (method === 'column' && count !== 1) {
+    const message = `has ${count} columns; expected exactly one with method column: the one that holds the cohort`;
+    problems.push({ path: [...path, 'columns'], message });
+  }
+  if (method === 'attributes' && count === 0) {
+    const message = 'has no columns; expected at least one with method attributes';
+    problems.push({ path: [...path, 'columns'], message });
+  }
+  if (method === 'column' && typeof valueAt(raw, [...path, 'groups']) === 'number') {
+    const message = 'a number of groups with method column, whose groups are ready-made; leave it out';
+    problems.push({ path: [...path, 'groups'], message });
+  }
+  return problems;
+}
+
+function checkKnown(path: string[], columns: readonly string[], known: readonly string[]): Problem[] {
+  return columns.flatMap((column, index) => {
+    if (known.includes(column)) return [];
+    const list = known.length === 0 ? 'there are none' : `one of ${known.join(', ')}`;
+    const message = `is "${column}"; expected our name of a column under inputs (${list})${didYouMean(column, known)}`;
+    return [{ path: [...path, index], message }];
+  });
+}
+
+function checkFrameworks(raw: unknown): Problem[] {
+  const frameworks = part(schema.prompts.shape.frameworks, raw, 'prompts', 'frameworks') ?? [];
+  const ownTemplates = valueAt(raw, ['prompts', 'templates']) !== undefined;
+  const shipped: readonly string[] = schema.FRAMEWORKS;
+  return frameworks.flatMap((framework, index) => {
+    const path = ['prompts', 'frameworks', index];
+    const shown = `is ${JSON.stringify(framework)}`;
+    if (frameworks.indexOf(framework) < index) return [{ path, message: `${shown} for the second time` }];
+    if (shipped.includes(framework)) return [];
+    if (!ownTemplates) {
+      const expected = `expected one of ${shipped.join(', ')}, or prompts.templates, a folder with templates of your own`;
+      return [{ path, message: `${shown}; ${expected}${didYouMean(framework, shipped)}` }];
+    }
+    if (!schema.NAME.test(framework)) return [{ path, message: `${shown}; expected ${schema.NAME_RULE}` }];
+    if (FEATURE_COLUMNS.includes(framework) || framework.endsWith('_vector')) {
+      const message = `${shown}, the name of another column of the features table; rename the framework`;
+      return [{ path, message }];
+    }
+    return [];
+  });
+}
+
+function checkHistory(raw: unknown): Problem[] {
+  const path = ['prompts', 'history'];
+  const from = part(schema.history.shape.likedFrom, raw, ...path, 'likedFrom');
+  const to = part(schema.history.shape.dislikedTo, raw, ...path, 'dislikedTo');
+  if (from === undefined || to === undefined || to < from) return [];
+  return [
+    { path: [...path, 'dislikedTo'], message: `is ${to}; expected a rating below likedFrom (${from})` },
+  ];
+}
+
+export function checkDecode(raw: unknown): Problem[] {
+  const mode = part(schema.decode.shape.mode, raw, 'decode', 'mode');
+  const nodes = part(schema.decode.shape.nodes, raw, 'decode', 'nodes');
+  if (nodes !== 0 || mode === undefined || mode === 'autoregressive') return [];
+  const message = `is 0; expected at least 1 with mode ${mode}; mode autoregressive decodes without drafts`;
+  return [{ path: ['decode', 'nodes'], message }];
+}
