@@ -21,7 +21,10 @@ export class Lake {
 
   constructor(root: string) {
     if (root.trim() === '' || root.includes('\0')) {
-      throw inputError('the lake needs a folder, but its path is empty', 'Set lake in the configuration, or --lake.');
+      throw inputError(
+        'the lake needs a folder, but its path is empty',
+        'Set lake in the configuration, or --lake.',
+      );
     }
     this.root = resolve(root);
   }

@@ -1,0 +1,73 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { inputError, messageOf } from '../errors.js';
+import { discard, fileError, makeFolder, manifestName, publishFile, temporaryBeside } from './lake.js';
+
+/** What a stage writes beside its table: row counts, files, fingerprints of inputs, configuration, versions. */
+export type Manifest = Record<string, unknown>;
+
+/**
+ * Writes `<dir>/_manifest.json` (indented JSON), the old one replaced in one step. Keys keep the caller's order, so
+ * the same manifest gives the same bytes.
+ * @throws runError where the folder can't be written
+ */
+export async function writeManifest(dir: string, manifest: Manifest): Promise<void> {
+  makeFolder(dir);
+  const file = join(dir, manifestName);
+  const temporary = temporaryBeside(file);
+  try {
+    await writeFile(temporary, `${JSON.stringify(manifest, undefined, 2)}\n`);
+  } catch (error) {
+    await discard(temporary);
+    throw fileError(error, 'the manifest could not be written', file);
+  }
+  await publishFile(temporary, file);
+}
+
+/**
+ * The manifest of a folder, undefined when there is none.
+ * @throws inputError when it is there but isn't a JSON object
+ */
+export async function readManifest(dir: string): Promise<Manifest | undefined> {
+  const file = join(dir, manifestName);
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw fileError(error, 'the manifest could not be read', file);
+  }
+  const value = parse(text, file);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw inputError(`${file} holds no JSON object`, remedy);
+  }
+  return value as Manifest;
+}
+
+/**
+ * sha256 (hex) of a file's content, read as a stream: for telling whether an input has changed.
+ * @throws inputError when the file is missing or can't be read
+ */
+export async function fingerprintFile(file: string): Promise<string> {
+  const hash = createHash('sha256');
+  try {
+    for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT')
+      throw inputError(`${file} is missing`, undefined, error);
+    throw inputError(`${file} can't be read: ${messageOf(error)}`, undefined, error);
+  }
+  return hash.digest('hex');
+}
+
+const remedy = 'Delete it, and run the stage again: the manifest is made anew.';
+
+function parse(text: string, file: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw inputError(`${file} isn't JSON, or is cut off: ${messageOf(error)}`, remedy, error);
+  }
+}
