@@ -1,0 +1,216 @@
+/**
+ * The decoder graph: a Llama decoder over a batch of sequences, each with a tree of draft tokens, and a verification
+ * head. Query heads that share a key/value head are folded into the rows (G = heads / kvHeads rows a token), so that
+ * one MultiHeadAttention node serves grouped queries, a batch, a tree mask and a KV cache at once.
+ */
+import type { LlamaShape } from './config.js';
+import { OnnxGraph, type WeightLocation } from './onnx.js';
+
+/** Where each weight lies; names as in `weightSpecs`. */
+export type WeightMap = ReadonlyMap<string, WeightLocation>;
+
+export interface WeightSpec {
+  name: string;
+  /** Shape in the graph, row-major. */
+  shape: readonly number[];
+  /** Hugging Face tensors, each [out, in], joined along `out`. */
+  sources: readonly WeightSource[];
+  /** Whether the graph wants [in, out]. */
+  transpose: boolean;
+}
+
+export interface WeightSource {
+  name: string;
+  shape: readonly [number] | readonly [number, number];
+  /** Which axis is made of query heads that the folded attention wants in (G, kvHeads) order. */
+  foldedHeads?: 'out' | 'in';
+}
+
+/** Every weight of the graph, in the order in which the layers use them. */
+export function weightSpecs(shape: LlamaShape): WeightSpec[] {
+  const { hidden, intermediate, vocabulary } = shape;
+  const queries = shape.heads * shape.headSize;
+  const keys = shape.kvHeads * shape.headSize;
+  const specs: WeightSpec[] = [plain('embedding', 'model.embed_tokens.weight', [vocabulary, hidden])];
+  for (let layer = 0; layer < shape.layers; layer++) {
+    const from = `model.layers.${layer}.`;
+    const linear = (name: string, inputs: number, parts: readonly WeightSource[]): WeightSpec => ({
+      name: `${name}.${layer}`,
+      shape: [inputs, parts.reduce((sum, part) => sum + part.shape[0], 0)],
+      sources: parts.map((part) => ({ ...part, name: `${from}${part.name}.weight` })),
+      transpose: true,
+    });
+    specs.push(
+      plain(`attention_norm.${layer}`, `${from}input_layernorm.weight`, [hidden]),
+      linear('qkv', hidden, [
+        { name: 'self_attn.q_proj', shape: [queries, hidden], foldedHeads: 'out' },
+        { name: 'self_attn.k_proj', shape: [keys, hidden] },
+        { name: 'self_attn.v_proj', shape: [keys, hidden] },
+      ]),
+      linear('attention_out', queries, [
+        { name: 'self_attn.o_proj', shape: [hidden, queries], foldedHeads: 'in' },
+      ]),
+      plain(`mlp_norm.${layer}`, `${from}post_attention_layernorm.weight`, [hidden]),
+      linear('gate', hidden, [{ name: 'mlp.gate_proj', shape: [intermediate, hidden] }]),
+      linear('up', hidden, [{ name: 'mlp.up_proj', shape: [intermediate, hidden] }]),
+      linear('down', intermediate, [{ name: 'mlp.down_proj', shape: [hidden, intermediate] }]),
+    );
+  }
+  specs.push(plain('final_norm', 'model.norm.weight', [hidden]));
+  if (!shape.tiedEmbeddings) specs.push(plain('vocabulary_out', 'lm_head.weight', [vocabulary, hidden]));
+  return specs;
+}
+
+function plain(name: string, source: string, shape: WeightSource['shape']): WeightSpec {
+  return { name, shape, sources: [{ name: source, shape }], transpose: false };
+}
+
+/**
+ * Builds the graph. B sequences, T rows each (padded), P cached positions (with masked holes), S = P + T, and R rows
+ * of the B * T that get a verdict.
+ *
+ * Inputs: input_ids, position_ids [B, T]; bias [B, 1, T * G, S]: 0 where a row may look, -10000 elsewhere, each token's
+ * row repeated G times; key.l, value.l [B, kvHeads, P, headSize] for each layer l; verdict_rows [R]: rows of the
+ * flattened [B * T]; parent_token [R, 2]: for each verdict row the index of its parent among the verdict rows, and its
+ * own token; top_k [1].
+ * Outputs: verdicts [R, 1 + 3k]: the probability of the row's own token in its parent's row, then the k highest
+ * logits, their probabilities, their tokens; hidden [R, hidden]: the normed states that the head reads; new_key.l,
+ * new_value.l [B, kvHeads, S, headSize].
+ */
+export function buildDecoder(shape: LlamaShape, weights: WeightMap, weightFile: string): Uint8Array {
+  const graph = new OnnxGraph(weightFile);
+  for (const { name, shape: dims } of weightSpecs(shape)) {
+    graph.weight(name, dims, weights.get(name) as WeightLocation);
+  }
+  declareInputs(graph, shape);
+  graph.node('Gather', ['embedding', 'input_ids'], ['embedded']);
+  let residual = 'embedded';
+  let addition = '';
+  for (let l = 0; l < shape.layers; l++) {
+    residual = norm(graph, shape, `attention_norm.${l}`, residual, addition, `n1.${l}`);
+    const attended = attention(graph, shape, `n1.${l}`, l);
+    residual = norm(graph, shape, `mlp_norm.${l}`, residual, attended, `n2.${l}`);
+    addition = mlp(graph, `n2.${l}`, l);
+  }
+  norm(graph, shape, 'final_norm', residual, addition, 'normed');
+  verificationHead(graph, shape);
+  return graph.encode('decoder');
+}
+
+function declareInputs(graph: OnnxGraph, shape: LlamaShape): void {
+  const { hidden, heads, kvHeads, headSize } = shape;
+  const keys = kvHeads * headSize;
+  graph.input('input_ids', 'int64', ['B', 'T']);
+  graph.input('position_ids', 'int64', ['B', 'T']);
+  graph.input('bias', 'float32', ['B', 1, 'TG', 'S']);
+  graph.input('verdict_rows', 'int64', ['R']);
+  graph.input('parent_token', 'int64', ['R', 2]);
+  graph.input('top_k', 'int64', [1]);
+  graph.constant('rotary_and_values', 'int64', [2], [heads * headSize + keys, keys]);
+  graph.constant('queries_and_keys', 'int64', [2], [heads * headSize, keys]);
+  graph.constant('fold', 'int64', [3], [0, -1, keys]);
+  graph.constant('unfold', 'int64', [3], [0, -1, heads * headSize]);
+  graph.constant('as_rows', 'int64', [2], [-1, hidden]);
+  graph.constant('as_column', 'int64', [2], [-1, 1]);
+  ropeTables(graph, shape);
+}
+
+/** RMS norm of residual + addition (of the residual alone in the first layer); returns the name of that sum. */
+function norm(
+  graph: OnnxGraph,
+  shape: LlamaShape,
+  weight: string,
+  residual: string,
+  addition: string,
+  output: string,
+): string {
+  const epsilon = { float: shape.normEpsilon };
+  if (addition === '') {
+    graph.node('SimplifiedLayerNormalization', [residual, weight], [output], { axis: -1, epsilon });
+    return residual;
+  }
+  const sum = `${output}.sum`;
+  const outputs = [output, '', '', sum];
+  graph.node(
+    'SkipSimplifiedLayerNormalization',
+    [residual, addition, weight],
+    outputs,
+    { epsilon },
+    'com.microsoft',
+  );
+  return sum;
+}
+
+/** Packed projections, rotary positions on queries and keys at once, folded attention over cache and new rows. */
+function attention(graph: OnnxGraph, shape: LlamaShape, rows: string, l: number): string {
+  const { heads, kvHeads, headSize } = shape;
+  const caches = [`key.${l}`, `value.${l}`];
+  const updated = [`new_key.${l}`, `new_value.${l}`];
+  for (const cache of caches) graph.input(cache, 'float32', ['B', kvHeads, 'P', headSize]);
+  for (const cache of updated) graph.output(cache, 'float32', ['B', kvHeads, 'S', headSize]);
+  graph.node('MatMul', [rows, `qkv.${l}`], [`qkv_rows.${l}`]);
+  graph.node('Split', [`qkv_rows.${l}`, 'rotary_and_values'], [`qk.${l}`, `v.${l}`], { axis: 2 });
+  const rotary = { num_heads: heads + kvHeads, rotary_embedding_dim: 0 };
+  graph.node(
+    'RotaryEmbedding',
+    [`qk.${l}`, 'position_ids', 'cos', 'sin'],
+    [`rotated.${l}`],
+    rotary,
+    'com.microsoft',
+  );
+  graph.node('Split', [`rotated.${l}`, 'queries_and_keys'], [`q.${l}`, `k.${l}`], { axis: 2 });
+  graph.node('Reshape', [`q.${l}`, 'fold'], [`folded.${l}`]);
+  graph.node(
+    'MultiHeadAttention',
+    [`folded.${l}`, `k.${l}`, `v.${l}`, '', '', 'bias', ...caches],
+    [`attended.${l}`, ...updated],
+    { num_heads: kvHeads, scale: { float: headSize ** -0.5 } },
+    'com.microsoft',
+  );
+  graph.node('Reshape', [`attended.${l}`, 'unfold'], [`unfolded.${l}`]);
+  graph.node('MatMul', [`unfolded.${l}`, `attention_out.${l}`], [`attention_rows.${l}`]);
+  return `attention_rows.${l}`;
+}
+
+/** SwiGLU: down(silu(gate(x)) * up(x)); QuickGelu with alpha 1 is silu in one node. */
+function mlp(graph: OnnxGraph, rows: string, l: number): string {
+  graph.node('MatMul', [rows, `gate.${l}`], [`gate_rows.${l}`]);
+  graph.node('MatMul', [rows, `up.${l}`], [`up_rows.${l}`]);
+  graph.node('QuickGelu', [`gate_rows.${l}`], [`silu.${l}`], { alpha: { float: 1 } }, 'com.microsoft');
+  graph.node('Mul', [`silu.${l}`, `up_rows.${l}`], [`gated.${l}`]);
+  graph.node('MatMul', [`gated.${l}`, `down.${l}`], [`down_rows.${l}`]);
+  return `down_rows.${l}`;
+}
+
+/**
+ * Few numbers a row instead of a row of logits. Probabilities come from Softmax, which the CPU provider vectorises;
+ * its ReduceLogSumExp took ten times as long.
+ */
+function verificationHead(graph: OnnxGraph, shape: LlamaShape): void {
+  graph.node('Reshape', ['normed', 'as_rows'], ['normed_rows']);
+  graph.node('Gather', ['normed_rows', 'verdict_rows'], ['hidden']);
+  graph.node('Gemm', ['hidden', shape.tiedEmbeddings ? 'embedding' : 'vocabulary_out'], ['logits'], {
+    transB: 1,
+  });
+  graph.node('TopK', ['logits', 'top_k'], ['top_logits', 'top_tokens'], { axis: -1, largest: 1, sorted: 1 });
+  graph.node('Softmax', ['logits'], ['probabilities'], { axis: -1 });
+  graph.node('GatherElements', ['probabilities', 'top_tokens'], ['top_probabilities'], { axis: -1 });
+  graph.node('GatherND', ['probabilities', 'parent_token'], ['own_probability']);
+  graph.node('Reshape', ['own_probability', 'as_column'], ['own_column']);
+  graph.node('Cast', ['top_tokens'], ['top_ids'], { to: 1 });
+  const columns = ['own_column', 'top_logits', 'top_probabilities', 'top_ids'];
+  graph.node('Concat', columns, ['verdicts'], { axis: 1 });
+  graph.output('verdicts', 'float32', ['R', 'columns']);
+  graph.output('hidden', 'float32', ['R', shape.hidden]);
+}
+
+/** cos and sin of position * base^(-2i / headSize), one row a position: RoFormer, arXiv 2104.09864, eq. 34. */
+function ropeTables(graph: OnnxGraph, shape: LlamaShape): void {
+  const half = shape.headSize / 2;
+  const angles = Array.from({ length: shape.context * half }, (_, at) => {
+    const position = Math.floor(at / half);
+    return position / shape.ropeBase ** ((2 * (at % half)) / shape.headSize);
+  });
+  graph.constant('cos', 'float32', [shape.context, half], angles.map(Math.cos));
+  graph.constant('sin', 'float32', [shape.context, half], angles.map(Math.sin));
+}

@@ -1,0 +1,154 @@
+import { createHash } from 'node:crypto';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { inputError, messageOf, runError } from '../errors.js';
+import { type LlamaShape, readModelConfig } from './config.js';
+import { buildDecoder, type WeightMap, type WeightSpec, weightSpecs } from './graph.js';
+import type { WeightLocation } from './onnx.js';
+import { Safetensors } from './safetensors.js';
+
+/** Raised whenever the graph or the layout of the weights changes, so that cached models are built anew. */
+const graphVersion = 2;
+const weightFile = 'weights.bin';
+/** ONNX Runtime maps external data into memory: start every weight at a page. */
+const alignment = 4096;
+
+export interface PreparedModel {
+  shape: LlamaShape;
+  graphFile: string;
+  /** sha256 over the model's files: decides everything that the model computes. */
+  fingerprint: string;
+}
+
+/**
+ * Turns a Hugging Face folder into a decoder graph or takes it from the cache.
+ * The cache folder is named after the content of the model's files; parts are built beside it and renamed.
+ * Throws inputError for a model that is missing, broken or not supported.
+ */
+export function prepareModel(folder: string, cache: string): PreparedModel {
+  const shape = readModelConfig(folder);
+  const fingerprint = fingerprintModel(folder);
+  const target = join(cache, `${fingerprint.slice(0, 32)}-v${graphVersion}`);
+  const graphFile = join(target, 'decoder.onnx');
+  if (!existsSync(join(target, 'weights.json'))) writeWeights(folder, shape, target);
+  if (!existsSync(graphFile)) {
+    const bytes = buildDecoder(shape, readWeightMap(target), weightFile);
+    const temporary = `${graphFile}.${process.pid}.tmp`;
+    writeFileSync(temporary, bytes);
+    renameSync(temporary, graphFile);
+  }
+  return { shape, graphFile, fingerprint };
+}
+
+function modelFile(folder: string): string {
+  const file = join(folder, 'model.safetensors');
+  if (!existsSync(file)) {
+    throw inputError(
+      `The model folder ${folder} has no model.safetensors.`,
+      'model.path must be a Hugging Face folder with config.json, tokenizer.json and model.safetensors.',
+    );
+  }
+  return file;
+}
+
+/** sha256 over config.json and the weights. */
+function fingerprintModel(folder: string): string {
+  const hash = createHash('sha256');
+  hash.update(readFileSync(join(folder, 'config.json')));
+  const file = modelFile(folder);
+  hash.update(`${statSync(file).size}`);
+  hash.update(readFileSync(file));
+  return hash.digest('hex');
+}
+
+function writeWeights(folder: string, shape: LlamaShape, target: string): void {
+  const source = Safetensors.open(modelFile(folder));
+  let temporary: string | undefined;
+  try {
+    mkdirSync(join(target, '..'), { recursive: true });
+    temporary = mkdtempSync(`${target}.tmp-`);
+    const locations = new Map<string, WeightLocation>();
+    const out = openSync(join(temporary, weightFile), 'w');
+    try {
+      let offset = 0;
+      for (const spec of weightSpecs(shape)) {
+        const bytes = Buffer.from(readWeight(source, spec, shape).buffer);
+        writeSync(out, bytes, 0, bytes.length, offset);
+        locations.set(spec.name, { offset, length: bytes.length });
+        offset += Math.ceil(bytes.length / alignment) * alignment;
+      }
+      fsyncSync(out);
+    } finally {
+      closeSync(out);
+    }
+    writeFileSync(join(temporary, 'weights.json'), JSON.stringify(Object.fromEntries(locations)));
+    // Another process may have built the same model meanwhile: its result is the same.
+    if (!existsSync(target)) renameSync(temporary, target);
+  } catch (error) {
+    if (error instanceof Error && error.name === 'DareError') throw error;
+    throw runError(
+      `The model's cache ${target} can't be written: ${messageOf(error)}.`,
+      'Set model.cache to a folder with enough space.',
+      error,
+    );
+  } finally {
+    source.close();
+    if (temporary !== undefined) rmSync(temporary, { recursive: true, force: true });
+  }
+}
+
+function readWeightMap(target: string): WeightMap {
+  const json = JSON.parse(readFileSync(join(target, 'weights.json'), 'utf8')) as Record<
+    string,
+    WeightLocation
+  >;
+  return new Map(Object.entries(json));
+}
+
+/** Joins the Hugging Face tensors of one weight along their outputs and transposes them if the graph wants [in, out]. */
+function readWeight(source: Safetensors, spec: WeightSpec, model: LlamaShape): Float32Array {
+  const parts = spec.sources.map((part) => ({ ...part, values: source.read(part.name, part.shape) }));
+  if (!spec.transpose) return (parts[0] as { values: Float32Array }).values;
+  const [inputs, outputs] = spec.shape as [number, number];
+  const joined = new Float32Array(inputs * outputs);
+  let column = 0;
+  for (const { values, foldedHeads } of parts) {
+    const rows = values.length / inputs;
+    const rowPlace = foldedHeads === 'out' ? foldedPlaces(model) : undefined;
+    const inputPlace = foldedHeads === 'in' ? foldedPlaces(model) : undefined;
+    for (let row = 0; row < rows; row++) {
+      const toColumn = column + (rowPlace?.[row] ?? row);
+      for (let i = 0; i < inputs; i++) {
+        joined[(inputPlace?.[i] ?? i) * outputs + toColumn] = values[row * inputs + i] as number;
+      }
+    }
+    column += rows;
+  }
+  return joined;
+}
+
+/**
+ * Where each element of the query heads goes: head k * G + g (Hugging Face: the G queries of key/value head k lie side
+ * by side) moves to g * kvHeads + k, so that folding the G queries into the rows is a plain reshape.
+ */
+function foldedPlaces({ heads, kvHeads, headSize }: LlamaShape): Int32Array {
+  const group = heads / kvHeads;
+  return Int32Array.from({ length: heads * headSize }, (_, at) => {
+    const head = Math.floor(at / headSize);
+    const folded = (head % group) * kvHeads + Math.floor(head / group);
+    return folded * headSize + (at % headSize);
+  });
+}

@@ -1,0 +1,161 @@
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { inputError, messageOf } from '../errors.js';
+
+/** https://huggingface.co/docs/safetensors: 8 bytes of header length, a JSON header, then the tensors' bytes. */
+interface TensorEntry {
+  dtype: string;
+  shape: number[];
+  data_offsets: [number, number];
+}
+
+const bytesPerElement: Record<string, number> = { F32: 4, F16: 2, BF16: 2 };
+const largestHeader = 100_000_000;
+
+/** A safetensors file opened for reading one tensor at a time; every size is checked before anything is allocated. */
+export class Safetensors {
+  private constructor(
+    private readonly file: string,
+    private readonly descriptor: number,
+    private readonly dataStart: number,
+    private readonly entries: Map<string, TensorEntry>,
+  ) {}
+
+  /** Throws inputError when the file is truncated or isn't a safetensors file. */
+  static open(file: string): Safetensors {
+    let descriptor: number;
+    try {
+      descriptor = openSync(file, 'r');
+    } catch (error) {
+      throw inputError(
+        `The weights ${file} can't be opened: ${messageOf(error)}.`,
+        'Check model.path.',
+        error,
+      );
+    }
+    try {
+      const { entries, dataStart } = readHeader(file, descriptor);
+      return new Safetensors(file, descriptor, dataStart, entries);
+    } catch (error) {
+      closeSync(descriptor);
+      throw error;
+    }
+  }
+
+  names(): string[] {
+    return [...this.entries.keys()];
+  }
+
+  /** The tensor as float32, in row-major order. Throws inputError when it is missing or has another shape. */
+  read(name: string, shape: readonly number[]): Float32Array {
+    const entry = this.entries.get(name);
+    if (entry === undefined)
+      throw inputError(`${this.file} has no tensor "${name}", which its config.json calls for.`);
+    if (entry.shape.join() !== shape.join()) {
+      throw inputError(
+        `${this.file}: tensor "${name}" has the shape [${entry.shape.join(', ')}], ` +
+          `config.json calls for [${shape.join(', ')}].`,
+        'The weights and config.json belong to different models.',
+      );
+    }
+    const [from, to] = entry.data_offsets;
+    const bytes = Buffer.alloc(to - from);
+    readFully(this.file, this.descriptor, bytes, this.dataStart + from);
+    return toFloat32(entry.dtype, bytes);
+  }
+
+  close(): void {
+    closeSync(this.descriptor);
+  }
+}
+
+function readHeader(
+  file: string,
+  descriptor: number,
+): { entries: Map<string, TensorEntry>; dataStart: number } {
+  const broken = (why: string) =>
+    inputError(`${file} is not a whole safetensors file: ${why}.`, 'Copy or download the model again.');
+  const fileSize = fstatSync(descriptor).size;
+  const prefix = Buffer.alloc(8);
+  if (fileSize < 8) throw broken(`it has ${fileSize} bytes`);
+  readFully(file, descriptor, prefix, 0);
+  const headerLength = Number(prefix.readBigUInt64LE(0));
+  if (headerLength > largestHeader || 8 + headerLength > fileSize) {
+    throw broken(`its header claims ${headerLength} bytes, the file has ${fileSize}`);
+  }
+  const header = Buffer.alloc(headerLength);
+  readFully(file, descriptor, header, 8);
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(header.toString('utf8'));
+  } catch (error) {
+    throw broken(`its header is no JSON (${messageOf(error)})`);
+  }
+  if (typeof parsed !== 'object' || parsed === null) throw broken('its header is no JSON object');
+  const dataStart = 8 + headerLength;
+  const entries = new Map<string, TensorEntry>();
+  for (const [name, entry] of Object.entries(parsed)) {
+    if (name === '__metadata__') continue;
+    const problem = entryProblem(entry, fileSize - dataStart);
+    if (problem !== undefined) throw broken(`tensor "${name}" ${problem}`);
+    entries.set(name, entry as TensorEntry);
+  }
+  return { entries, dataStart };
+}
+
+function entryProblem(entry: unknown, dataSize: number): string | undefined {
+  const { dtype, shape, data_offsets: offsets } = (entry ?? {}) as Partial<TensorEntry>;
+  if (typeof dtype !== 'string' || !Array.isArray(shape) || !Array.isArray(offsets))
+    return 'has no type, shape or place';
+  const width = bytesPerElement[dtype];
+  if (width === undefined) return `has the type ${dtype}; F32, F16 and BF16 are supported`;
+  if (!shape.every((size) => Number.isSafeInteger(size) && size >= 0))
+    return 'has a shape that is no list of sizes';
+  const [from, to] = offsets;
+  const length = shape.reduce((product, size) => product * size, 1) * width;
+  if (!Number.isSafeInteger(from) || from < 0 || to - from !== length)
+    return `has ${to - from} bytes, its shape calls for ${length}`;
+  if (to > dataSize) return `ends at byte ${to} of ${dataSize}: the file is truncated`;
+  return undefined;
+}
+
+function readFully(file: string, descriptor: number, into: Buffer, position: number): void {
+  let done = 0;
+  while (done < into.length) {
+    const read = readSync(descriptor, into, done, Math.min(into.length - done, 1 << 30), position + done);
+    if (read === 0) throw inputError(`${file} ended while it was read.`, 'Is something replacing the file?');
+    done += read;
+  }
+}
+
+function toFloat32(dtype: string, bytes: Buffer): Float32Array {
+  if (dtype === 'F32') return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+  const halves = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2);
+  const result = new Float32Array(halves.length);
+  if (dtype === 'BF16') {
+    // bfloat16 is the upper half of a float32
+    const bits = new Uint32Array(result.buffer);
+    for (let i = 0; i < halves.length; i++) bits[i] = (halves[i] as number) << 16;
+    return result;
+  }
+  const table = halfTable();
+  for (let i = 0; i < halves.length; i++) result[i] = table[halves[i] as number] as number;
+  return result;
+}
+
+let cachedHalfTable: Float32Array | undefined;
+
+/** The value of each of the 65,536 float16 bit patterns (IEEE 754-2008 binary16). */
+function halfTable(): Float32Array {
+  if (cachedHalfTable !== undefined) return cachedHalfTable;
+  const table = new Float32Array(65_536);
+  for (let bits = 0; bits < table.length; bits++) {
+    const sign = bits & 0x8000 ? -1 : 1;
+    const exponent = (bits >> 10) & 31;
+    const fraction = bits & 1023;
+    if (exponent === 0) table[bits] = sign * fraction * 2 ** -24;
+    else if (exponent === 31) table[bits] = fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
+    else table[bits] = sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+  }
+  cachedHalfTable = table;
+  return table;
+}
