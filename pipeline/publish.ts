@@ -1,0 +1,205 @@
+import { existsSync } from 'node:fs';
+import { inputError, messageOf, runError } from '../src/errors.js';
+import { Duck } from '../src/lake/duck.js';
+import { openEntityCohorts } from '../src/lake/entity-cohorts.js';
+import { openInputs } from '../src/lake/inputs.js';
+import { discard, fileError, publishFile, temporaryBeside } from '../src/lake/lake.js';
+import { readManifest, writeManifest } from '../src/lake/manifest.js';
+import type { StageContext, StageResult } from '../src/stage.js';
+
+/** Columns that every features table has; a framework's two columns can't have one of these names. */
+const ownColumns = [
+  'entity_type',
+  'entity_id',
+  'user_id',
+  'item_id',
+  'cohort',
+  'model',
+  'mode',
+  'pool_version',
+  'partition',
+];
+
+/** What the texts' manifest says of all of them. */
+interface Provenance {
+  model: string;
+  mode: string;
+}
+
+/**
+ * Writes the features of the partition: one row for every user and every item of the inputs, the text and the vector
+ * of each framework in columns of their own. `user_id` and `item_id` have the inputs' own types, so that a left join
+ * with the user's tables keeps their rows as they are.
+ */
+export async function publish(context: StageContext): Promise<StageResult> {
+  const started = performance.now();
+  const { config, lake, partition, signal } = context;
+  const source = lake.file('texts', partition);
+  if (!existsSync(source)) {
+    throw inputError(
+      `there is no texts table for the partition ${partition}: ${source} is missing`,
+      `Run dare decode --partition ${partition} first.`,
+    );
+  }
+  const provenance = await readProvenance(lake.dir('texts', partition));
+  const dir = lake.prepare('features', partition);
+  const duck = await Duck.open({ tempDirectory: lake.prepareWork('features', partition, { clear: true }) });
+  const interrupt = () => duck.connection.interrupt();
+  signal.addEventListener('abort', interrupt);
+  try {
+    signal.throwIfAborted();
+    context.progress.start('features');
+    const { warnings } = await openInputs(duck, config.inputs);
+    warnings.push(...(await openEntityCohorts(duck, lake, partition)));
+    await openTexts(duck, source);
+    const frameworks = await findFrameworks(duck, source, config.prompts.frameworks);
+    const features = await joinFrameworks(duck, frameworks);
+    const counts = await count(duck);
+    warnings.push(...countWarnings(counts, source));
+    const file = lake.file('features', partition);
+    await write(duck, features, file, { ...provenance, partition });
+    const rows = counts.entities;
+    const texts = counts.usable - counts.orphans;
+    const summary = { frameworks, texts, failed: counts.failed, ...provenance };
+    await writeManifest(dir, {
+      stage: 'publish',
+      rows,
+      ...summary,
+      configuration: { inputs: config.inputs },
+    });
+    context.progress.done();
+    const seconds = (performance.now() - started) / 1000;
+    return { stage: 'publish', partition, rows, files: [file], seconds, warnings, ...summary };
+  } catch (error) {
+    // An interrupted query fails with DuckDB's own error: what the user did is the truer reason.
+    signal.throwIfAborted();
+    throw error;
+  } finally {
+    signal.removeEventListener('abort', interrupt);
+    duck.close();
+    lake.clearWork('features', partition);
+  }
+}
+
+/** The view `texts`, checked: one row a prompt, and one an entity and framework. */
+async function openTexts(duck: Duck, source: string): Promise<void> {
+  let repeated: Record<string, unknown>[];
+  try {
+    await duck.script('features/texts', { params: { path: source } });
+    repeated = await duck.scriptRows('features/repeated');
+  } catch (error) {
+    throw inputError(
+      `the texts table ${source} can't be read: ${messageOf(error)}`,
+      'Run dare decode again.',
+      error,
+    );
+  }
+  const [first] = repeated;
+  if (first === undefined) return;
+  throw runError(
+    `the texts table ${source} has ${first.n} rows for the prompt "${first.prompt_id}" ` +
+      `(${first.framework}, ${first.entity_type} "${first.entity_id}"); expected one`,
+    'Run dare decode again.',
+  );
+}
+
+/** The configured frameworks in their order, then others that the texts have. */
+async function findFrameworks(duck: Duck, source: string, configured: readonly string[]): Promise<string[]> {
+  const present = (await duck.scriptRows('features/frameworks')).map((row) => row.framework);
+  if (present.includes(null)) {
+    throw runError(
+      `the texts table ${source} has rows without a framework, which have no column to go to`,
+      'Run dare decode again.',
+    );
+  }
+  const frameworks = [...new Set([...configured, ...(present as string[])])];
+  const taken = new Map(ownColumns.map((column) => [column, 'a column that every features table has']));
+  for (const framework of frameworks) {
+    for (const column of columnsOf(framework)) {
+      // Column names that differ in case only are the same to SQL.
+      const owner = taken.get(column.toLowerCase());
+      if (owner !== undefined) {
+        throw inputError(
+          `the framework "${framework}" needs the column "${column}" of the features, but that is ${owner}`,
+          'Give the framework another name in prompts.frameworks and its template files.',
+        );
+      }
+      taken.set(column.toLowerCase(), `a column of the framework "${framework}"`);
+    }
+  }
+  return frameworks;
+}
+
+function columnsOf(framework: string): [text: string, vector: string] {
+  return [framework, `${framework}_vector`];
+}
+
+/** Adds the columns of the frameworks, one view on top of the other. Returns the name of the last. */
+async function joinFrameworks(duck: Duck, frameworks: readonly string[]): Promise<string> {
+  await duck.script('features/entities');
+  for (const [index, framework] of frameworks.entries()) {
+    const [column, vector_column] = columnsOf(framework);
+    const earlier = `features_${index}`;
+    const features = `features_${index + 1}`;
+    const identifiers = { texts_of: `texts_of_${index}`, earlier, features, column, vector_column };
+    await duck.script('features/framework', { params: { framework }, identifiers });
+  }
+  return `features_${frameworks.length}`;
+}
+
+interface Counts {
+  entities: number;
+  /** Texts without an error. */
+  usable: number;
+  failed: number;
+  /** Usable texts of users and items that the inputs don't have. */
+  orphans: number;
+}
+
+async function count(duck: Duck): Promise<Counts> {
+  const [row] = await duck.scriptRows('features/counts');
+  return row as unknown as Counts;
+}
+
+function countWarnings({ usable, failed, orphans }: Counts, source: string): string[] {
+  const warnings: string[] = [];
+  if (failed > 0) {
+    warnings.push(
+      `${failed} of ${usable + failed} prompts in ${source} have no text (see its column error); their features are empty`,
+    );
+  }
+  if (orphans > 0) {
+    warnings.push(
+      `${orphans} texts in ${source} are of users or items that the inputs don't have; they were left out`,
+    );
+  }
+  return warnings;
+}
+
+/** Writes the table beside the earlier one and renames it over it. */
+async function write(
+  duck: Duck,
+  features: string,
+  file: string,
+  values: Provenance & { partition: string },
+): Promise<void> {
+  const temporary = temporaryBeside(file);
+  try {
+    const params = { path: temporary, model: values.model, mode: values.mode, partition: values.partition };
+    await duck.script('features/write', { params, identifiers: { features } });
+  } catch (error) {
+    await discard(temporary);
+    throw fileError(error, 'the features could not be written', file);
+  }
+  await publishFile(temporary, file);
+}
+
+/** Model and mode of the texts, as decode wrote them into the manifest beside the table. */
+async function readProvenance(dir: string): Promise<Provenance> {
+  const { model, mode } = (await readManifest(dir)) ?? {};
+  if (typeof model === 'string' && typeof mode === 'string') return { model, mode };
+  throw inputError(
+    `the manifest of the texts in ${dir} is missing or does not say model and mode, which every row of the features tells`,
+    'Run dare decode again: it writes the manifest after the texts.',
+  );
+}

@@ -1,0 +1,12 @@
+SELECT
+  (SELECT count(*) FROM features_0)::INTEGER AS entities,
+  (SELECT count(*) FROM texts WHERE error IS NULL AND text IS NOT NULL)::INTEGER AS usable,
+  (SELECT count(*) FROM texts WHERE error IS NOT NULL OR text IS NULL)::INTEGER AS failed,
+  (
+    SELECT count(*) FROM texts
+    WHERE error IS NULL AND text IS NOT NULL
+      AND NOT EXISTS (
+        FROM features_0
+        WHERE features_0.entity_type = texts.entity_type AND features_0.entity_id = texts.entity_id
+      )
+  )::INTEGER AS orphans;

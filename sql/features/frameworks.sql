@@ -1,0 +1,1 @@
+SELECT DISTINCT framework FROM texts ORDER BY framework;

@@ -1,0 +1,3 @@
+SELECT * FROM prompt_items
+WHERE rowid >= $first AND rowid < $last
+ORDER BY rowid;

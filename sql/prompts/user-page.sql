@@ -1,0 +1,3 @@
+SELECT * FROM prompt_users
+WHERE rowid >= $first AND rowid < $last
+ORDER BY rowid;

@@ -1,0 +1,2 @@
+COPY (SELECT * FROM rendered ORDER BY prompt_id)
+TO $path (FORMAT parquet, COMPRESSION zstd);
