@@ -44,7 +44,9 @@ export interface StageResult {
   /** Absolute paths of what was written. */
   files: string[];
   seconds: number;
-  /** One sentence each; the command line shows them also when it is quiet. */
+  /** One sentence each. The command line logs them (also when quiet): a stage doesn't log them itself. */
   warnings: string[];
+  /** For people: printed on stderr (not with --json or --quiet) and left out of the JSON line. */
+  summary?: string;
   [extra: string]: unknown;
 }

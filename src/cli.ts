@@ -1,0 +1,96 @@
+#!/usr/bin/env node
+/** Arguments -> stage; exit codes; the JSON line. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Command, parseCommand, type StageName, stageOf } from './cli/arguments.js';
+import { Interrupted, watchSignals } from './cli/interrupt.js';
+import { DareError, messageOf, runError } from './errors.js';
+import { packageRoot } from './paths.js';
+import { createLog } from './report/log.js';
+import { createProgress, silentProgress } from './report/progress.js';
+import { Screen } from './report/screen.js';
+import type { StageResult, StageTools } from './stage.js';
+
+const argv = process.argv.slice(2);
+const screen = new Screen(process.stderr);
+let ended = false;
+// A reader that went away (`dare run | head`) is no reason to stop working.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+
+try {
+  const command = parseCommand(argv);
+  if (command.kind === 'stage') await runCommand(command);
+  else await printInformation(command);
+} catch (error) {
+  const json = argv.includes('--json');
+  fail(stageOf(argv), error, { json, stack: argv.includes('--debug') });
+}
+
+async function printInformation(command: Exclude<Command, { kind: 'stage' }>): Promise<void> {
+  if (command.kind === 'version') {
+    const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as {
+      version: string;
+    };
+    process.stdout.write(`${version}\n`);
+    return;
+  }
+  const { overview, stageHelp } = await import('./cli/help.js');
+  process.stdout.write(command.stage === undefined ? overview() : stageHelp(command.stage));
+}
+
+async function runCommand({ stage, standalone, options }: Command & { kind: 'stage' }): Promise<void> {
+  const { json = false, quiet = false, debug = false } = options;
+  const log = createLog(screen, { json, level: quiet ? 'warn' : debug ? 'debug' : 'info', stack: debug });
+  const line = (text: string, fields: object) => log.info(json ? { progress: fields } : {}, text);
+  const progress = quiet ? silentProgress : createProgress({ screen, line, plain: json });
+  const signal = watchSignals(process, ({ message }) =>
+    log.warn({}, `${message}: ending the current step; a second signal ends at once`),
+  );
+  const tools: StageTools = { log, progress, signal };
+  const failed = (error: unknown) => {
+    // After a signal whatever went wrong is its consequence.
+    if (signal.aborted && error !== signal.reason) log.debug({ err: error }, 'while stopping');
+    fail(stage, signal.aborted ? signal.reason : error, { json, stack: debug });
+  };
+  process.on('uncaughtException', failed);
+  try {
+    const { runStage, runStandalone } = await import('./cli/stages.js');
+    const { summary, ...result } = await (standalone ? runStandalone : runStage)(stage, options, tools);
+    screen.status('');
+    for (const warning of result.warnings) log.warn({}, warning);
+    if (summary !== undefined && !json && !quiet) screen.line(summary);
+    finish(result as StageResult, 0);
+  } catch (error) {
+    failed(error);
+  }
+}
+
+/** Says what went wrong on stderr and ends the process with the error's exit code. */
+function fail(stage: StageName | undefined, error: unknown, mode: { json: boolean; stack: boolean }): void {
+  const known = error instanceof DareError || error instanceof Interrupted;
+  const reported = known
+    ? error
+    : runError(
+        `unexpected error: ${messageOf(error).split('\n')[0]}`,
+        'Run again with --debug to see where it arose, and report it if it looks like a fault of dare.',
+        error,
+      );
+  if (mode.stack && !known && error instanceof Error && error.stack !== undefined)
+    reported.stack = error.stack;
+  screen.status('');
+  const name = stage === undefined ? 'dare' : `dare ${stage}`;
+  createLog(screen, { ...mode, level: 'error' }).error({ err: reported }, `${name}: ${reported.message}`);
+  const result = { stage, error: reported.message, exitCode: reported.exitCode };
+  finish(stage === undefined ? undefined : result, reported.exitCode);
+}
+
+/** Writes the result as the last line of stdout, then ends, whatever threads and databases a failed stage left. */
+function finish(result: object | undefined, exitCode: number): void {
+  if (ended) return;
+  ended = true;
+  if (result === undefined) process.exit(exitCode);
+  const line = JSON.stringify(result, (_, value: unknown) =>
+    typeof value === 'bigint' ? Number(value) : value,
+  );
+  process.stdout.write(`${line}\n`, () => process.exit(exitCode));
+}

@@ -1,0 +1,153 @@
+/** What `dare --help` and `dare <stage> --help` print. */
+import type { StageName } from './arguments.js';
+
+const SUMMARIES: Readonly<Record<StageName, string>> = {
+  segment: 'group users and items into cohorts',
+  prompts: 'write a prompt for every user, item and framework',
+  pools: 'build n-gram pools, one per cohort, from earlier texts',
+  decode: 'write the texts: speculative decoding from the pools',
+  publish: 'join the texts into one feature row per user and item',
+  run: 'all of these in order, skipping what is fresh',
+};
+
+const COMMON = `Options
+  --config FILE            the configuration, YAML. data-samples/dare.yaml explains every key
+  --lake DIR               folder of the tables, instead of the configuration's lake
+  --partition P            partition to write, instead of the configuration's partition:
+                           letters, digits, dots, dashes, underscores, up to 100 of them
+  --set path.to.key=value  change a key of the configuration; repeatable; the value is YAML.
+                           Relative paths in it count from the working directory
+  --json                   stderr carries JSON log lines only, no sentences and no progress bar
+  --quiet                  stderr carries warnings and errors only
+  --debug                  log more, and show where an error arose
+  -h, --help               this text`;
+
+const OUTPUT = `Output
+  The last line of stdout is one line of JSON: {"stage", "partition", "rows", "files", "seconds", "warnings", ...},
+  or {"stage", "error", "exitCode"} when the stage failed. Everything else goes to stderr; there is a progress bar
+  on a terminal, else a line every ten seconds at most.
+
+Exit codes
+  0    done
+  1    failed while running (disk full, no permission, too many prompts failed): trying again may help
+  2    wrong usage, configuration or input: trying again can't help
+  130  stopped by SIGINT, 143 by SIGTERM: the stage stops between two steps, leaves the earlier output as it was
+       and no half file. A second signal ends it at once. A stage that was done by then ends with 0`;
+
+const DETAILS: Readonly<Record<StageName, string>> = {
+  segment: `Usage
+  dare segment --config FILE [options]
+
+Reads the items, users and ratings of the configuration's inputs. Writes the table cohorts: entity_type, entity_id,
+cohort, distance to the cohort's centre. Users are grouped by what they rated, by attributes or by a ready-made column;
+items by attributes or by a column (keys under cohorts).
+
+${COMMON}
+
+Examples
+  dare segment --config data-samples/dare.yaml
+  dare segment --config dare.yaml --set cohorts.users.groups=12
+  dare segment --config dare.yaml --set 'cohorts.items={ method: column, columns: [genre] }'`,
+  prompts: `Usage
+  dare prompts --config FILE [options]
+
+Reads the inputs and the table cohorts. Writes the table prompts: prompt_id, entity_type, entity_id, framework,
+cohort, prompt, prompt_tokens. Frameworks: kar, trawl, once, rlmrec, or names of your own with prompts.templates.
+
+${COMMON}
+
+Examples
+  dare prompts --config data-samples/dare.yaml
+  dare prompts --config dare.yaml --set prompts.frameworks=[kar,once] --partition 2026-10-01`,
+  pools: `Usage
+  dare pools --config FILE [options]
+  dare pools --texts FILE --tokenizer DIR --out DIR
+
+Reads the texts of the lake's earlier partitions, or those of pools.texts. Writes one pool per entity type and cohort
+and a shared one, as Arrow IPC files.
+
+Without a configuration
+  --texts FILE             Parquet (a path or glob) with text, and entity_type and cohort where there are some
+  --tokenizer DIR          folder with the model's tokenizer.json
+  --out DIR                folder for the pools
+
+${COMMON}
+
+Examples
+  dare pools --config data-samples/dare.yaml
+  dare pools --config dare.yaml --set pools.texts=old/texts.parquet
+  dare pools --texts texts.parquet --tokenizer model --out pools`,
+  decode: `Usage
+  dare decode --config FILE [options]
+  dare decode --model DIR --prompts FILE --out FILE [--pools DIR] [options]
+
+Reads the tables prompts and pools. Writes the table texts: the text and its tokens, a vector, how it ended, and what
+it took (decode steps, drafted, accepted and relaxed tokens, divergence in nats).
+
+  --mode M                 autoregressive, greedy or relaxed (default); the same as --set decode.mode=M
+  --concurrency N          texts decoded together: auto (default) or 1 to 1024; as --set decode.concurrency=N
+
+Without a configuration
+  --model DIR              Hugging Face folder: config.json, safetensors, tokenizer.json
+  --prompts FILE           Parquet with prompt_id and either prompt (wrapped in the model's chat template) or messages
+                           (a list of role and content); optional: cohort, entity_type, entity_id, framework
+  --out FILE               Parquet to write, with the columns of the table texts
+  --pools DIR              pools to draft from, made by dare pools; without it texts draft from themselves
+  --set                    keys under decode, and model.threads, model.cache
+
+${COMMON}
+
+Examples
+  dare decode --config data-samples/dare.yaml
+  dare decode --config dare.yaml --mode greedy --concurrency 32
+  dare decode --model model --prompts prompts.parquet --out texts.parquet --pools pools --set decode.nodes=8`,
+  publish: `Usage
+  dare publish --config FILE [options]
+
+Reads the tables cohorts and texts. Writes the table features: one row per user and item, each framework's text in a
+column of its own, its vector in <framework>_vector, the cohort and where the texts came from.
+
+${COMMON}
+
+Examples
+  dare publish --config data-samples/dare.yaml
+  dare publish --config dare.yaml --partition 2026-10-01`,
+  run: `Usage
+  dare run --config FILE [options]
+
+Runs segment, prompts, pools, decode and publish in order, skips what is fresh, and ends with a summary.
+
+${COMMON}
+
+Examples
+  dare run --config data-samples/dare.yaml
+  dare run --config dare.yaml --partition 2026-10-01 --json
+  dare run --config dare.yaml --set decode.mode=greedy --set model.threads=8`,
+};
+
+export function overview(): string {
+  const names = Object.entries(SUMMARIES).map(([name, summary]) => `  ${name.padEnd(9)}${summary}`);
+  return `dare writes recommendation knowledge with a language model: texts and vectors for users and items.
+
+Usage
+  dare <stage> --config FILE [options]
+  dare <stage> --help
+  dare --version
+
+Stages, in the order of the data's way
+${names.join('\n')}
+
+${COMMON}
+
+Examples
+  dare run --config data-samples/dare.yaml
+  dare segment --config dare.yaml --partition 2026-10-01
+  dare decode --model model --prompts prompts.parquet --out texts.parquet
+
+${OUTPUT}
+`;
+}
+
+export function stageHelp(stage: StageName): string {
+  return `dare ${stage}: ${SUMMARIES[stage]}\n\n${DETAILS[stage]}\n\n${OUTPUT}\n`;
+}

@@ -1,0 +1,39 @@
+/** SIGINT and SIGTERM: the first stops the stage between two steps, the second ends the process at once. */
+
+/** 128 + the signal's number, as shells have it. */
+export const SIGNAL_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
+export type Interrupting = keyof typeof SIGNAL_CODES;
+
+/** The reason of the aborted signal. */
+export class Interrupted extends Error {
+  override readonly name = 'AbortError';
+  readonly exitCode: number;
+
+  constructor(readonly signalName: Interrupting) {
+    super(`stopped by ${signalName}`);
+    this.exitCode = SIGNAL_CODES[signalName];
+  }
+}
+
+/** The parts of `process` that are needed here. */
+export interface SignalSource {
+  on(signal: Interrupting, listener: () => void): unknown;
+  exit(code: number): void;
+}
+
+/** @param onFirst called once, to tell the user that the stage is stopping */
+export function watchSignals(source: SignalSource, onFirst: (reason: Interrupted) => void): AbortSignal {
+  const controller = new AbortController();
+  const handle = (name: Interrupting) => {
+    if (controller.signal.aborted) {
+      source.exit(SIGNAL_CODES[name]);
+      return;
+    }
+    const reason = new Interrupted(name);
+    onFirst(reason);
+    controller.abort(reason);
+  };
+  source.on('SIGINT', () => handle('SIGINT'));
+  source.on('SIGTERM', () => handle('SIGTERM'));
+  return controller.signal;
+}
