@@ -1,0 +1,288 @@
+import { LIST, listValue, VARCHAR } from 'duckdb';
+import parquet, { type Field, type ParquetWriter } from 'parquetjs-lite';
+import { DareError, messageOf, runError } from '../errors.js';
+import { Duck, type DuckOptions } from './duck.js';
+import { discard, fileError, publishFile, temporaryBeside } from './lake.js';
+import { FileSink } from './sink.js';
+
+/** Why an answer ended: the model's end token, the limit of new tokens, or the model's context. */
+export type FinishReason = 'stop' | 'length' | 'context';
+
+/** One decoded text, or the reason why there is none. The README documents the columns. */
+export interface TextRow {
+  promptId: string;
+  entityType: string | null;
+  entityId: string | null;
+  framework: string | null;
+  cohort: string | null;
+  text: string | null;
+  /** Without the end token. */
+  outputTokenIds: ArrayLike<number> | null;
+  /** Mean final hidden state of the output tokens. */
+  vector: ArrayLike<number> | null;
+  finishReason: FinishReason | null;
+  promptTokens: number | null;
+  outputTokens: number | null;
+  decodeSteps: number | null;
+  draftedTokens: number | null;
+  acceptedTokens: number | null;
+  relaxedTokens: number | null;
+  /** Nats. */
+  divergence: number | null;
+  nearTies: number | null;
+  poolVersion: string | null;
+  round: number | null;
+  error: string | null;
+}
+
+type Kind = 'text' | 'integer' | 'double' | 'integers' | 'floats';
+
+/** The columns of the table in order: name on disk, property of TextRow, type. */
+const columns: readonly (readonly [string, keyof TextRow, Kind])[] = [
+  ['prompt_id', 'promptId', 'text'],
+  ['entity_type', 'entityType', 'text'],
+  ['entity_id', 'entityId', 'text'],
+  ['framework', 'framework', 'text'],
+  ['cohort', 'cohort', 'text'],
+  ['text', 'text', 'text'],
+  ['output_token_ids', 'outputTokenIds', 'integers'],
+  ['vector', 'vector', 'floats'],
+  ['finish_reason', 'finishReason', 'text'],
+  ['prompt_tokens', 'promptTokens', 'integer'],
+  ['output_tokens', 'outputTokens', 'integer'],
+  ['decode_steps', 'decodeSteps', 'integer'],
+  ['drafted_tokens', 'draftedTokens', 'integer'],
+  ['accepted_tokens', 'acceptedTokens', 'integer'],
+  ['relaxed_tokens', 'relaxedTokens', 'integer'],
+  ['divergence', 'divergence', 'double'],
+  ['near_ties', 'nearTies', 'integer'],
+  ['pool_version', 'poolVersion', 'text'],
+  ['round', 'round', 'integer'],
+  ['error', 'error', 'text'],
+];
+
+export interface WriterOptions {
+  compression?: 'SNAPPY' | 'GZIP';
+  /** A row group is written when it holds this many rows, */
+  rowGroupRows?: number;
+  /** or about this many bytes. What isn't written yet is in memory, several times over. */
+  rowGroupBytes?: number;
+  /** Key-value metadata of the file. */
+  metadata?: Record<string, string>;
+}
+
+/**
+ * Writes texts to a Parquet file, row by row as they are finished, with bounded memory. The file is made under a
+ * temporary name beside its own and published by `close`; until then, and after a failure, readers see the old one.
+ *
+ * Calls may overlap: rows are written in the order of the calls.
+ */
+export class FeatureWriter {
+  private written = 0;
+  private pendingBytes = 0;
+  private queue: Promise<void> = Promise.resolve();
+  private failure: DareError | undefined;
+  private ended = false;
+
+  private constructor(
+    private readonly final: string,
+    private readonly temporary: string,
+    private readonly sink: FileSink,
+    private readonly writer: ParquetWriter,
+    private readonly limits: { rows: number; bytes: number },
+  ) {}
+
+  /** @throws runError where the folder can't be written */
+  static async open(final: string, options: WriterOptions = {}): Promise<FeatureWriter> {
+    const temporary = temporaryBeside(final);
+    const limits = { rows: options.rowGroupRows ?? 4096, bytes: options.rowGroupBytes ?? 4 << 20 };
+    let sink: FileSink | undefined;
+    try {
+      sink = await FileSink.open(temporary);
+      const schema = new parquet.ParquetSchema(schemaOf(options.compression ?? 'SNAPPY'));
+      // Small pages: while a page is open the library keeps a Set of its distinct values, whatever `statistics` says.
+      const writer = await parquet.ParquetWriter.openStream(schema, sink, {
+        rowGroupSize: limits.rows,
+        pageSize: 64,
+        pageIndex: false,
+      });
+      for (const [key, value] of Object.entries(options.metadata ?? {})) writer.setMetadata(key, value);
+      return new FeatureWriter(final, temporary, sink, writer, limits);
+    } catch (error) {
+      await sink?.destroy();
+      await discard(temporary);
+      throw fileError(error, 'the file could not be made', final);
+    }
+  }
+
+  /** Rows appended so far. */
+  get rows(): number {
+    return this.written;
+  }
+
+  /**
+   * Appends a row; settles when it is taken, not when it is on the disk.
+   * @throws runError for a value that can't be stored (then the row is left out and the writer goes on), and when the
+   *   disk fails (then the file is gone, and every further call fails with the same error)
+   */
+  append(row: TextRow): Promise<void> {
+    return this.enqueue(async () => {
+      const record = toRecord(row);
+      this.pendingBytes += sizeOf(row);
+      // The library counts rows only: a group that is full by its bytes is closed with this row.
+      const full = this.pendingBytes >= this.limits.bytes;
+      this.writer.setRowGroupSize(full ? 1 : this.limits.rows);
+      await this.guard(() => this.writer.appendRow(record));
+      this.written++;
+      if (full || this.written % this.limits.rows === 0) this.pendingBytes = 0;
+    });
+  }
+
+  /** Finishes the file and publishes it. @throws runError when the disk fails; nothing is left then */
+  close(): Promise<{ rows: number; bytes: number }> {
+    return this.enqueue(async () => {
+      if (this.ended) throw runError(`${this.final} is closed already`);
+      await this.guard(() => this.writer.close());
+      this.ended = true;
+      await publishFile(this.temporary, this.final);
+      return { rows: this.written, bytes: this.sink.bytes };
+    });
+  }
+
+  /** Gives the file up: the temporary one is removed, the old one stays. Fine to call at any time, also twice. */
+  async abort(): Promise<void> {
+    this.failure ??= runError(`writing ${this.final} was given up`);
+    await this.queue;
+    await this.drop();
+  }
+
+  private enqueue<Result>(task: () => Promise<Result>): Promise<Result> {
+    const result = this.queue.then(() => {
+      if (this.failure !== undefined) throw this.failure;
+      return task();
+    });
+    this.queue = result.then(
+      () => undefined,
+      () => undefined,
+    );
+    return result;
+  }
+
+  /** Runs a step of the library. It throws strings, and never hears of the sink's errors: they are looked for here. */
+  private async guard(step: () => Promise<void>): Promise<void> {
+    let error: unknown;
+    try {
+      await step();
+    } catch (thrown) {
+      error = thrown instanceof Error ? thrown : new Error(String(thrown));
+    }
+    error = this.sink.error ?? error;
+    if (error === undefined) return;
+    this.failure = fileError(error, 'the file could not be written', this.final);
+    await this.drop();
+    throw this.failure;
+  }
+
+  private async drop(): Promise<void> {
+    await this.sink.destroy();
+    if (!this.ended) await discard(this.temporary);
+  }
+}
+
+export interface SortOptions extends DuckOptions {
+  /** Stored under the key `dare` of the file's metadata, as JSON. */
+  metadata?: Record<string, unknown>;
+}
+
+/**
+ * Joins parts written by FeatureWriter into one file ordered by prompt_id, published in one step: the table doesn't
+ * depend on the order in which rows were finished. No parts make an empty, typed table. Returns the number of rows.
+ * @param options `tempDirectory` is where DuckDB spills what doesn't fit into `memoryLimit`
+ * @throws runError when a part can't be read or the disk fails; the old file stays then
+ */
+export async function sortInto(
+  parts: readonly string[],
+  final: string,
+  options: SortOptions = {},
+): Promise<number> {
+  const { metadata, ...duckOptions } = options;
+  const temporary = temporaryBeside(final);
+  const empty = parts.length === 0 ? temporaryBeside(final) : undefined;
+  const duck = await Duck.open({ memoryLimit: '1GB', tempDirectory: `${temporary}.spill`, ...duckOptions });
+  try {
+    if (empty !== undefined) await (await FeatureWriter.open(empty)).close();
+    const result = await duck.script('lake/texts-sorted', {
+      params: {
+        parts: listValue(empty === undefined ? [...parts] : [empty]),
+        final: temporary,
+        metadata: JSON.stringify(metadata ?? {}),
+      },
+      types: { parts: LIST(VARCHAR) },
+    });
+    await publishFile(temporary, final);
+    return result.rowsChanged;
+  } catch (error) {
+    await discard(temporary);
+    if (error instanceof DareError) throw error;
+    throw fileError(
+      new Error(messageOf(error).split('\n')[0], { cause: error }),
+      'the parts could not be joined',
+      final,
+    );
+  } finally {
+    duck.close();
+    if (empty !== undefined) await discard(empty);
+  }
+}
+
+function schemaOf(compression: 'SNAPPY' | 'GZIP'): Record<string, Field> {
+  const leaf = (type: 'UTF8' | 'INT32' | 'FLOAT' | 'DOUBLE'): Field => ({
+    type,
+    optional: true,
+    compression,
+    statistics: false,
+  });
+  const list = (type: 'INT32' | 'FLOAT'): Field => ({
+    type: 'LIST',
+    optional: true,
+    fields: { list: { repeated: true, fields: { element: leaf(type) } } },
+  });
+  const fields: Record<Kind, () => Field> = {
+    text: () => leaf('UTF8'),
+    integer: () => leaf('INT32'),
+    double: () => leaf('DOUBLE'),
+    integers: () => list('INT32'),
+    floats: () => list('FLOAT'),
+  };
+  return Object.fromEntries(columns.map(([name, , kind]) => [name, fields[kind]()]));
+}
+
+function toRecord(row: TextRow): Record<string, unknown> {
+  const record: Record<string, unknown> = {};
+  for (const [name, key, kind] of columns) {
+    const value = row[key];
+    if (value === null) continue;
+    if (kind === 'text') {
+      record[name] = value;
+      continue;
+    }
+    const numbers = typeof value === 'number' ? [value] : Array.from(value as ArrayLike<number>);
+    const wanted = kind === 'integer' || kind === 'integers' ? isInt32 : Number.isFinite;
+    const bad = numbers.find((number) => !wanted(number));
+    if (bad !== undefined) {
+      throw runError(`prompt ${JSON.stringify(row.promptId)}: ${name} holds ${bad}, which can't be stored`);
+    }
+    record[name] = typeof value === 'number' ? value : { list: numbers.map((element) => ({ element })) };
+  }
+  return record;
+}
+
+function isInt32(value: number): boolean {
+  return (value | 0) === value;
+}
+
+/** About what a row takes on the disk, before compression. */
+function sizeOf(row: TextRow): number {
+  const lists = (row.outputTokenIds?.length ?? 0) + (row.vector?.length ?? 0);
+  return 128 + 4 * lists + 2 * (row.text?.length ?? 0);
+}
