@@ -1,0 +1,170 @@
+import { runError } from '../errors.js';
+import { type PreparedModel, prepareModel } from '../model/prepare.js';
+import { hidden, KvCache } from './cache.js';
+import { type Engine, type StepInput, type TreeRows, Verdicts } from './engine.js';
+import { PrefixCache } from './prefix.js';
+import { GraphSession } from './session.js';
+
+export interface CpuEngineOptions {
+  /** Hugging Face folder. */
+  model: string;
+  /** Folder for converted models. */
+  cache: string;
+  slots: number;
+  /** 0: all cores. */
+  threads: number;
+}
+
+/** The engine on ONNX Runtime's CPU provider. */
+export class CpuEngine implements Engine {
+  readonly modelTime = { prefill: 0, steps: 0 };
+  private readonly cache: KvCache;
+  private readonly prefix: PrefixCache;
+  /** The slot of each sequence in the cache. */
+  private readonly order: number[] = [];
+  private lastRows = 0;
+
+  private constructor(
+    private readonly model: PreparedModel,
+    private readonly session: GraphSession,
+    readonly slots: number,
+  ) {
+    const { layers, kvHeads, headSize } = model.shape;
+    const shape = { arrays: layers * 2, kvHeads, headSize };
+    this.cache = new KvCache(shape, slots);
+    this.prefix = new PrefixCache(session, model.shape, shape);
+  }
+
+  static async open(options: CpuEngineOptions): Promise<CpuEngine> {
+    const model = prepareModel(options.model, options.cache);
+    return new CpuEngine(model, await GraphSession.open(model, options.threads), options.slots);
+  }
+
+  get context(): number {
+    return this.model.shape.context;
+  }
+
+  get hiddenSize(): number {
+    return this.model.shape.hidden;
+  }
+
+  get fingerprint(): string {
+    return this.model.fingerprint;
+  }
+
+  async admit(slot: number, ids: Int32Array): Promise<void> {
+    if (slot < 0 || slot >= this.slots || this.order.includes(slot))
+      throw new Error(`slot ${slot} isn't free`);
+    if (ids.length < 1 || ids.length > this.context) throw new Error(`${ids.length} ids don't fit`);
+    const started = performance.now();
+    const length = ids.length - 1;
+    this.cache.append(await this.prefix.fill(ids.subarray(0, length)), length);
+    this.order.push(slot);
+    this.modelTime.prefill += performance.now() - started;
+  }
+
+  async step(inputs: readonly StepInput[], topK: number): Promise<Verdicts[]> {
+    if (inputs.length !== this.order.length)
+      throw new Error(`${inputs.length} trees for ${this.order.length} slots`);
+    const trees = this.order.map((slot) => {
+      const input = inputs.find((candidate) => candidate.slot === slot);
+      if (input === undefined) throw new Error(`no tree for slot ${slot}`);
+      return input.tree;
+    });
+    const rows = Math.max(...trees.map((tree) => tree.tokens.length));
+    const newCache = this.cache.beginStep(rows);
+    const started = performance.now();
+    const graphInput = { ...this.arrange(trees, rows), topK, cache: this.cache.past(), newCache };
+    const output = await this.session.run(graphInput);
+    this.modelTime.steps += performance.now() - started;
+    this.cache.endStep(rows);
+    this.lastRows = rows;
+    const verdicts = new Map<number, Verdicts>();
+    let first = 0;
+    trees.forEach((tree, index) => {
+      const slot = this.order[index] as number;
+      verdicts.set(slot, new Verdicts(output.verdicts, output.hidden, first, this.hiddenSize, topK));
+      first += tree.tokens.length;
+    });
+    if (output.verdicts.some(Number.isNaN)) {
+      throw runError(
+        'The model computed NaN.',
+        'Its weights are broken, or overflow in the chosen weight type.',
+      );
+    }
+    return inputs.map(({ slot }) => verdicts.get(slot) as Verdicts);
+  }
+
+  keep(slot: number, path: readonly number[]): void {
+    this.cache.keep(this.order.indexOf(slot), path, this.lastRows);
+  }
+
+  release(slot: number): void {
+    const index = this.order.indexOf(slot);
+    if (index < 0) throw new Error(`slot ${slot} is free already`);
+    this.cache.remove(index);
+    const last = this.order.pop() as number;
+    if (index < this.order.length) this.order[index] = last;
+  }
+
+  close(): Promise<void> {
+    return this.session.close();
+  }
+
+  /** Trees as padded arrays: padding rows see nothing and get no verdict. */
+  private arrange(trees: readonly TreeRows[], rows: number) {
+    const past = this.cache.width;
+    const group = this.model.shape.heads / this.model.shape.kvHeads;
+    const batch = trees.length;
+    const total = trees.reduce((sum, tree) => sum + tree.tokens.length, 0);
+    const tokens = new BigInt64Array(batch * rows);
+    const positions = new BigInt64Array(batch * rows);
+    const bias = new Float32Array(batch * rows * group * (past + rows));
+    const verdictRows = new BigInt64Array(total);
+    const parentToken = new BigInt64Array(total * 2);
+    let first = 0;
+    trees.forEach((tree, index) => {
+      const start = this.cache.length(index);
+      const depths = new Int32Array(tree.tokens.length);
+      for (let row = 0; row < tree.tokens.length; row++) {
+        const parent = tree.parents[row] as number;
+        if (row > 0) depths[row] = (depths[parent] as number) + 1;
+        const token = BigInt(tree.tokens[row] as number);
+        tokens[index * rows + row] = token;
+        positions[index * rows + row] = BigInt(start + (depths[row] as number));
+        verdictRows[first + row] = BigInt(index * rows + row);
+        parentToken[(first + row) * 2] = BigInt(first + Math.max(parent, 0));
+        parentToken[(first + row) * 2 + 1] = token;
+      }
+      const offset = index * rows * group * (past + rows);
+      treeBias(bias, offset, tree.parents, rows, group, this.cache.mask(index));
+      first += tree.tokens.length;
+    });
+    return { batch, rows, past, tokens, positions, bias, verdictRows, parentToken };
+  }
+}
+
+/**
+ * Bias of one sequence at `offset`, [rows * group, past + rows]: a row sees the cached tokens, its ancestors and itself.
+ * Each row stands `group` times, once for every query head that shares a key/value head.
+ */
+function treeBias(
+  bias: Float32Array,
+  offset: number,
+  parents: Int32Array,
+  rows: number,
+  group: number,
+  mask: Float32Array,
+): void {
+  const past = mask.length;
+  const width = past + rows;
+  for (let row = 0; row < rows; row++) {
+    const start = offset + row * group * width;
+    bias.set(mask, start);
+    bias.fill(hidden, start + past, start + width);
+    if (row < parents.length) {
+      for (let at = row; at >= 0; at = parents[at] as number) bias[start + past + at] = 0;
+    }
+    for (let copy = 1; copy < group; copy++) bias.copyWithin(start + copy * width, start, start + width);
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * The seam between decoding and devices. Slots hold sequences; a step runs the model once over the draft trees of all
+ * of them. Devices and graphs differ only behind this interface.
+ */
+
+/**
+ * Rows of one sequence in a step. Row 0 is the sequence's last token, which isn't cached yet; the other rows are a
+ * draft tree below it. `parents[0]` is -1 and `parents[i] < i`.
+ */
+export interface TreeRows {
+  tokens: Int32Array;
+  parents: Int32Array;
+}
+
+export interface StepInput {
+  slot: number;
+  tree: TreeRows;
+}
+
+export interface Engine {
+  /** How many sequences fit in a step. */
+  readonly slots: number;
+  /** Positions of a sequence, prompt and output together. */
+  readonly context: number;
+  readonly hiddenSize: number;
+  /** sha256 over the model's files. */
+  readonly fingerprint: string;
+  /** Milliseconds spent inside the model so far. */
+  readonly modelTime: { prefill: number; steps: number };
+  /**
+   * Caches all but the last of `ids` in a free slot; the last one is row 0 of the slot's first step.
+   * Throws when the slot is taken or the ids don't fit.
+   */
+  admit(slot: number, ids: Int32Array): Promise<void>;
+  /** One model step; every admitted slot takes part. `topK` best tokens come with each verdict (at least 2). */
+  step(inputs: readonly StepInput[], topK: number): Promise<Verdicts[]>;
+  /** Keeps rows of the slot's last tree in the cache: a path that begins at row 0. The other rows are forgotten. */
+  keep(slot: number, path: readonly number[]): void;
+  release(slot: number): void;
+  close(): Promise<void>;
+}
+
+/** The model's verdict on every row of one tree. */
+export class Verdicts {
+  private readonly columns: number;
+
+  /**
+   * @param packed [rows, 1 + 3 * topK]: probability of the row's token in its parent's row, then the highest logits,
+   *   their probabilities, their tokens
+   * @param states [rows, hiddenSize]: the normed hidden states that the head reads
+   * @param first the tree's first row in both
+   */
+  constructor(
+    private readonly packed: Float32Array,
+    private readonly states: Float32Array,
+    private readonly first: number,
+    private readonly hiddenSize: number,
+    readonly topK: number,
+  ) {
+    this.columns = 1 + 3 * topK;
+  }
+
+  /** Probability of the row's own token after its parent; meaningless for row 0. */
+  ownProbability(row: number): number {
+    return this.packed[(this.first + row) * this.columns] as number;
+  }
+
+  /** Logit of the token with the given rank (0 is the argmax) after this row. */
+  logit(row: number, rank: number): number {
+    return this.packed[(this.first + row) * this.columns + 1 + rank] as number;
+  }
+
+  probability(row: number, rank: number): number {
+    return this.packed[(this.first + row) * this.columns + 1 + this.topK + rank] as number;
+  }
+
+  token(row: number, rank: number): number {
+    return this.packed[(this.first + row) * this.columns + 1 + 2 * this.topK + rank] as number;
+  }
+
+  /** Normed hidden state of this row, [hiddenSize]; a view that is valid until the next step. */
+  hidden(row: number): Float32Array {
+    const start = (this.first + row) * this.hiddenSize;
+    return this.states.subarray(start, start + this.hiddenSize);
+  }
+}

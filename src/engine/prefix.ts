@@ -1,0 +1,87 @@
+import type { LlamaShape } from '../model/config.js';
+import { type CacheShape, hidden } from './cache.js';
+import type { GraphSession } from './session.js';
+
+/** Rows of one prefill run: bounds the memory of the bias and of the intermediate rows. */
+const chunkRows = 512;
+
+/**
+ * Computes the keys and values of prompts. It remembers those of the last prompt: prompts come sorted, so the next one
+ * often begins with the same instruction, whose rows needn't be computed again.
+ */
+export class PrefixCache {
+  private ids = new Int32Array(0);
+  private arrays: Float32Array[];
+
+  constructor(
+    private readonly session: GraphSession,
+    private readonly shape: LlamaShape,
+    private readonly cacheShape: CacheShape,
+  ) {
+    this.arrays = this.allocate(0);
+  }
+
+  /** Keys and values of `ids`, per layer and kind [kvHeads, ids, headSize]; valid until the next call. */
+  async fill(ids: Int32Array): Promise<readonly Float32Array[]> {
+    let done = Math.min(commonPrefix(this.ids, ids), ids.length);
+    this.arrays = this.narrow(this.arrays, this.ids.length, done);
+    this.ids = ids.slice(0, done);
+    while (done < ids.length) {
+      const rows = Math.min(chunkRows, ids.length - done);
+      const target = this.allocate(done + rows);
+      await this.run(ids, done, rows, target);
+      this.arrays = target;
+      done += rows;
+      this.ids = ids.slice(0, done);
+    }
+    return this.arrays;
+  }
+
+  private async run(ids: Int32Array, past: number, rows: number, target: Float32Array[]): Promise<void> {
+    const group = this.shape.heads / this.shape.kvHeads;
+    const width = past + rows;
+    const bias = new Float32Array(rows * group * width);
+    for (let row = 0; row < rows * group; row++) {
+      bias.fill(hidden, row * width + past + Math.floor(row / group) + 1, (row + 1) * width);
+    }
+    await this.session.run({
+      batch: 1,
+      rows,
+      past,
+      tokens: BigInt64Array.from(ids.subarray(past, width), BigInt),
+      positions: BigInt64Array.from({ length: rows }, (_, i) => BigInt(past + i)),
+      bias,
+      // the head wants at least one row; its verdict isn't used
+      verdictRows: BigInt64Array.of(0n),
+      parentToken: BigInt64Array.of(0n, 0n),
+      topK: 1,
+      cache: this.arrays,
+      newCache: target,
+    });
+  }
+
+  private allocate(length: number): Float32Array[] {
+    const { arrays, kvHeads, headSize } = this.cacheShape;
+    return Array.from({ length: arrays }, () => new Float32Array(kvHeads * length * headSize));
+  }
+
+  /** The first `length` tokens of arrays that hold `from`. */
+  private narrow(arrays: Float32Array[], from: number, length: number): Float32Array[] {
+    if (from === length) return arrays;
+    const { kvHeads, headSize } = this.cacheShape;
+    return this.allocate(length).map((to, a) => {
+      const source = arrays[a] as Float32Array;
+      for (let h = 0; h < kvHeads; h++) {
+        const start = h * from * headSize;
+        to.set(source.subarray(start, start + length * headSize), h * length * headSize);
+      }
+      return to;
+    });
+  }
+}
+
+function commonPrefix(a: Int32Array, b: Int32Array): number {
+  let length = 0;
+  while (length < a.length && length < b.length && a[length] === b[length]) length++;
+  return length;
+}

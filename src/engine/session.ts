@@ -1,0 +1,99 @@
+import { createRequire } from 'node:module';
+import type { InferenceSession, Tensor } from 'onnxruntime-node';
+import { messageOf, runError } from '../errors.js';
+import type { PreparedModel } from '../model/prepare.js';
+
+// onnxruntime-node is CommonJS with named exports that Node's ESM loader doesn't see
+const ort = createRequire(import.meta.url)('onnxruntime-node') as typeof import('onnxruntime-node');
+
+/** Rows of several sequences, padded to T rows each, as flat arrays. */
+export interface GraphInput {
+  batch: number;
+  /** T */
+  rows: number;
+  /** Cached columns P. */
+  past: number;
+  /** [B * T] */
+  tokens: BigInt64Array;
+  positions: BigInt64Array;
+  /** [B * T * G * (P + T)] */
+  bias: Float32Array;
+  /** Rows of B * T that get a verdict, [R]. */
+  verdictRows: BigInt64Array;
+  /** [R * 2]: parent among the verdict rows, own token. */
+  parentToken: BigInt64Array;
+  topK: number;
+  /** Per layer key and value: [B, kvHeads, P, headSize] to read, [B, kvHeads, P + T, headSize] to write. */
+  cache: readonly Float32Array[];
+  newCache: readonly Float32Array[];
+}
+
+export interface GraphOutput {
+  /** [R, 1 + 3 * topK] */
+  verdicts: Float32Array;
+  /** [R, hidden] */
+  hidden: Float32Array;
+}
+
+/** The decoder graph in ONNX Runtime: typed arrays in, typed arrays out. */
+export class GraphSession {
+  private readonly cacheNames: string[];
+
+  private constructor(
+    private readonly session: InferenceSession,
+    private readonly model: PreparedModel,
+  ) {
+    this.cacheNames = Array.from({ length: model.shape.layers }, (_, l) => [`key.${l}`, `value.${l}`]).flat();
+  }
+
+  /** @param threads of one operator; ONNX Runtime's own choice (all cores) when 0 */
+  static async open(model: PreparedModel, threads: number): Promise<GraphSession> {
+    try {
+      const session = await ort.InferenceSession.create(model.graphFile, {
+        executionProviders: ['cpu'],
+        intraOpNumThreads: threads,
+        interOpNumThreads: 1,
+        logSeverityLevel: 3,
+      });
+      return new GraphSession(session, model);
+    } catch (error) {
+      throw runError(
+        `ONNX Runtime can't load ${model.graphFile}: ${messageOf(error)}.`,
+        'Remove the model cache folder, so that the graph is built again.',
+        error,
+      );
+    }
+  }
+
+  async run(input: GraphInput): Promise<GraphOutput> {
+    const { batch, rows, past } = input;
+    const { kvHeads, headSize, heads } = this.model.shape;
+    const folded = rows * (heads / kvHeads);
+    const count = input.verdictRows.length;
+    const feeds: Record<string, Tensor> = {
+      input_ids: new ort.Tensor('int64', input.tokens, [batch, rows]),
+      position_ids: new ort.Tensor('int64', input.positions, [batch, rows]),
+      bias: new ort.Tensor('float32', input.bias, [batch, 1, folded, past + rows]),
+      verdict_rows: new ort.Tensor('int64', input.verdictRows, [count]),
+      parent_token: new ort.Tensor('int64', input.parentToken, [count, 2]),
+      top_k: new ort.Tensor('int64', BigInt64Array.of(BigInt(input.topK)), [1]),
+    };
+    // null: let the runtime allocate it; a tensor: write into it
+    const fetches: Record<string, Tensor | null> = { verdicts: null, hidden: null };
+    this.cacheNames.forEach((name, a) => {
+      const read = input.cache[a] as Float32Array;
+      const write = input.newCache[a] as Float32Array;
+      feeds[name] = new ort.Tensor('float32', read, [batch, kvHeads, past, headSize]);
+      fetches[`new_${name}`] = new ort.Tensor('float32', write, [batch, kvHeads, past + rows, headSize]);
+    });
+    const outputs = await this.session.run(feeds, fetches);
+    return {
+      verdicts: outputs['verdicts']?.data as Float32Array,
+      hidden: outputs['hidden']?.data as Float32Array,
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.session.release();
+  }
+}
