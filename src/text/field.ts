@@ -1,4 +1,4 @@
-import { DuckDBListValue, type DuckDBType, DuckDBTypeId, type DuckDBValue } from 'duckdb';
+import { DuckDBArrayValue, DuckDBListValue, type DuckDBType, DuckDBTypeId, type DuckDBValue } from 'duckdb';
 
 /**
  * A value of the user's tables as text for a prompt, always on one line: white space and control characters are
@@ -7,7 +7,7 @@ import { DuckDBListValue, type DuckDBType, DuckDBTypeId, type DuckDBValue } from
  */
 export function fieldText(value: DuckDBValue, type: DuckDBType): string {
   if (value === null) return '';
-  if (value instanceof DuckDBListValue) {
+  if (value instanceof DuckDBListValue || value instanceof DuckDBArrayValue) {
     const element = type.typeId === DuckDBTypeId.LIST && 'valueType' in type ? type.valueType : type;
     return value.items
       .map((item) => fieldText(item, element as DuckDBType))
