@@ -163,8 +163,8 @@ async function keepKnownRatings(
 ): Promise<string[]> {
   const warnings: string[] = [];
   let before = total;
-  const steps = [{ script: 'inputs/known_ratings', of: 'items' }];
-  if (usersGiven) steps.push({ script: 'inputs/ratings_of_known_users', of: 'users' });
+  const steps = [{ script: 'inputs/known-ratings', of: 'items' }];
+  if (usersGiven) steps.push({ script: 'inputs/ratings-of-known-users', of: 'users' });
   for (const { script, of } of steps) {
     const row = one(await duck.scriptRows(script));
     const known = Number(row.known_count);
@@ -179,9 +179,9 @@ async function keepKnownRatings(
     before = known;
   }
   await duck.run('drop table ratings_read');
-  const repeated = Number(one(await duck.scriptRows('inputs/repeated_ratings')).repeated);
+  const repeated = Number(one(await duck.scriptRows('inputs/repeated-ratings')).repeated);
   if (repeated > 0) {
-    await duck.script('inputs/latest_ratings');
+    await duck.script('inputs/latest-ratings');
     warnings.push(
       `${repeated} of ${before} ratings in ${describeFiles(input)} repeat a user and an item; the latest of each counts`,
     );
@@ -190,9 +190,9 @@ async function keepKnownRatings(
 }
 
 async function usersOfRatings(duck: Duck, userType: string): Promise<number> {
-  await duck.script('inputs/users_of_ratings');
+  await duck.script('inputs/users-of-ratings');
   const keyType = userType === 'csv' ? await csvKeyType(duck, 'users_source') : userType;
-  await duck.script('inputs/user_keys', { identifiers: { key_type: keyType } });
+  await duck.script('inputs/user-keys', { identifiers: { key_type: keyType } });
   return Number(one(await duck.rows('select count(*)::integer as n from users')).n);
 }
 
@@ -264,7 +264,7 @@ function idOf(column: string): string {
 }
 
 async function csvKeyType(duck: Duck, source: string): Promise<string> {
-  return String(one(await duck.scriptRows('inputs/key_type', { identifiers: { source } })).key_type);
+  return String(one(await duck.scriptRows('inputs/key-type', { identifiers: { source } })).key_type);
 }
 
 function plainType(type: string): string {

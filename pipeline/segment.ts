@@ -1,0 +1,155 @@
+import { attributeColumns, groupByAttributes, placeColdUsers } from '../src/cohorts/attributes.js';
+import { groupCollaboratively } from '../src/cohorts/users.js';
+import type { Config } from '../src/config/schema.js';
+import { Duck } from '../src/lake/duck.js';
+import { openInputs } from '../src/lake/inputs.js';
+import { discard, fileError, publishFile, temporaryBeside } from '../src/lake/lake.js';
+import { writeManifest } from '../src/lake/manifest.js';
+import type { StageContext, StageResult } from '../src/stage.js';
+
+/** What became of one entity type. */
+export interface CohortSummary {
+  /** How the users were placed; for items all by attributes. */
+  placed: Record<string, number>;
+  /** Cohort -> entities, the largest first. */
+  sizes: Record<string, number>;
+}
+
+export interface Segmentation {
+  warnings: string[];
+  users: CohortSummary;
+  items: CohortSummary;
+  /** Of the users' graph, the trivial first one included; empty without the collaborative method. */
+  singularValues: number[];
+}
+
+/**
+ * Groups users and items into cohorts: the table `cohorts` of the partition, one row for each user and item, ordered
+ * by entity_type and entity_id. `distance` is the distance to the cohort's centre in the embedding (in units of the
+ * users' root mean square component), null where the cohort has no centre for it.
+ */
+export async function segment(context: StageContext): Promise<StageResult> {
+  const started = performance.now();
+  const { config, lake, partition, progress, signal } = context;
+  const dir = lake.prepare('cohorts', partition);
+  const duck = await Duck.open({ tempDirectory: lake.prepareWork('cohorts', partition, { clear: true }) });
+  const interrupt = () => duck.connection.interrupt();
+  signal.addEventListener('abort', interrupt);
+  try {
+    progress.start('cohorts');
+    progress.note('reading inputs');
+    const opened = await openInputs(duck, config.inputs);
+    const check = () => signal.throwIfAborted();
+    const result = await segmentTables(duck, config, check, (step) => progress.note(step));
+    const rows = opened.itemCount + opened.userCount;
+    const file = lake.file('cohorts', partition);
+    await write(duck, file);
+    const { warnings, ...summary } = result;
+    const [version] = await duck.rows('select version() as version');
+    await writeManifest(dir, {
+      stage: 'segment',
+      partition,
+      rows,
+      ratings: opened.ratingCount,
+      ...summary,
+      configuration: {
+        cohorts: config.cohorts,
+        inputs: config.inputs,
+        dislikedTo: config.prompts.history.dislikedTo,
+      },
+      duckdb: version?.version,
+    });
+    progress.done();
+    const seconds = (performance.now() - started) / 1000;
+    const all = [...opened.warnings, ...warnings];
+    return { stage: 'segment', partition, rows, files: [file], seconds, warnings: all, ...summary };
+  } catch (error) {
+    // An interrupted query fails with DuckDB's own error: what the user did is the truer reason.
+    signal.throwIfAborted();
+    throw error;
+  } finally {
+    signal.removeEventListener('abort', interrupt);
+    duck.close();
+    lake.clearWork('cohorts', partition);
+  }
+}
+
+/**
+ * The work of the stage within a session that holds the tables of `openInputs`: leaves the table
+ * cohorts(entity_type, entity_id, cohort, distance).
+ */
+export async function segmentTables(
+  duck: Duck,
+  config: Pick<Config, 'cohorts' | 'inputs' | 'prompts'>,
+  check: () => void = () => undefined,
+  note: (step: string) => void = () => undefined,
+): Promise<Segmentation> {
+  await duck.script('segment/no-cohorts');
+  await duck.script('segment/no-attributes');
+  note('items');
+  const { items } = config.cohorts;
+  const warnings = await groupByAttributes(duck, {
+    entityType: 'item',
+    columns: items.columns.map((column) => ({ table: 'items', column })),
+    groups: items.method === 'column' ? 'all' : items.groups,
+  });
+  note('users');
+  const users = await segmentUsers(duck, config, check);
+  warnings.push(...users.warnings);
+  const sizes = await cohortSizes(duck);
+  const itemCount = Object.values(sizes.item ?? {}).reduce((a, b) => a + b, 0);
+  return {
+    warnings,
+    users: { placed: users.placed, sizes: sizes.user ?? {} },
+    items: { placed: { attributes: itemCount }, sizes: sizes.item ?? {} },
+    singularValues: users.singularValues,
+  };
+}
+
+async function segmentUsers(
+  duck: Duck,
+  config: Pick<Config, 'cohorts' | 'inputs' | 'prompts'>,
+  check: () => void,
+): Promise<{ warnings: string[]; placed: Record<string, number>; singularValues: number[] }> {
+  const { users, items } = config.cohorts;
+  const { dislikedTo } = config.prompts.history;
+  const own = config.inputs.users?.columns ?? {};
+  if (users.method !== 'collaborative') {
+    await duck.script('segment/likes', { params: { disliked_to: dislikedTo } });
+    const groups = users.method === 'column' ? 'all' : users.groups;
+    const columns = attributeColumns(users.columns, own);
+    const warnings = await groupByAttributes(duck, { entityType: 'user', columns, groups });
+    const [row] = await duck.rows("select count(*)::integer as n from cohorts where entity_type = 'user'");
+    return { warnings, placed: { attributes: Number(row?.n) }, singularValues: [] };
+  }
+  const { groups, minRatings, columns } = users;
+  const found = await groupCollaboratively(duck, { groups, minRatings, dislikedTo, check });
+  // Cold-start users: by the columns named for users, or else by those that make the items' cohorts.
+  const names = columns.length > 0 ? columns : items.columns;
+  const affinity = columns.length > 0 ? attributeColumns(names, own) : attributeColumns(names, {});
+  await placeColdUsers(duck, affinity);
+  const [row] = await duck.scriptRows('segment/user-cohorts');
+  const placed = Object.fromEntries(Object.entries(row ?? {}).map(([name, value]) => [name, Number(value)]));
+  return { warnings: found.warnings, placed, singularValues: found.singularValues };
+}
+
+async function cohortSizes(duck: Duck): Promise<Record<string, Record<string, number>>> {
+  const sizes: Record<string, Record<string, number>> = {};
+  for (const row of await duck.scriptRows('segment/summary')) {
+    const ofType = sizes[String(row.entity_type)] ?? {};
+    ofType[String(row.cohort)] = Number(row.size);
+    sizes[String(row.entity_type)] = ofType;
+  }
+  return sizes;
+}
+
+async function write(duck: Duck, file: string): Promise<void> {
+  const temporary = temporaryBeside(file);
+  try {
+    await duck.script('segment/write', { params: { path: temporary } });
+  } catch (error) {
+    await discard(temporary);
+    throw fileError(error, 'the cohorts could not be written', file);
+  }
+  await publishFile(temporary, file);
+}

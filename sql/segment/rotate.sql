@@ -1,0 +1,31 @@
+-- Every node's vector times a 16 x 16 matrix ($rotation: its columns, as text).
+create or replace temp table {{vectors}} as
+with matrix as (
+  select cast($rotation as double[16][16]) as r
+),
+packed as (
+  select
+    node,
+    array_value(z0, z1, z2, z3, z4, z5, z6, z7, z8, z9, z10, z11, z12, z13, z14, z15) as v
+  from {{vectors}}
+)
+select
+  node,
+  array_inner_product(v, r[1]) as z0,
+  array_inner_product(v, r[2]) as z1,
+  array_inner_product(v, r[3]) as z2,
+  array_inner_product(v, r[4]) as z3,
+  array_inner_product(v, r[5]) as z4,
+  array_inner_product(v, r[6]) as z5,
+  array_inner_product(v, r[7]) as z6,
+  array_inner_product(v, r[8]) as z7,
+  array_inner_product(v, r[9]) as z8,
+  array_inner_product(v, r[10]) as z9,
+  array_inner_product(v, r[11]) as z10,
+  array_inner_product(v, r[12]) as z11,
+  array_inner_product(v, r[13]) as z12,
+  array_inner_product(v, r[14]) as z13,
+  array_inner_product(v, r[15]) as z14,
+  array_inner_product(v, r[16]) as z15
+from packed
+cross join matrix;
