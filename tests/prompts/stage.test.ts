@@ -236,6 +236,43 @@ for (const { name, make, message } of brokenCohorts) {
   });
 }
 
+test('catalogues of several pages are rendered whole', async () => {
+  await inFolder(async (folder) => {
+    // More than two pages of 8192 rows, in an order of their own.
+    const ids = Array.from({ length: 16_500 }, (_, index) => (index * 7919) % 16_500);
+    writeFiles(folder, {
+      'items.csv': ['isbn,name,jahr', ...ids.map((id) => `${id},n${id},1990`)].join('\n'),
+      'users.csv': catalogue['users.csv'],
+      'ratings.csv': 'who,isbn,stars,at\nann,1,5,2024-01-01T00:00:00Z',
+      'templates/plain-item.txt': '{title}',
+    });
+    const context = contextIn(folder, {
+      inputs: inputsIn(folder),
+      prompts: { frameworks: ['plain'], templates: join(folder, 'templates') },
+    });
+    const result = await prompts(context);
+    assert.is(result.rows, 16_500);
+    const rows = await readTable(result.files[0] as string);
+    assert.equal(
+      rows.map((row) => `${row.entity_id} ${row.prompt}`),
+      ids.map((id) => `${id} n${id}`).sort(),
+    );
+  });
+});
+
+test('a lake that can not be written is a failure with the reason', async () => {
+  await inFolder(async (folder) => {
+    writeFiles(folder, { ...catalogue, ...templates, lake: 'a file where the folder should be' });
+    const context = contextIn(folder, {
+      inputs: inputsIn(folder),
+      prompts: { templates: join(folder, 'templates') },
+    });
+    const error = await errorOf(() => prompts(context));
+    assert.is(error.exitCode, 1);
+    assert.match(error.message, /a part of the path is a file/);
+  });
+});
+
 test('an aborted run throws the reason and leaves no file', async () => {
   await inFolder(async (folder) => {
     writeFiles(folder, { ...catalogue, ...templates });
