@@ -49,6 +49,7 @@ export async function prompts(context: StageContext): Promise<StageResult> {
       prompt_tokens: tokens,
       counts,
       configuration: { prompts: config.prompts, inputs: config.inputs },
+      templates: plan.fingerprint,
       tokenizer: model.fingerprint,
     });
     const seconds = (performance.now() - started) / 1000;

@@ -24,6 +24,8 @@ export interface PromptPlan {
   readonly used: Readonly<Record<EntityType, ReadonlySet<string>>>;
   /** Renders an item for users' histories; left out where no template of users has a history. */
   readonly historyEntry: Renderer | undefined;
+  /** Of the templates' texts. */
+  readonly fingerprint: string;
 }
 
 /**
@@ -33,7 +35,7 @@ export interface PromptPlan {
 export function planPrompts(config: Pick<Config, 'inputs' | 'prompts'>): PromptPlan {
   const frameworks = config.prompts.frameworks;
   checkFrameworks(frameworks);
-  const { templates, historyEntry } = loadTemplates(config.prompts.templates, frameworks);
+  const { templates, historyEntry, fingerprint } = loadTemplates(config.prompts.templates, frameworks);
   const userColumns = Object.keys(config.inputs.users?.columns ?? {});
   const taken = userColumns.find((name) => historyColumns.includes(name));
   if (taken !== undefined) {
@@ -59,7 +61,8 @@ export function planPrompts(config: Pick<Config, 'inputs' | 'prompts'>): PromptP
     }
   }
   const hasHistory = historyColumns.some((column) => used.user.has(column));
-  return { tasks, columns, used, historyEntry: hasHistory ? bind(historyEntry, 'item') : undefined };
+  const entry = hasHistory ? bind(historyEntry, 'item') : undefined;
+  return { tasks, columns, used, historyEntry: entry, fingerprint };
 }
 
 /** A framework is part of prompt ids (`<framework>:<type>:<id>`) and of template files' names. */

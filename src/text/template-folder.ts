@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { inputError, messageOf } from '../errors.js';
@@ -19,18 +20,23 @@ export interface FrameworkTemplates {
 
 /**
  * Reads the templates of `frameworks` from `folder`: `<framework>-item.txt`, `<framework>-user.txt` and
- * `history-entry.txt`. What the folder lacks is taken from the package's templates.
+ * `history-entry.txt`. What the folder lacks is taken from the package's templates. The fingerprint (sha256, hex)
+ * changes with the text of any of them, and not with the place of the folder.
  * @throws inputError for a folder that can't be read, a text file whose name fits nothing (a typing error would
  *   otherwise leave the default in force), a framework without any template, and templates that don't parse.
  */
 export function loadTemplates(
   folder: string,
   frameworks: readonly string[],
-): { templates: FrameworkTemplates[]; historyEntry: Template } {
+): { templates: FrameworkTemplates[]; historyEntry: Template; fingerprint: string } {
   const found = new Map([...listTemplates(defaultTemplates), ...listTemplates(folder)]);
+  const hash = createHash('sha256');
   const load = (name: string) => {
     const path = found.get(name);
-    return path === undefined ? undefined : parseTemplate(readText(path), path);
+    if (path === undefined) return undefined;
+    const text = readText(path);
+    hash.update(JSON.stringify([name, text]));
+    return parseTemplate(text, path);
   };
   const templates = frameworks.map((framework) => {
     const pair = { framework, item: load(`${framework}-item.txt`), user: load(`${framework}-user.txt`) };
@@ -40,7 +46,8 @@ export function loadTemplates(
       'Write one of them, or name a framework that comes with the package: kar, trawl, once, rlmrec.',
     );
   });
-  return { templates, historyEntry: load(historyEntryName) as Template };
+  const historyEntry = load(historyEntryName) as Template;
+  return { templates, historyEntry, fingerprint: hash.digest('hex') };
 }
 
 function listTemplates(folder: string): [name: string, path: string][] {
