@@ -22,7 +22,7 @@ const sources = readdirSync('tests', { recursive: true, encoding: 'utf8' })
   .map((file) => `tests/${file}`)
   .sort();
 const unregistered = sources.filter(
-  (file) => !file.endsWith('.test.ts') && /from 'uvu'/.test(readFileSync(file, 'utf8')),
+  (file) => !file.endsWith('.test.ts') && /^import .* from 'uvu';/m.test(readFileSync(file, 'utf8')),
 );
 const files = sources
   .filter((file) => file.endsWith('.test.ts'))
@@ -40,6 +40,7 @@ if (files.length === 0) {
   console.log('no test file was found');
   failed += 1;
 }
+for (const file of unregistered) console.log(`FAIL ${file}: imports uvu but is not named *.test.ts`);
 console.log(`${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;
 

@@ -88,8 +88,8 @@ export class GraphSession {
     });
     const outputs = await this.session.run(feeds, fetches);
     return {
-      verdicts: outputs['verdicts']?.data as Float32Array,
-      hidden: outputs['hidden']?.data as Float32Array,
+      verdicts: outputs.verdicts?.data as Float32Array,
+      hidden: outputs.hidden?.data as Float32Array,
     };
   }
 

@@ -1,0 +1,156 @@
+import { Drafter, type DraftPools } from '../draft/drafter.js';
+import type { Engine } from '../engine/engine.js';
+import { runError } from '../errors.js';
+import { type DecodeSettings, type Outcome, Sequence } from './sequence.js';
+import { tokensToSee } from './verify.js';
+
+/** Where the time of a loop went, in milliseconds, and what it made. */
+export interface LoopStatistics {
+  /** All the time in which sequences were being decoded. */
+  busy: number;
+  /** Inside the model: prompts, and decode steps. */
+  prefill: number;
+  steps: number;
+  draft: number;
+  /** Verification and bookkeeping. */
+  verify: number;
+  /** Batched model steps. */
+  modelSteps: number;
+  /** Tokens that steps emitted, end tokens included. */
+  tokens: number;
+}
+
+interface Waiting {
+  promptIds: Int32Array;
+  pools: DraftPools;
+  resolve: (outcome: Outcome) => void;
+  reject: (error: unknown) => void;
+}
+
+interface Active extends Waiting {
+  slot: number;
+  sequence: Sequence;
+  drafter: Drafter;
+}
+
+/**
+ * The decode loop: admits waiting requests to free slots, drafts, steps the model over all of them, verifies, emits.
+ * A slot is filled again as soon as its sequence is finished. Requests don't influence each other's texts.
+ */
+export class DecodeLoop {
+  readonly statistics: LoopStatistics = {
+    busy: 0,
+    prefill: 0,
+    steps: 0,
+    draft: 0,
+    verify: 0,
+    modelSteps: 0,
+    tokens: 0,
+  };
+  private readonly waiting: Waiting[] = [];
+  private active: Active[] = [];
+  private readonly freeSlots: number[];
+  private readonly drafters: Drafter[] = [];
+  private running = false;
+
+  constructor(
+    private readonly engine: Engine,
+    private readonly settings: DecodeSettings,
+    private readonly vocabulary: number,
+    private readonly endTokens: ReadonlySet<number>,
+  ) {
+    this.freeSlots = Array.from({ length: engine.slots }, (_, i) => engine.slots - 1 - i);
+  }
+
+  /**
+   * Decodes one prompt. Rejects with runError when the prompt doesn't fit the model's context; an error of the engine
+   * rejects every request that is waiting or active.
+   */
+  decode(promptIds: Int32Array, pools: DraftPools): Promise<Outcome> {
+    if (promptIds.length === 0) return Promise.reject(runError('The prompt has no tokens.'));
+    if (promptIds.length >= this.engine.context) {
+      const limit = this.engine.context - 1;
+      return Promise.reject(
+        runError(`The prompt has ${promptIds.length} tokens, the model's context takes ${limit}.`),
+      );
+    }
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ promptIds, pools, resolve, reject });
+      if (!this.running) void this.run();
+    });
+  }
+
+  private async run(): Promise<void> {
+    this.running = true;
+    const started = performance.now();
+    const before = { ...this.engine.modelTime };
+    try {
+      while (this.waiting.length > 0 || this.active.length > 0) {
+        while (this.waiting.length > 0 && this.freeSlots.length > 0)
+          await this.admit(this.waiting.shift() as Waiting);
+        await this.step();
+      }
+    } catch (error) {
+      this.fail(error);
+    } finally {
+      this.running = false;
+      this.statistics.busy += performance.now() - started;
+      this.statistics.prefill += this.engine.modelTime.prefill - before.prefill;
+      this.statistics.steps += this.engine.modelTime.steps - before.steps;
+    }
+  }
+
+  private async admit(request: Waiting): Promise<void> {
+    const slot = this.freeSlots.pop() as number;
+    const started = performance.now();
+    const drafter = this.drafters.pop() ?? new Drafter(this.vocabulary, this.endTokens);
+    drafter.begin(request.pools);
+    const { context, hiddenSize } = this.engine;
+    const sequence = new Sequence(
+      request.promptIds,
+      this.settings,
+      drafter,
+      this.endTokens,
+      context,
+      hiddenSize,
+    );
+    this.active.push({ ...request, slot, drafter, sequence });
+    this.statistics.draft += performance.now() - started;
+    await this.engine.admit(slot, request.promptIds);
+  }
+
+  private async step(): Promise<void> {
+    const drafting = performance.now();
+    const inputs = this.active.map(({ slot, sequence }) => ({ slot, tree: sequence.nextTree() }));
+    this.statistics.draft += performance.now() - drafting;
+    const verdicts = await this.engine.step(inputs, tokensToSee(this.settings));
+    const verifying = performance.now();
+    const left: Active[] = [];
+    this.active.forEach((active, i) => {
+      const before = active.sequence.emitted;
+      const kept = active.sequence.accept(verdicts[i] as (typeof verdicts)[number]);
+      this.statistics.tokens += active.sequence.emitted - before;
+      if (active.sequence.finished) this.finish(active);
+      else {
+        this.engine.keep(active.slot, kept);
+        left.push(active);
+      }
+    });
+    this.active = left;
+    this.statistics.modelSteps++;
+    this.statistics.verify += performance.now() - verifying;
+  }
+
+  private finish({ slot, sequence, drafter, resolve }: Active): void {
+    this.engine.release(slot);
+    this.freeSlots.push(slot);
+    this.drafters.push(drafter);
+    resolve(sequence.outcome());
+  }
+
+  private fail(error: unknown): void {
+    for (const { reject } of [...this.active, ...this.waiting]) reject(error);
+    this.active = [];
+    this.waiting.length = 0;
+  }
+}

@@ -1,0 +1,138 @@
+import type { TreeRows, Verdicts } from '../engine/engine.js';
+
+export type DecodeMode = 'autoregressive' | 'greedy' | 'relaxed';
+
+/** When a draft token is accepted. */
+export interface AcceptRule {
+  mode: DecodeMode;
+  /** Relaxed: a token may rank up to here (1: only the argmax). */
+  topK: number;
+  /** Relaxed: the least probability of a token that isn't the argmax. */
+  minProb: number;
+  /** Relaxed: what a text may lose in all, the sum of ln p_max - ln p over its relaxed tokens, in nats. */
+  divergenceBudget: number;
+}
+
+/** What a step decided for one sequence. */
+export interface Verification {
+  /** Accepted rows, a path from row 0 (which was certain before). */
+  path: number[];
+  /** Nats that each row of the path cost; 0 for the argmax. */
+  costs: number[];
+  /** The model's own argmax after the path. */
+  next: number;
+  /** Decisions on the way that numerical noise could have turned. */
+  nearTies: number;
+}
+
+/**
+ * Margin of a decision, in nats, below which the shape of a batch may turn it: float32 results of the same row differ
+ * by up to 2e-5 between shapes; this leaves a factor of fifty.
+ */
+export const nearTieMargin = 1e-3;
+
+/** How many of the best tokens the rule has to see at each row; one more than it accepts, for the margin. */
+export function tokensToSee(rule: AcceptRule): number {
+  return rule.mode === 'relaxed' ? Math.max(2, rule.topK + 1) : 2;
+}
+
+/**
+ * Chooses the accepted path of a tree. Greedy: the path of argmax tokens. Relaxed: the longest acceptable path, of
+ * equally long ones the one with the least divergence, then the one drafted first.
+ * @param spent nats that the text has lost so far
+ */
+export function verify(tree: TreeRows, verdicts: Verdicts, rule: AcceptRule, spent: number): Verification {
+  const chosen =
+    rule.mode === 'relaxed' ? relaxedPath(tree, verdicts, rule, spent) : greedyPath(tree, verdicts);
+  const last = chosen.path[chosen.path.length - 1] as number;
+  let nearTies = chosen.nearTies;
+  for (let i = 0; i < chosen.path.length; i++) {
+    // the argmax was followed here: would the second have been, had it been a little larger?
+    const followed = i + 1 === chosen.path.length || chosen.costs[i + 1] === 0;
+    const row = chosen.path[i] as number;
+    if (followed && verdicts.logit(row, 0) - verdicts.logit(row, 1) < nearTieMargin) nearTies++;
+  }
+  return { path: chosen.path, costs: chosen.costs, next: verdicts.token(last, 0), nearTies };
+}
+
+type Chosen = Omit<Verification, 'next'>;
+
+function greedyPath({ tokens, parents }: TreeRows, verdicts: Verdicts): Chosen {
+  const path = [0];
+  const costs = [0];
+  let last = 0;
+  // children lie after their parents, so one pass finds the path
+  for (let row = 1; row < tokens.length; row++) {
+    if (parents[row] !== last || tokens[row] !== verdicts.token(last, 0)) continue;
+    path.push(row);
+    costs.push(0);
+    last = row;
+  }
+  return { path, costs, nearTies: 0 };
+}
+
+function relaxedPath(tree: TreeRows, verdicts: Verdicts, rule: AcceptRule, spent: number): Chosen {
+  const { tokens, parents } = tree;
+  const rows = tokens.length;
+  /** Divergence of the path to each row, NaN where it isn't acceptable. */
+  const divergence = new Float64Array(rows).fill(Number.NaN);
+  const length = new Int32Array(rows);
+  divergence[0] = 0;
+  let best = 0;
+  let nearTies = 0;
+  for (let row = 1; row < rows; row++) {
+    const parent = parents[row] as number;
+    const before = divergence[parent] as number;
+    if (Number.isNaN(before)) continue;
+    const { cost, near } = relaxedCost(row, parent, tokens[row] as number, verdicts, rule, spent + before);
+    if (near) nearTies++;
+    if (cost === undefined) continue;
+    divergence[row] = before + cost;
+    length[row] = (length[parent] as number) + 1;
+    if (isBetter(row, best, length, divergence)) best = row;
+  }
+  for (let row = 1; row < rows; row++) {
+    const rival = row !== best && length[row] === length[best];
+    if (rival && Math.abs((divergence[row] as number) - (divergence[best] as number)) < nearTieMargin)
+      nearTies++;
+  }
+  const path: number[] = [];
+  for (let row = best; row >= 0; row = parents[row] as number) path.unshift(row);
+  const costs = path.map((row, i) =>
+    i === 0 ? 0 : (divergence[row] as number) - (divergence[path[i - 1] as number] as number),
+  );
+  return { path, costs, nearTies };
+}
+
+function isBetter(row: number, best: number, length: Int32Array, divergence: Float64Array): boolean {
+  if (length[row] !== length[best]) return (length[row] as number) > (length[best] as number);
+  return (divergence[row] as number) < (divergence[best] as number);
+}
+
+/** What accepting `token` after `parent` costs, undefined where the rule refuses it; `near`: decided by a hair. */
+function relaxedCost(
+  row: number,
+  parent: number,
+  token: number,
+  verdicts: Verdicts,
+  rule: AcceptRule,
+  spent: number,
+): { cost: number | undefined; near: boolean } {
+  let rank = 0;
+  while (rank < rule.topK && verdicts.token(parent, rank) !== token) rank++;
+  if (rank === 0) return { cost: 0, near: false };
+  const probability = verdicts.ownProbability(row);
+  const cost = Math.log(verdicts.probability(parent, 0)) - Math.log(probability);
+  const probable = probability >= rule.minProb;
+  const affordable = spent + cost <= rule.divergenceBudget;
+  // the margin of each condition counts only where the other conditions hold
+  const rankMargin = Math.abs(Math.log(probability) - Math.log(verdicts.probability(parent, rule.topK)));
+  const probabilityMargin = Math.abs(Math.log(probability) - Math.log(rule.minProb));
+  const budgetMargin = Math.abs(spent + cost - rule.divergenceBudget);
+  const ranked = rank < rule.topK;
+  const near =
+    (probable && affordable && rankMargin < nearTieMargin) ||
+    (ranked && affordable && probabilityMargin < nearTieMargin) ||
+    (ranked && probable && budgetMargin < nearTieMargin);
+  return { cost: ranked && probable && affordable ? cost : undefined, near };
+}
