@@ -8,6 +8,7 @@ import type { Options, StageName } from './arguments.js';
 type Stage = (context: StageContext) => Promise<StageResult>;
 
 const stages: Readonly<Partial<Record<StageName, () => Promise<Stage>>>> = {
+  segment: async () => (await import('../../pipeline/segment.js')).segment,
   prompts: async () => (await import('../../pipeline/prompts.js')).prompts,
   publish: async () => (await import('../../pipeline/publish.js')).publish,
 };

@@ -75,7 +75,7 @@ class Meter implements Progress {
     this.options.screen.status('');
     const seconds = (this.now() - this.started) / 1000;
     const count = this.finished === 0 ? '' : `${this.counted()}, ${this.rateText()}, `;
-    this.print(`${this.label}: ${count}done in ${duration(seconds)}${this.tail()}`);
+    this.print(`${this.label}: ${count}done in ${duration(seconds)}`);
     this.label = undefined;
   }
 

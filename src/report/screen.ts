@@ -12,7 +12,7 @@ export class Screen {
 
   /** Whether a status line can be drawn. */
   get interactive(): boolean {
-    return this.output.isTTY === true && process.env['TERM'] !== 'dumb';
+    return this.output.isTTY === true && process.env.TERM !== 'dumb';
   }
 
   /** Writes whole lines above the status line. */
