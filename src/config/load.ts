@@ -1,7 +1,7 @@
 /** The configuration file -> `Config`, or one error that names every wrong key. */
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { type Document, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
+import { type Document, isMap, isScalar, isSeq, type LineCounter } from 'yaml';
 import type { z } from 'zod';
 import { inputError, messageOf } from '../errors.js';
 import { checkCombinations, checkDecode } from './combinations.js';
@@ -16,6 +16,7 @@ import {
   type StandaloneConfig,
   standaloneSchema,
 } from './schema.js';
+import { type ParsedYaml, parseYaml } from './yaml.js';
 
 /** Options of the command line that stand for a key. Taken as they are, not as YAML. */
 export interface Flags {
@@ -35,9 +36,8 @@ export interface Flags {
  * @throws DareError with exit code 2: unreadable file, YAML syntax, or a list of every wrong key.
  */
 export function loadConfig(file: string, overrides: readonly string[] = [], flags: Flags = {}): Config {
-  const lines = new LineCounter();
-  const document = readYaml(file, lines);
-  const raw: unknown = document.toJS() ?? {};
+  const { document, lines, value } = readYaml(file);
+  const raw = value ?? {};
   if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) {
     throw inputError(
       `${file} is ${show(raw)}, expected a group of keys (inputs, lake, model, ...)`,
@@ -103,7 +103,7 @@ function keyName(path: KeyPath): string {
   }, '');
 }
 
-function readYaml(file: string, lineCounter: LineCounter): Document {
+function readYaml(file: string): ParsedYaml {
   let text: string;
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file));
@@ -123,12 +123,9 @@ function readYaml(file: string, lineCounter: LineCounter): Document {
       error,
     );
   }
-  const document = parseDocument(text, { lineCounter });
-  const trouble = document.errors[0] ?? document.warnings[0];
-  if (trouble === undefined) return document;
-  const { line, col } = lineCounter.linePos(trouble.pos[0]);
-  const reason = trouble.message.split(/ at line \d+|:?\n/)[0] ?? trouble.code;
-  throw inputError(`${file}, line ${line}, column ${col}: not valid YAML: ${reason}`, REFERENCE);
+  return parseYaml(text, (reason, line, column) =>
+    inputError(`${file}, line ${line}, column ${column}: not valid YAML: ${reason}`, REFERENCE),
+  );
 }
 
 function flagOverrides(flags: Flags): Override[] {

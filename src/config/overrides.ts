@@ -1,8 +1,8 @@
 /** `--set path.to.key=value`: the value is YAML, so that numbers, text and lists mean what they mean in the file. */
-import { parseDocument } from 'yaml';
 import { inputError } from '../errors.js';
 import { show } from './describe.js';
 import { resolvePaths } from './paths.js';
+import { parseYaml } from './yaml.js';
 
 export interface Override {
   path: string[];
@@ -22,16 +22,13 @@ export function parseOverride(assignment: string, directory: string): Override {
       'For example --set decode.nodes=8 or --set prompts.frameworks=[kar,once]',
     );
   }
-  const document = parseDocument(assignment.slice(at + 1));
-  const trouble = document.errors[0] ?? document.warnings[0];
-  if (trouble !== undefined) {
-    const reason = trouble.message.split(/:?\n/)[0] ?? trouble.code;
-    throw inputError(
+  const { value } = parseYaml(assignment.slice(at + 1), (reason) =>
+    inputError(
       `${source}: the value is not valid YAML: ${reason}`,
-      'Put text with special characters in quotes.',
-    );
-  }
-  const nested = nest(path, document.toJS());
+      `Put text with special characters in quotes: --set '${path.join('.')}="..."'`,
+    ),
+  );
+  const nested = nest(path, value);
   resolvePaths(nested, directory);
   return { path, value: unnest(path, nested), source };
 }

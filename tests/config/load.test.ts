@@ -209,6 +209,7 @@ const MALFORMED: readonly [assignment: string, message: RegExp][] = [
   ['decode..nodes=3', /expected path\.to\.key=value/],
   ['__proto__.polluted=1', /expected path\.to\.key=value/],
   ['decode.nodes=[1', /the value is not valid YAML/],
+  ['inputs.items.path=*.csv', /\*\.csv needs quotes, as text that starts with \*/],
   ['decode.mode=!strange x', /the value is not valid YAML/],
   ['lake.deep=1', /lake is ".*", not a group of keys/],
   ['cohorts.items.columns.first=genre', /cohorts\.items\.columns is a list, not a group of keys/],
@@ -233,6 +234,10 @@ const UNREADABLE: readonly [text: string | Buffer, message: RegExp][] = [
   ['just text', /is "just text", expected a group of keys/],
   ['lake: a\nlake: b\n', /line 2, column 1: not valid YAML: Map keys must be unique/],
   ['lake: [a\n', /line 2, column 1: not valid YAML/],
+  [
+    'lake: lake\ninputs: { items: { path: *.csv } }\n',
+    /line 2, column 26: not valid YAML: \*\.csv needs quotes/,
+  ],
   ['lake: !secret a\n', /line 1, column 7: not valid YAML: Unresolved tag/],
   [Buffer.from([0x6c, 0x3a, 0x20, 0xff, 0xfe]), /it is not UTF-8 text/],
 ];
