@@ -99,6 +99,7 @@ const inUse = new Set<string>();
 /**
  * A fresh name beside `final` for a file in the making: `<name>.tmp-<host>-<process>-<n>`. It doesn't end in
  * `.parquet`, so no reader's glob matches it, and it says who makes it, so that `removeStale` knows what is left over.
+ * A folder of that name with `.spill` after it holds what DuckDB spills meanwhile.
  */
 export function temporaryBeside(final: string): string {
   const name = `${final}.tmp-${host()}-${process.pid}-${counter++}`;
@@ -140,12 +141,12 @@ export async function discard(temporary: string): Promise<void> {
 export function removeStale(dir: string): string[] {
   const removed: string[] = [];
   for (const name of list(dir)) {
-    const match = /\.tmp-([\w.-]+)-(\d+)-\d+$/.exec(name);
+    const match = /\.tmp-([\w.-]+)-(\d+)-\d+(\.spill)?$/.exec(name);
     if (match === null) continue;
     const path = join(dir, name);
     if (isAlive(path, match[1] as string, Number(match[2]))) continue;
     try {
-      rmSync(path, { force: true });
+      rmSync(path, { recursive: true, force: true });
       removed.push(path);
     } catch {
       // Not ours to remove (another user's, or a read-only lake): whoever writes here meets the real error.
@@ -231,7 +232,7 @@ async function sync(path: string, flags: string): Promise<void> {
 
 function isAlive(path: string, madeOn: string, pid: number): boolean {
   if (madeOn === host()) {
-    return pid === process.pid ? inUse.has(path) : isRunning(pid);
+    return pid === process.pid ? inUse.has(path.replace(/\.spill$/, '')) : isRunning(pid);
   }
   const age = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0);
   return age < 24 * 3600 * 1000;

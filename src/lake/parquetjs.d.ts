@@ -12,6 +12,8 @@ declare module 'parquetjs-lite' {
 
   export class ParquetSchema {
     constructor(fields: Record<string, Field>);
+    /** All fields, nested ones too. */
+    readonly fieldList: readonly { readonly path: string[] }[];
   }
 
   /** What the writer needs of a stream. Each call is answered by its callback. */

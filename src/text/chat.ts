@@ -23,6 +23,9 @@ export type Piece = string | Slot;
 const open = '\uF8F0';
 const close = '\uF8F1';
 const marks = /\uF8F0([ab])(\d+)\uF8F1/g;
+// A template that writes today's date would make the output depend on the clock: with this it takes the fixed date
+// that such templates fall back to. (A line break after a block belongs to the block.)
+const clockless = '{% set strftime_now = undefined %}\n';
 const margin = ' \n\t\n ';
 const delicate = 'Aa  "b" <c> & \'d\' {e} \\n\n\u00e9 </f>';
 
@@ -51,7 +54,7 @@ export class ChatTemplate {
       throw inputError(`${where}: the chat template holds the private-use character U+F8F0 or U+F8F1`);
     }
     try {
-      this.template = new Template(source);
+      this.template = new Template(clockless + source);
     } catch (error) {
       throw inputError(`${where}: the chat template can't be read: ${messageOf(error)}`, hint, error);
     }
@@ -87,8 +90,6 @@ export class ChatTemplate {
         ...this.variables,
         messages,
         add_generation_prompt: generation,
-        // A template that writes today's date would make the output depend on the clock.
-        strftime_now: undefined,
       });
     } catch (error) {
       const roles = messages.map((message) => message.role).join(', ');
