@@ -7,9 +7,12 @@ create or replace temp macro time_of_number(n) as
     when abs(n) < 100000000000000000 then n
     else n // 1000 end);
 
--- An offset in the text ("+02:00", "Z") is applied: times are in UTC.
+-- Times are in UTC. A cast to TIMESTAMP drops an offset ("+02:00") silently, so texts with one go by TIMESTAMPTZ.
 create or replace temp macro time_of_text(t) as
-  coalesce(try_cast(t as timestamp), time_of_number(try_cast(t as bigint)));
+  case
+    when regexp_matches(t, ':\d{2}(\.\d+)?\s*[+-]\d{2}(:?\d{2})?$') then timezone('UTC', try_cast(t as timestamptz))
+    else coalesce(try_cast(t as timestamp), time_of_number(try_cast(t as bigint)))
+  end;
 
 create or replace temp macro number_of(x) as
   case when isfinite(try_cast(x as double)) then try_cast(x as double) end;

@@ -1,5 +1,5 @@
--- Every node's vector times a 16 x 16 matrix ($rotation: its columns, as text).
-create or replace temp table {{vectors}} as
+-- Every user's vector times a 16 x 16 matrix ($rotation: its columns, as text).
+create or replace temp table user_vectors as
 with matrix as (
   select cast($rotation as double[16][16]) as r
 ),
@@ -7,7 +7,7 @@ packed as (
   select
     node,
     array_value(z0, z1, z2, z3, z4, z5, z6, z7, z8, z9, z10, z11, z12, z13, z14, z15) as v
-  from {{vectors}}
+  from user_vectors
 )
 select
   node,

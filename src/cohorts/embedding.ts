@@ -26,23 +26,24 @@ export async function buildGraph(duck: Duck, minRatings: number): Promise<GraphS
 }
 
 /**
- * Spectral embedding of the graph by randomised subspace iteration with a Rayleigh-Ritz step on either side
- * (Halko, Martinsson & Tropp 2011, algorithm 4.4) on the degree-normalised matrix: the table user_vectors holds its
- * left singular vectors. All sums are over whole numbers, so the result depends on neither threads nor row order.
+ * Spectral embedding of the graph by randomised subspace iteration with a Rayleigh-Ritz step a round (Halko,
+ * Martinsson & Tropp 2011, algorithm 4.4) on the degree-normalised matrix: the table user_vectors holds its left
+ * singular vectors. All sums are over whole numbers, so the result depends on neither threads nor row order.
+ * `check` is called between two steps and throws to stop.
  * @returns the singular values, descending after the trivial first one; 0 where the graph has no further component.
  */
 export async function embedUsers(duck: Duck, check: () => void): Promise<number[]> {
   await duck.script('segment/seeds');
-  await orthonormalise(duck, 'user');
+  await orthonormalise(duck);
   let singular: number[] = [];
   let total = 0;
   for (let round = 0; round < maxRounds; round++) {
     check();
     await propagate(duck, 'user', 'item');
-    await orthonormalise(duck, 'item');
     check();
     await propagate(duck, 'item', 'user');
-    singular = await orthonormalise(duck, 'user');
+    // Both ways through the graph stretch a component by its singular value twice.
+    singular = (await orthonormalise(duck)).map(Math.sqrt);
     const sum = singular.reduce((a, b) => a + b, 0);
     if (sum - total <= tolerance * total) break;
     total = sum;
@@ -62,15 +63,13 @@ async function propagate(duck: Duck, from: Side, to: Side): Promise<void> {
   await duck.script('segment/propagate', { identifiers });
 }
 
-/** Makes one side's components orthonormal; returns how long they were. */
-async function orthonormalise(duck: Duck, side: Side): Promise<number[]> {
-  const { vectors } = sides[side];
-  const [row] = await duck.scriptRows('segment/gram', { identifiers: { vectors } });
-  const gram = names.map((_, a) => names.map((name) => Number(row?.[`g${a}_${name}`])));
+/** Makes the users' components orthonormal; returns how long they were. */
+async function orthonormalise(duck: Duck): Promise<number[]> {
+  const [row] = await duck.scriptRows('segment/gram');
+  const gram = names.map((_, a) =>
+    names.map((_, b) => Number(row?.[`g${Math.min(a, b)}_z${Math.max(a, b)}`])),
+  );
   const { columns, lengths } = whitening(gram);
-  await duck.script('segment/rotate', {
-    identifiers: { vectors },
-    params: { rotation: JSON.stringify(columns) },
-  });
+  await duck.script('segment/rotate', { params: { rotation: JSON.stringify(columns) } });
   return lengths;
 }

@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
-import { LIST, listValue, VARCHAR } from 'duckdb';
+import { LIST, listValue, STRUCT, structValue, VARCHAR } from 'duckdb';
 import { type DareError, inputError, messageOf } from '../errors.js';
+import { type CsvHeader, type Delimiter, readCsvHeader } from './csv-header.js';
 import { type Duck, quoteIdentifier } from './duck.js';
 
 /** The files of one input, all of one format, and the columns that they have. */
@@ -11,6 +12,8 @@ export interface InputFiles {
   format: 'parquet' | 'csv';
   /** Column name in the file -> DuckDB type. CSV columns are all VARCHAR: what a text means is decided by us. */
   columns: Map<string, string>;
+  /** Of CSV files. */
+  delimiter: Delimiter;
 }
 
 /** A column of a view over input files: `name` is ours, `expression` SQL made of quoted identifiers only. */
@@ -32,13 +35,28 @@ export async function findInput(duck: Duck, key: string, paths: readonly string[
       'Give files of one format for one input.',
     );
   }
-  const input: InputFiles = { key, files, format: [...formats][0] ?? 'csv', columns: new Map() };
+  if (formats.has('csv')) return csvInput(key, files);
+  const input: InputFiles = { key, files, format: 'parquet', columns: new Map(), delimiter: ',' };
   const described = await reading(input, async () => {
-    await useFiles(duck, 'described', files);
-    return duck.rows(`describe select * from ${scan('described', input.format)}`);
+    await useFiles(duck, 'described', input);
+    return duck.rows(`describe select * from ${scan('described', input)}`);
   });
   for (const row of described) input.columns.set(String(row.column_name), String(row.column_type));
   return input;
+}
+
+function csvInput(key: string, files: string[]): InputFiles {
+  const headers = files.map((file) => readCsvHeader(key, file));
+  const first = headers[0] as CsvHeader;
+  const other = headers.findIndex((header) => JSON.stringify(header) !== JSON.stringify(first));
+  if (other !== -1) {
+    throw inputError(
+      `${key}: the header of ${files[other]} differs from that of ${files[0]}; expected the same columns in the same order: ${quotedList(first.columns)}`,
+      'Give CSV files of one form, or Parquet files.',
+    );
+  }
+  const columns = new Map(first.columns.map((name) => [name, 'VARCHAR']));
+  return { key, files, format: 'csv', columns, delimiter: first.delimiter };
 }
 
 /**
@@ -48,9 +66,8 @@ export async function findInput(duck: Duck, key: string, paths: readonly string[
 export function columnType(input: InputFiles, key: string, column: string): string {
   const type = input.columns.get(column);
   if (type !== undefined) return type;
-  const there = [...input.columns.keys()].map((name) => `"${name}"`).join(', ');
   throw inputError(
-    `${describeFiles(input)} has no column "${column}", which ${key} names; its columns are ${there}`,
+    `${describeFiles(input)} has no column "${column}", which ${key} names; its columns are ${quotedList([...input.columns.keys()])}`,
     `Correct ${key} in the configuration.`,
   );
 }
@@ -61,12 +78,12 @@ export async function createView(
   view: string,
   input: InputFiles,
   columns: readonly ViewColumn[],
-  files: readonly string[] = input.files,
+  files: string[] = input.files,
 ): Promise<void> {
-  await useFiles(duck, view, files);
+  await useFiles(duck, view, { ...input, files });
   const list = columns.map(({ name, expression }) => `${expression} as ${quoteIdentifier(name)}`).join(', ');
   await reading(input, () =>
-    duck.run(`create or replace temp view ${view} as select ${list} from ${scan(view, input.format)}`),
+    duck.run(`create or replace temp view ${view} as select ${list} from ${scan(view, input)}`),
   );
 }
 
@@ -86,21 +103,30 @@ export function describeFiles(input: InputFiles): string {
   return `${first} and ${others.length} other ${others.length === 1 ? 'file' : 'files'}`;
 }
 
-// A view can't hold bound parameters, so the paths travel in a variable that the view reads at each use.
-function useFiles(duck: Duck, view: string, files: readonly string[]): Promise<unknown> {
-  return duck.run(
-    `set variable ${view}_files = $files`,
-    { files: listValue([...files]) },
-    { files: LIST(VARCHAR) },
+// A view can't hold bound parameters, so paths and columns travel in variables that the view reads at each use.
+async function useFiles(duck: Duck, view: string, input: InputFiles): Promise<void> {
+  const files = listValue([...input.files]);
+  await duck.run(`set variable ${view}_files = $files`, { files }, { files: LIST(VARCHAR) });
+  if (input.format === 'parquet') return;
+  const columns = Object.fromEntries(input.columns);
+  const types = STRUCT(Object.fromEntries([...input.columns.keys()].map((name) => [name, VARCHAR])));
+  await duck.run(
+    `set variable ${view}_columns = $columns`,
+    { columns: structValue(columns) },
+    { columns: types },
   );
 }
 
-// Quotes are given, not guessed: a guess from the first rows fails on the first quoted field further down.
-function scan(view: string, format: InputFiles['format']): string {
+// CSV: everything is given, nothing guessed. DuckDB's guess from the first rows skips lines that don't fit.
+function scan(view: string, { format, delimiter }: InputFiles): string {
   const files = `getvariable('${view}_files')`;
-  return format === 'parquet'
-    ? `read_parquet(${files}, union_by_name=true, hive_partitioning=false)`
-    : `read_csv(${files}, all_varchar=true, header=true, quote='"', escape='"', hive_partitioning=false)`;
+  if (format === 'parquet') return `read_parquet(${files}, union_by_name=true, hive_partitioning=false)`;
+  const columns = `auto_detect=false, columns=getvariable('${view}_columns'), header=true, hive_partitioning=false`;
+  return `read_csv(${files}, ${columns}, delim='${delimiter}', quote='"', escape='"')`;
+}
+
+function quotedList(names: readonly string[]): string {
+  return names.map((name) => `"${name}"`).join(', ');
 }
 
 async function expand(duck: Duck, key: string, path: string): Promise<string[]> {
@@ -179,7 +205,13 @@ function readFailure(input: InputFiles, error: unknown): unknown {
       error,
     );
   }
-  const reason = message.split('\n')[0];
+  const counts = /Expected Number of Columns: (\d+) Found: (\d+)/.exec(message);
+  const reason =
+    counts !== null
+      ? `the line has ${counts[2]} fields, the header ${counts[1]}`
+      : /unterminated quote/.test(message)
+        ? 'a quote is never closed, or text follows a closing quote'
+        : message.split('\n')[0];
   if (input.format === 'csv') {
     return inputError(
       `${input.key}: ${place} could not be read as CSV: ${reason}`,
