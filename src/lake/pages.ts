@@ -203,7 +203,7 @@ function makeTemporary(parent: string): string {
 
 const plainTypes =
   /^(VARCHAR|U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER|UUID|DATE|BOOLEAN|ENUM\(.*\)|DECIMAL\(\d+,0\))$/s;
-const chatType = /^STRUCT\((?=.*"role" VARCHAR)(?=.*"content" VARCHAR).*\)\[\]$/s;
+const chatType = /^STRUCT\((?=.*"?\brole"? VARCHAR)(?=.*"?\bcontent"? VARCHAR).*\)\[\]$/s;
 
 function checkPromptColumns(file: string, columns: Column[]): 'prompt' | 'messages' {
   const types = new Map(columns.map(({ name, type }) => [name, type]));
