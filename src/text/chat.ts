@@ -26,7 +26,10 @@ const marks = /\uF8F0([ab])(\d+)\uF8F1/g;
 // A template that writes today's date would make the output depend on the clock: with this it takes the fixed date
 // that such templates fall back to. (A line break after a block belongs to the block.)
 const clockless = '{% set strftime_now = undefined %}\n';
-const margin = ' \n\t\n ';
+// White space put before and after a content to see whether it is kept. Neither is a rotation of the other, so that
+// a stretch of text with one of them can be told from that with the other.
+const leading = ' \n\t ';
+const trailing = '\n\t\n\t';
 const delicate = 'Aa  "b" <c> & \'d\' {e} \\n\n\u00e9 </f>';
 
 /**
@@ -76,7 +79,10 @@ export class ChatTemplate {
       generation,
     );
     const probe = this.render(
-      roles.map((role, i) => ({ role, content: margin + mark('a', i) + delicate + mark('b', i) + margin })),
+      roles.map((role, i) => ({
+        role,
+        content: leading + mark('a', i) + delicate + mark('b', i) + trailing,
+      })),
       generation,
     );
     return this.compare(roles, split(bare), split(probe));
@@ -149,11 +155,8 @@ export class ChatTemplate {
     after: number | undefined,
     kept: { start: Set<number>; end: Set<number> },
   ): void {
-    if (bare === '' && before !== undefined && after !== undefined && probe === margin) {
-      throw this.refuse('runs messages together and strips white space between them');
-    }
-    const ends = before === undefined ? [''] : ['', margin];
-    const starts = after === undefined ? [''] : ['', margin];
+    const ends = before === undefined ? [''] : ['', trailing];
+    const starts = after === undefined ? [''] : ['', leading];
     for (const end of ends) {
       for (const start of starts) {
         if (probe !== end + bare + start) continue;

@@ -37,6 +37,8 @@ const tokenizerShape = z.looseObject({
   post_processor: z.unknown().default(null),
   decoder: z.unknown().default(null),
   model: z.looseObject({
+    // Without it old files are told apart by what they hold; for other types the library would guess.
+    type: z.enum(['BPE', 'Unigram', 'WordPiece']).optional(),
     vocab: z.union([z.record(z.string(), z.int().nonnegative()), z.array(z.tuple([z.string(), z.number()]))]),
     merges: z.array(z.union([z.string(), z.array(z.string())])).optional(),
     unk_token: z.string().nullish(),
