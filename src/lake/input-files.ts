@@ -211,7 +211,9 @@ function readFailure(input: InputFiles, error: unknown): unknown {
       ? `the line has ${counts[2]} fields, the header ${counts[1]}`
       : /unterminated quote/.test(message)
         ? 'a quote is never closed, or text follows a closing quote'
-        : message.split('\n')[0];
+        : /invalid state/.test(message)
+          ? 'it is not RFC 4180 (are there lines that end in LF and others in CR LF?)'
+          : message.split('\n')[0];
   if (input.format === 'csv') {
     return inputError(
       `${input.key}: ${place} could not be read as CSV: ${reason}`,

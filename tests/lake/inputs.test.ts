@@ -482,6 +482,12 @@ const bad: BadCase[] = [
     expected: /items\.csv, line 2 could not be read as CSV: a quote is never closed/,
   },
   {
+    name: 'mixed line ends',
+    spoil: csv('items.csv', 'id,title,year\n1,a,1999\r\n2,b,2000\n'),
+    expected:
+      /items\.csv could not be read as CSV: it is not RFC 4180 \(are there lines that end in LF and others/,
+  },
+  {
     name: 'a column named twice in a CSV header',
     spoil: csv('items.csv', 'id,title,Title\n1,a,b\n'),
     expected: /inputs\.items: column 3 in the header of .*items\.csv has the name "Title" a second time/,
