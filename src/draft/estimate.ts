@@ -70,15 +70,17 @@ export class Estimate {
       const at = node[s] as number;
       const w = weight[s] as number;
       if (s === 2) {
-        total += w * (own.count[at] as number);
+        // not the node's own count: the end of the text itself has no continuation yet
+        total += w * (own.followed[at] as number);
         freed += w * discount * (own.children[at] as number);
       } else {
         const { count, firstChild } = ((s === 0 ? cohort : shared) as Pool).columns;
-        total += w * (count[at] as number);
-        freed += w * discount * ((firstChild[at + 1] as number) - (firstChild[at] as number));
+        const children = (firstChild[at + 1] as number) - (firstChild[at] as number);
+        if (children > 0) total += w * (count[at] as number);
+        freed += w * discount * children;
       }
     }
-    const unit = mass / total;
+    const unit = total > 0 ? mass / total : 0;
     for (let s = 0; s < 3; s++) {
       if (depth[s] !== length) continue;
       const at = node[s] as number;
@@ -93,7 +95,7 @@ export class Estimate {
       }
       depth[s] = length - 1;
     }
-    return Math.min(1, freed / total);
+    return total > 0 ? Math.min(1, freed / total) : 1;
   }
 
   private addPool(pool: Pool, node: number, unit: number): void {

@@ -10,7 +10,9 @@ export class OwnText {
   token = new Int32Array(4096);
   count = new Int32Array(4096);
   link = new Int32Array(4096);
+  /** Distinct tokens seen after the node, and how often any was. */
   children = new Int32Array(4096);
+  followed = new Int32Array(4096);
   /** First child and next sibling, -1 at the end. */
   first = new Int32Array(4096).fill(-1);
   next = new Int32Array(4096).fill(-1);
@@ -35,6 +37,7 @@ export class OwnText {
     this.nodes = 1;
     this.count[0] = 0;
     this.children[0] = 0;
+    this.followed[0] = 0;
     this.first[0] = -1;
     this.contexts.fill(-1);
     this.contexts[0] = 0;
@@ -84,6 +87,7 @@ export class OwnText {
   }
 
   private extend(context: number, token: number, link: number): number {
+    this.followed[context] = (this.followed[context] as number) + 1;
     const known = this.child(context, token);
     if (known >= 0) {
       this.count[known] = (this.count[known] as number) + 1;
@@ -95,6 +99,7 @@ export class OwnText {
     this.count[node] = 1;
     this.link[node] = link;
     this.children[node] = 0;
+    this.followed[node] = 0;
     this.first[node] = -1;
     this.next[node] = this.first[context] as number;
     this.first[context] = node;
@@ -104,7 +109,7 @@ export class OwnText {
   }
 
   private grow(): void {
-    for (const column of ['token', 'count', 'link', 'children', 'first', 'next'] as const) {
+    for (const column of ['token', 'count', 'link', 'children', 'followed', 'first', 'next'] as const) {
       const larger = new Int32Array(this[column].length * 2);
       larger.set(this[column]);
       this[column] = larger;
