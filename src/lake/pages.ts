@@ -1,21 +1,12 @@
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { LIST, listValue, VARCHAR } from 'duckdb';
-import { DareError, inputError, messageOf, runError } from '../errors.js';
+import { listValue } from 'duckdb';
+import { inputError } from '../errors.js';
 import type { ChatMessage } from '../text/chat.js';
-import { Duck } from './duck.js';
-import { fileError } from './lake.js';
+import { checkPromptColumns, checkTextColumns } from './page-columns.js';
+import { listOfFiles, type PageOptions, PageSession, readError } from './page-session.js';
 
-export interface PageOptions {
-  /** Rows a page: all of a page is in memory at once. */
-  pageSize?: number;
-  /** DuckDB's limit while checking and sorting, for example '1GB'; beyond it data is spilled. */
-  memoryLimit?: string;
-  threads?: number;
-  /** Folder for spilled data; the system's temporary folder when left out. */
-  temporary?: string;
-}
+export type { PageOptions } from './page-session.js';
 
 /** One prompt of a file. Columns that the file lacks are null. */
 export interface PromptRow {
@@ -50,7 +41,7 @@ export interface PoolText {
  */
 export class PromptFile {
   private constructor(
-    private readonly session: Session,
+    private readonly session: PageSession,
     readonly file: string,
     /** Number of prompts. */
     readonly rows: number,
@@ -64,7 +55,7 @@ export class PromptFile {
     if (statSync(file, { throwIfNoEntry: false })?.isFile() !== true) {
       throw inputError(`${file} is missing, or is no file`, 'Expected a Parquet file of prompts.');
     }
-    const session = await Session.open(options);
+    const session = await PageSession.open(options);
     try {
       const kind = checkPromptColumns(file, await session.columns([file]));
       const rows = await checkPromptIds(session, file);
@@ -114,7 +105,7 @@ export async function* textPages(
   const list = typeof files === 'string' ? [files] : [...files];
   if (list.length === 0) return;
   const names = list.join(', ');
-  const session = await Session.open(options);
+  const session = await PageSession.open(options);
   try {
     checkTextColumns(names, await session.columns(list));
     const sorted = join(session.folder, 'texts.parquet');
@@ -131,127 +122,7 @@ export async function* textPages(
   }
 }
 
-interface Column {
-  name: string;
-  type: string;
-}
-
-const listOfFiles = { files: LIST(VARCHAR) };
-
-/** A DuckDB connection of its own with a folder for what it spills, both gone when closed. */
-class Session {
-  private constructor(
-    readonly duck: Duck,
-    readonly folder: string,
-    private readonly pageSize: number,
-  ) {}
-
-  static async open(options: PageOptions): Promise<Session> {
-    const folder = makeTemporary(options.temporary ?? tmpdir());
-    const duck = await Duck.open({
-      threads: options.threads ?? 2,
-      memoryLimit: options.memoryLimit ?? '1GB',
-      tempDirectory: folder,
-    });
-    return new Session(duck, folder, options.pageSize ?? 1024);
-  }
-
-  async columns(files: string[]): Promise<Column[]> {
-    const rows = await this.duck.scriptRows('lake/columns', {
-      params: { files: listValue(files) },
-      types: listOfFiles,
-    });
-    return rows.map((row) => ({
-      name: String(row.column_name).toLowerCase(),
-      type: String(row.column_type),
-    }));
-  }
-
-  /** Pages through `rows` rows by their number, a query a page: a stream would end early without an error. */
-  async *pages<Row>(
-    script: string,
-    params: Record<string, string>,
-    rows: number,
-    convert: (row: Record<string, unknown>) => Row,
-  ): AsyncGenerator<Row[]> {
-    for (let start = 0; start < rows; start += this.pageSize) {
-      const stop = Math.min(start + this.pageSize, rows);
-      const page = await this.duck.scriptRows(script, { params: { ...params, start, stop } });
-      if (page.length !== stop - start) {
-        throw runError(
-          `${Object.values(params).join(', ')}: ${page.length} rows were read where ${stop - start} were expected (rows ${start + 1} to ${stop})`,
-          'The file seems to have changed while it was read: run the stage again.',
-        );
-      }
-      yield page.map(convert);
-    }
-  }
-
-  close(): void {
-    this.duck.close();
-    rmSync(this.folder, { recursive: true, force: true });
-  }
-}
-
-function makeTemporary(parent: string): string {
-  try {
-    return mkdtempSync(join(parent, 'dare-'));
-  } catch (error) {
-    throw fileError(error, 'a folder for temporary data could not be made', parent);
-  }
-}
-
-const plainTypes =
-  /^(VARCHAR|U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER|UUID|DATE|BOOLEAN|ENUM\(.*\)|DECIMAL\(\d+,0\))$/s;
-const chatType = /^STRUCT\((?=.*"?\brole"? VARCHAR)(?=.*"?\bcontent"? VARCHAR).*\)\[\]$/s;
-
-function checkPromptColumns(file: string, columns: Column[]): 'prompt' | 'messages' {
-  const types = new Map(columns.map(({ name, type }) => [name, type]));
-  const found = `found: ${columns.map(({ name }) => name).join(', ') || 'none'}`;
-  if (!types.has('prompt_id')) throw inputError(`${file} has no column prompt_id (${found})`, promptHint);
-  const kinds = (['prompt', 'messages'] as const).filter((name) => types.has(name));
-  const [kind] = kinds;
-  if (kind === undefined)
-    throw inputError(`${file} has neither a column prompt nor messages (${found})`, promptHint);
-  if (kinds.length === 2)
-    throw inputError(`${file} has both columns prompt and messages`, `Leave one out. ${promptHint}`);
-  for (const name of ['prompt_id', 'entity_type', 'entity_id', 'framework', 'cohort']) {
-    checkType(file, name, types.get(name), plainTypes, 'text or a whole number');
-  }
-  if (kind === 'prompt') checkType(file, kind, types.get(kind), /^VARCHAR$/, 'VARCHAR (UTF-8 text)');
-  else checkType(file, kind, types.get(kind), chatType, 'a LIST of STRUCT(role VARCHAR, content VARCHAR)');
-  return kind;
-}
-
-const promptHint =
-  'Expected prompt_id and either prompt (text) or messages (a list of role and content), optional entity_type, entity_id, framework, cohort.';
-
-function checkTextColumns(files: string, columns: Column[]): void {
-  const types = new Map(columns.map(({ name, type }) => [name, type]));
-  if (!types.has('text')) {
-    throw inputError(
-      `${files} has no column text (found: ${columns.map(({ name }) => name).join(', ') || 'none'})`,
-      'Expected text, optional entity_type, entity_id, cohort, prompt_id, error.',
-    );
-  }
-  checkType(files, 'text', types.get('text'), /^VARCHAR$/, 'VARCHAR (UTF-8 text)');
-  for (const name of ['entity_type', 'entity_id', 'cohort', 'prompt_id', 'error']) {
-    checkType(files, name, types.get(name), plainTypes, 'text or a whole number');
-  }
-}
-
-function checkType(
-  file: string,
-  name: string,
-  type: string | undefined,
-  wanted: RegExp,
-  words: string,
-): void {
-  if (type === undefined || wanted.test(type)) return;
-  throw inputError(`${file}: the column ${name} is ${type}, expected ${words}`);
-}
-
-async function checkPromptIds(session: Session, file: string): Promise<number> {
+async function checkPromptIds(session: PageSession, file: string): Promise<number> {
   const [counted] = await session.duck.scriptRows('lake/prompt-count', { params: { file } });
   const nullRow = counted?.null_row;
   if (nullRow !== null) {
@@ -309,22 +180,4 @@ function toText(row: Record<string, unknown>): PoolText {
     cohort: row.cohort as string | null,
     promptId: row.prompt_id as string | null,
   };
-}
-
-/** DuckDB's error while reading as one of ours: the disk's and the memory's faults are no faults of the input. */
-function readError(error: unknown, file: string): DareError {
-  if (error instanceof DareError) return error;
-  const [message = ''] = messageOf(error).split('\n');
-  if (/No space left|Disk quota|Permission denied|Read-only/.test(message)) {
-    return fileError(error, 'reading failed', file);
-  }
-  if (/Out of Memory/i.test(message)) {
-    return runError(`${file}: reading it took more memory than allowed: ${message}`, undefined, error);
-  }
-  if (/No files found/.test(message)) return inputError(`${file}: there is no such file`, undefined, error);
-  return inputError(
-    `${file} can't be read as Parquet: ${message}`,
-    'Is it cut off, or of another format?',
-    error,
-  );
 }

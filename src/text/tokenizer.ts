@@ -1,29 +1,9 @@
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
-import { Tokenizer } from '@huggingface/tokenizers';
-import { inputError, messageOf } from '../errors.js';
+import { inputError } from '../errors.js';
 import { type ChatMessage, ChatTemplate, type Piece, type Slot, trimmed } from './chat.js';
+import { buildCodec, type Codec, encodeWith } from './codec.js';
 import { type ModelFolder, readModelFolder } from './folder.js';
-import {
-  type AddedToken,
-  controlTokens,
-  forLaterText,
-  idLimit,
-  type TokenizerJson,
-  withoutControls,
-} from './special.js';
-
-/**
- * What is used of the library's Tokenizer. Its own declarations import each other without file extensions, which
- * NodeNext doesn't resolve: without this everything would be `any`.
- */
-interface Codec {
-  /** An id is undefined where the vocabulary has neither the piece nor an unknown token. */
-  encode(text: string, options: { add_special_tokens: boolean }): { ids: (number | undefined)[] };
-  decode(ids: number[], options: { clean_up_tokenization_spaces: boolean }): string;
-  token_to_id(token: string): number | undefined;
-  id_to_token(id: number): string | undefined;
-}
+import { type AddedToken, controlTokens, forLaterText, idLimit, withoutControls } from './special.js';
 
 /** A chat between two control tokens: text of the template around contents, encoded as one. */
 interface TextSection {
@@ -70,9 +50,9 @@ export class TextModel {
     const controls = controlTokens(json, folder.template?.source ?? '');
     const plain = withoutControls(json, controls);
     const later = forLaterText(plain);
-    this.whole = this.build(json);
-    this.plain = this.build(plain);
-    this.later = later === undefined ? this.plain : this.build(later);
+    this.whole = buildCodec(json, folder.tokenizerConfig, folder.path);
+    this.plain = buildCodec(plain, folder.tokenizerConfig, folder.path);
+    this.later = later === undefined ? this.plain : buildCodec(later, folder.tokenizerConfig, folder.path);
     this.controls = new Map(controls.map((token) => [token.content, token]));
     this.controlIds = new Set(controls.map((token) => token.id));
     this.controlPattern = patternOf(controls);
@@ -145,15 +125,7 @@ export class TextModel {
   }
 
   private encode(text: string, first: boolean): number[] {
-    if (text === '') return [];
-    const tokenizer = first ? this.plain : this.later;
-    const { ids } = tokenizer.encode(wellFormed(text), { add_special_tokens: false });
-    if (!isComplete(ids)) {
-      throw inputError(
-        `${this.folder.path}: the tokenizer has no token for a part of the text ${excerpt(text)}`,
-      );
-    }
-    return ids;
+    return encodeWith(first ? this.plain : this.later, text, this.folder.path);
   }
 
   private fill(sections: readonly Section[], contents: readonly string[]): Int32Array {
@@ -238,19 +210,6 @@ export class TextModel {
     const id = token === undefined ? undefined : this.whole.token_to_id(token);
     return id === undefined ? [] : [id];
   }
-
-  private build(json: TokenizerJson): Codec {
-    try {
-      return new Tokenizer(json, this.folder.tokenizerConfig);
-    } catch (error) {
-      const file = join(this.folder.path, 'tokenizer.json');
-      throw inputError(
-        `${file} can't be used: ${messageOf(error)}`,
-        "Expected a tokenizer.json of Hugging Face's tokenizers.",
-        error,
-      );
-    }
-  }
 }
 
 /** Matches any control token, the longest first, and keeps it when used to split. */
@@ -266,17 +225,4 @@ function commonEnd(sequences: readonly Int32Array[]): Int32Array {
   while (length < head.length && others.every((ids) => ids.at(-1 - length) === head.at(-1 - length)))
     length++;
   return head.slice(head.length - length);
-}
-
-/** A string can hold half a surrogate pair, UTF-8 can't. */
-function wellFormed(text: string): string {
-  return text.replaceAll(/\p{Surrogate}/gu, '\uFFFD');
-}
-
-function isComplete(ids: (number | undefined)[]): ids is number[] {
-  return ids.every((id) => id !== undefined);
-}
-
-function excerpt(text: string): string {
-  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}...` : text);
 }

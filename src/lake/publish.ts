@@ -1,0 +1,98 @@
+import { rmSync, statSync } from 'node:fs';
+import { open, rename, rm } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { dirname, join } from 'node:path';
+import { codeOf, fileError } from './file-error.js';
+import { listFolder } from './folder.js';
+
+let counter = 0;
+const inUse = new Set<string>();
+
+/**
+ * A fresh name beside `final` for a file in the making: `<name>.tmp-<host>-<process>-<n>`. It doesn't end in
+ * `.parquet`, so no reader's glob matches it, and it says who makes it, so that `removeStale` knows what is left over.
+ * A folder of that name with `.spill` after it holds what DuckDB spills meanwhile.
+ */
+export function temporaryBeside(final: string): string {
+  const name = `${final}.tmp-${host()}-${process.pid}-${counter++}`;
+  inUse.add(name);
+  return name;
+}
+
+/**
+ * Makes `temporary` the file that readers see: its bytes are brought to the disk, then it is renamed over `final`,
+ * then the folder is brought to the disk. Before the rename nothing has changed for readers.
+ * @throws runError where the disk is full, read-only or forbidden; `temporary` is removed then.
+ */
+export async function publishFile(temporary: string, final: string): Promise<void> {
+  try {
+    await sync(temporary, 'r+');
+    await rename(temporary, final);
+  } catch (error) {
+    await discard(temporary);
+    throw fileError(error, 'the file could not be published', final);
+  }
+  inUse.delete(temporary);
+  try {
+    await sync(dirname(final), 'r');
+  } catch (error) {
+    throw fileError(error, 'the folder could not be brought to the disk', dirname(final));
+  }
+}
+
+/** Removes a temporary file, if it is there. Never throws: it is called on the way out of another error. */
+export async function discard(temporary: string): Promise<void> {
+  inUse.delete(temporary);
+  await rm(temporary, { force: true }).catch(() => undefined);
+}
+
+/**
+ * Removes temporary files of our own naming whose maker is gone: this process no longer uses them, or the process on
+ * this host has ended, or another host's file hasn't been touched for a day. Other files are left alone.
+ */
+export function removeStale(dir: string): string[] {
+  const removed: string[] = [];
+  for (const name of listFolder(dir)) {
+    const match = /\.tmp-([\w.-]+)-(\d+)-\d+(\.spill)?$/.exec(name);
+    if (match === null) continue;
+    const path = join(dir, name);
+    if (isAlive(path, match[1] as string, Number(match[2]))) continue;
+    try {
+      rmSync(path, { recursive: true, force: true });
+      removed.push(path);
+    } catch {
+      // Not ours to remove (another user's, or a read-only lake): whoever writes here meets the real error.
+    }
+  }
+  return removed;
+}
+
+async function sync(path: string, flags: string): Promise<void> {
+  const handle = await open(path, flags);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+function isAlive(path: string, madeOn: string, pid: number): boolean {
+  if (madeOn === host()) {
+    return pid === process.pid ? inUse.has(path.replace(/\.spill$/, '')) : isRunning(pid);
+  }
+  const age = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0);
+  return age < 24 * 3600 * 1000;
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return codeOf(error) === 'EPERM';
+  }
+}
+
+function host(): string {
+  return hostname().replaceAll(/[^\w.-]/g, '_') || 'host';
+}

@@ -1,0 +1,112 @@
+import type { Field } from 'parquetjs-lite';
+import { runError } from '../errors.js';
+
+/** Why an answer ended: the model's end token, the limit of new tokens, or the model's context. */
+export type FinishReason = 'stop' | 'length' | 'context';
+
+/** One decoded text, or the reason why there is none. The README documents the columns. */
+export interface TextRow {
+  promptId: string;
+  entityType: string | null;
+  entityId: string | null;
+  framework: string | null;
+  cohort: string | null;
+  text: string | null;
+  /** Without the end token. */
+  outputTokenIds: ArrayLike<number> | null;
+  /** Mean final hidden state of the output tokens. */
+  vector: ArrayLike<number> | null;
+  finishReason: FinishReason | null;
+  promptTokens: number | null;
+  outputTokens: number | null;
+  decodeSteps: number | null;
+  draftedTokens: number | null;
+  acceptedTokens: number | null;
+  relaxedTokens: number | null;
+  /** Nats. */
+  divergence: number | null;
+  nearTies: number | null;
+  poolVersion: string | null;
+  round: number | null;
+  error: string | null;
+}
+
+type Kind = 'text' | 'integer' | 'double' | 'integers' | 'floats';
+
+/** The columns of the table in order: name on disk, property of TextRow, type. */
+const columns: readonly (readonly [string, keyof TextRow, Kind])[] = [
+  ['prompt_id', 'promptId', 'text'],
+  ['entity_type', 'entityType', 'text'],
+  ['entity_id', 'entityId', 'text'],
+  ['framework', 'framework', 'text'],
+  ['cohort', 'cohort', 'text'],
+  ['text', 'text', 'text'],
+  ['output_token_ids', 'outputTokenIds', 'integers'],
+  ['vector', 'vector', 'floats'],
+  ['finish_reason', 'finishReason', 'text'],
+  ['prompt_tokens', 'promptTokens', 'integer'],
+  ['output_tokens', 'outputTokens', 'integer'],
+  ['decode_steps', 'decodeSteps', 'integer'],
+  ['drafted_tokens', 'draftedTokens', 'integer'],
+  ['accepted_tokens', 'acceptedTokens', 'integer'],
+  ['relaxed_tokens', 'relaxedTokens', 'integer'],
+  ['divergence', 'divergence', 'double'],
+  ['near_ties', 'nearTies', 'integer'],
+  ['pool_version', 'poolVersion', 'text'],
+  ['round', 'round', 'integer'],
+  ['error', 'error', 'text'],
+];
+
+/** The columns as parquetjs-lite takes them, without statistics. */
+export function schemaOf(compression: 'SNAPPY' | 'GZIP'): Record<string, Field> {
+  const leaf = (type: 'UTF8' | 'INT32' | 'FLOAT' | 'DOUBLE'): Field => ({
+    type,
+    optional: true,
+    compression,
+    statistics: false,
+  });
+  const list = (type: 'INT32' | 'FLOAT'): Field => ({
+    type: 'LIST',
+    optional: true,
+    fields: { list: { repeated: true, fields: { element: leaf(type) } } },
+  });
+  const fields: Record<Kind, () => Field> = {
+    text: () => leaf('UTF8'),
+    integer: () => leaf('INT32'),
+    double: () => leaf('DOUBLE'),
+    integers: () => list('INT32'),
+    floats: () => list('FLOAT'),
+  };
+  return Object.fromEntries(columns.map(([name, , kind]) => [name, fields[kind]()]));
+}
+
+/** A row as parquetjs-lite takes it. @throws runError for a number that the column can't hold, NaN for one */
+export function toRecord(row: TextRow): Record<string, unknown> {
+  const record: Record<string, unknown> = {};
+  for (const [name, key, kind] of columns) {
+    const value = row[key];
+    if (value === null) continue;
+    if (kind === 'text') {
+      record[name] = value;
+      continue;
+    }
+    const numbers = typeof value === 'number' ? [value] : Array.from(value as ArrayLike<number>);
+    const wanted = kind === 'integer' || kind === 'integers' ? isInt32 : Number.isFinite;
+    const bad = numbers.find((number) => !wanted(number));
+    if (bad !== undefined) {
+      throw runError(`prompt ${JSON.stringify(row.promptId)}: ${name} holds ${bad}, which can't be stored`);
+    }
+    record[name] = typeof value === 'number' ? value : { list: numbers.map((element) => ({ element })) };
+  }
+  return record;
+}
+
+function isInt32(value: number): boolean {
+  return (value | 0) === value;
+}
+
+/** About what a row takes on the disk, before compression. */
+export function sizeOf(row: TextRow): number {
+  const lists = (row.outputTokenIds?.length ?? 0) + (row.vector?.length ?? 0);
+  return 128 + 4 * lists + 2 * (row.text?.length ?? 0);
+}
