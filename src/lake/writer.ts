@@ -10,9 +10,9 @@ export type { FinishReason, TextRow } from './text-table.js';
 
 export interface WriterOptions {
   compression?: 'SNAPPY' | 'GZIP';
-  /** A row group is written when it holds this many rows, */
+  /** A row group is written when it holds this many rows (256 when left out), */
   rowGroupRows?: number;
-  /** or about this many bytes. What isn't written yet is in memory, several times over. */
+  /** or about this many bytes (8 MiB). What isn't written yet is in memory, several times over. */
   rowGroupBytes?: number;
   /** Key-value metadata of the file. */
   metadata?: Record<string, string>;
@@ -43,7 +43,7 @@ export class FeatureWriter {
   /** @throws runError where the folder can't be written */
   static async open(final: string, options: WriterOptions = {}): Promise<FeatureWriter> {
     const temporary = temporaryBeside(final);
-    const limits = { rows: options.rowGroupRows ?? 1024, bytes: options.rowGroupBytes ?? 8 << 20 };
+    const limits = { rows: options.rowGroupRows ?? 256, bytes: options.rowGroupBytes ?? 8 << 20 };
     let sink: FileSink | undefined;
     try {
       sink = await FileSink.open(temporary);

@@ -20,6 +20,8 @@ type Section = { ids: readonly number[]; control: boolean } | TextSection;
 /**
  * A model's tokenizer and chat template, with data kept apart from control: no text of a prompt, a message or a
  * pool ever becomes a special token, and everything else is encoded exactly as Hugging Face does it.
+ * (One difference is known: the library takes U+FEFF, the zero width no-break space, for white space where it splits
+ * words.)
  *
  * A chat is the template's text with the contents in it, cut at the template's own control tokens; each stretch
  * between them is encoded by a tokenizer that has none. The template alone says which control tokens stand where: a

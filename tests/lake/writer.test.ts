@@ -192,7 +192,7 @@ test('row groups are bounded by rows and by bytes', () =>
     assert.equal(await groups(25, { rowGroupRows: 10 }), [10, 10, 5]);
     // A row counts 1,220 bytes here: two vectors' worth and its text.
     assert.equal(await groups(7, { rowGroupBytes: 3000 }), [3, 3, 1]);
-    assert.equal(await groups(1500, {}), [1024, 476]);
+    assert.equal(await groups(600, {}), [256, 256, 88]);
   }));
 
 test('rows appended without waiting are all there, in order', () =>
