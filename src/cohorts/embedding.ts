@@ -5,8 +5,9 @@ import { whitening } from './whitening.js';
 /** Components of the embedding, the trivial first one included: columns z0 to z15 in sql/segment. */
 export const dimensions = 16;
 
-// The iteration ends when no round adds more than this share to the sum of the singular values.
-const tolerance = 2e-4;
+// The iteration ends when a round adds no more than this share to the sum of the singular values' fourth powers: so
+// weighed the structure counts and the noise, which converges slowly, hardly does.
+const tolerance = 5e-4;
 const maxRounds = 24;
 const names = Array.from({ length: dimensions }, (_, k) => `z${k}`);
 const sides = {
@@ -36,7 +37,7 @@ export async function embedUsers(duck: Duck, check: () => void): Promise<number[
   await duck.script('segment/seeds');
   await orthonormalise(duck);
   let singular: number[] = [];
-  let total = 0;
+  let reached = 0;
   for (let round = 0; round < maxRounds; round++) {
     check();
     await propagate(duck, 'user', 'item');
@@ -44,9 +45,9 @@ export async function embedUsers(duck: Duck, check: () => void): Promise<number[
     await propagate(duck, 'item', 'user');
     // Both ways through the graph stretch a component by its singular value twice.
     singular = (await orthonormalise(duck)).map(Math.sqrt);
-    const sum = singular.reduce((a, b) => a + b, 0);
-    if (sum - total <= tolerance * total) break;
-    total = sum;
+    const sum = singular.reduce((all, value) => all + value * value * value * value, 0);
+    if (sum - reached <= tolerance * reached) break;
+    reached = sum;
   }
   return singular;
 }
