@@ -1,16 +1,18 @@
 /** Runs a stage. Stages are loaded when they are needed, so that help and wrong usage answer at once. */
 import { checkPartition, loadConfig } from '../config/load.js';
-import { runError } from '../errors.js';
 import { Lake } from '../lake/lake.js';
 import type { StageContext, StageResult, StageTools } from '../stage.js';
 import type { Options, StageName } from './arguments.js';
 
 type Stage = (context: StageContext) => Promise<StageResult>;
 
-const stages: Readonly<Partial<Record<StageName, () => Promise<Stage>>>> = {
+const stages: Readonly<Record<StageName, () => Promise<Stage>>> = {
   segment: async () => (await import('../../pipeline/segment.js')).segment,
   prompts: async () => (await import('../../pipeline/prompts.js')).prompts,
+  pools: async () => (await import('../../pipeline/pools.js')).pools,
+  decode: async () => (await import('../../pipeline/decode.js')).decode,
   publish: async () => (await import('../../pipeline/publish.js')).publish,
+  run: async () => (await import('../../pipeline/run.js')).run,
 };
 
 /** A stage on the lake of a configuration file. */
@@ -19,13 +21,33 @@ export async function runStage(stage: StageName, options: Options, tools: StageT
   if (flags.partition !== undefined) checkPartition(flags.partition);
   const config = loadConfig(file ?? '', set, flags);
   const lake = new Lake(config.lake);
-  const load = stages[stage];
-  if (load === undefined) throw runError(`dare ${stage} is not built yet`);
-  const run = await load();
+  const run = await stages[stage]();
   return await run({ ...tools, config, lake, partition: config.partition });
 }
 
 /** `dare pools` and `dare decode` without configuration and lake: files in, files out. */
-export function runStandalone(stage: StageName, _options: Options, _tools: StageTools): Promise<StageResult> {
-  return Promise.reject(runError(`dare ${stage} is not built yet`));
+export async function runStandalone(
+  stage: StageName,
+  options: Options,
+  tools: StageTools,
+): Promise<StageResult> {
+  const { model = '', prompts = '', out = '', texts = '', tokenizer = '' } = options;
+  if (stage === 'pools') {
+    const { poolsStandalone } = await import('../../pipeline/pools.js');
+    return await poolsStandalone({ texts, tokenizer, out }, tools);
+  }
+  const { decodeStandalone } = await import('../../pipeline/decode.js');
+  const { pools, mode, concurrency, set = [] } = options;
+  return await decodeStandalone(
+    {
+      model,
+      prompts,
+      out,
+      set,
+      ...(pools === undefined ? {} : { pools }),
+      ...(mode === undefined ? {} : { mode }),
+      ...(concurrency === undefined ? {} : { concurrency }),
+    },
+    tools,
+  );
 }

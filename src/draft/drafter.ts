@@ -105,10 +105,10 @@ export class Drafter {
     const { walker } = this;
     for (let s = 0; s < 3; s++) {
       const place = s === 0 ? cohort : s === 1 ? shared : this.own;
-      if (place === undefined) continue;
       walker.node = source[from + 2 * s] as number;
       walker.depth = source[from + 2 * s + 1] as number;
-      place.walk(walker, token);
+      // a missing pool stays at its root, whatever the row held for an earlier request
+      if (place !== undefined) place.walk(walker, token);
       target[to + 2 * s] = walker.node;
       target[to + 2 * s + 1] = walker.depth;
     }

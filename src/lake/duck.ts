@@ -44,12 +44,20 @@ export class Duck {
   }
 
   /** Runs one statement with bound parameters. The whole result is in memory: page large ones. */
-  run(sql: string, params: Params = {}, types?: Record<string, DuckDBType>): Promise<DuckDBMaterializedResult> {
+  run(
+    sql: string,
+    params: Params = {},
+    types?: Record<string, DuckDBType>,
+  ): Promise<DuckDBMaterializedResult> {
     return this.connection.run(sql, params, types);
   }
 
   /** Rows of one statement as objects with JavaScript values (BIGINT as bigint, LIST as array). */
-  async rows(sql: string, params: Params = {}, types?: Record<string, DuckDBType>): Promise<Record<string, unknown>[]> {
+  async rows(
+    sql: string,
+    params: Params = {},
+    types?: Record<string, DuckDBType>,
+  ): Promise<Record<string, unknown>[]> {
     const result = await this.run(sql, params, types);
     return (await result.getRowObjectsJS()) as Record<string, unknown>[];
   }

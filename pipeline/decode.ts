@@ -1,0 +1,196 @@
+import { existsSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { loadStandalone } from '../src/config/load.js';
+import type { StandaloneConfig } from '../src/config/schema.js';
+import { DecodeWorker } from '../src/decode/client.js';
+import { type Comparison, compareSpeed } from '../src/decode/compare.js';
+import { decodeSettings, defaultModelCache, slotsOf } from '../src/decode/settings.js';
+import { decodeTable, type TableResult } from '../src/decode/table.js';
+import { inputError } from '../src/errors.js';
+import { makeFolder, removeStale } from '../src/lake/lake.js';
+import { writeManifest } from '../src/lake/manifest.js';
+import { loadPools, noPools, type PoolSet } from '../src/pool/folder.js';
+import type { StageContext, StageResult, StageTools } from '../src/stage.js';
+import { TextModel } from '../src/text/tokenizer.js';
+
+export interface DecodeOptions {
+  /** Hugging Face folder. */
+  model: string;
+  /** Parquet with `prompt_id` and `prompt` or `messages`. */
+  prompts: string;
+  out: string;
+  /** Folder that `dare pools` wrote. */
+  pools?: string;
+  mode?: string;
+  concurrency?: string | number;
+  /** `decode.key=value` and `model.key=value` settings. */
+  set: string[];
+}
+
+interface Job {
+  model: string;
+  prompts: string;
+  out: string;
+  part: string;
+  pools: PoolSet;
+  maxLength: number;
+  config: StandaloneConfig;
+  tokenizer: TextModel;
+  /** Measure the speed against autoregressive decoding afterwards. */
+  compare: boolean;
+}
+
+const defaultMaxLength = 6;
+
+/** Decodes the prompts of the partition into its texts table. */
+export async function decode(
+  context: StageContext,
+  options: { compare?: boolean } = {},
+): Promise<StageResult> {
+  const { config, lake, partition } = context;
+  const prompts = lake.file('prompts', partition);
+  if (!existsSync(prompts)) {
+    throw inputError(
+      `there are no prompts for the partition ${partition}: ${prompts} is missing`,
+      `Run dare prompts --partition ${partition} first.`,
+    );
+  }
+  const tokenizer = TextModel.load(config.model.path);
+  const poolFolder = lake.dir('pools', partition);
+  const job: Job = {
+    model: config.model.path,
+    prompts,
+    out: lake.file('texts', partition),
+    part: join(lake.prepareWork('texts', partition, { clear: true }), 'part.parquet'),
+    pools: existsSync(poolFolder) ? await loadPools(poolFolder, tokenizer.fingerprint) : noPools,
+    maxLength: config.pools.maxLength,
+    config,
+    tokenizer,
+    compare: options.compare ?? false,
+  };
+  const dir = lake.prepare('texts', partition);
+  try {
+    const { result, comparison, fingerprint, warnings, seconds } = await decodeJob(job, context);
+    const { counts } = result;
+    await writeManifest(dir, {
+      stage: 'decode',
+      model: config.model.path,
+      modelFingerprint: fingerprint,
+      mode: config.decode.mode,
+      poolVersion: result.poolVersion,
+      ...counts,
+      configuration: { decode: config.decode },
+    });
+    return stageResult(partition, job, result, comparison, warnings, seconds);
+  } finally {
+    lake.clearWork('texts', partition);
+  }
+}
+
+/** Decodes any Parquet with prompts, without a lake. */
+export async function decodeStandalone(options: DecodeOptions, tools: StageTools): Promise<StageResult> {
+  const config = loadStandalone(options.set, options);
+  const out = resolve(options.out);
+  const tokenizer = TextModel.load(options.model);
+  const pools = options.pools === undefined ? noPools : await loadPools(options.pools, tokenizer.fingerprint);
+  makeFolder(dirname(out));
+  removeStale(dirname(out));
+  const job: Job = {
+    model: options.model,
+    prompts: options.prompts,
+    out,
+    part: `${out}.${process.pid}.part`,
+    pools,
+    maxLength: defaultMaxLength,
+    config,
+    tokenizer,
+    compare: false,
+  };
+  const { result, warnings, seconds } = await decodeJob(job, tools);
+  return stageResult('', job, result, undefined, warnings, seconds);
+}
+
+async function decodeJob(job: Job, tools: StageTools) {
+  const started = performance.now();
+  const { config, tokenizer } = job;
+  const settings = decodeSettings(config.decode);
+  const worker = await DecodeWorker.start({
+    model: job.model,
+    cache: config.model.cache ?? defaultModelCache(),
+    slots: slotsOf(config.decode),
+    threads: config.model.threads ?? 0,
+    vocabulary: tokenizer.vocabularySize,
+    endTokens: [...tokenizer.endTokens],
+  });
+  const stop = () => void worker.close();
+  tools.signal.addEventListener('abort', stop);
+  try {
+    tools.signal.throwIfAborted();
+    worker.use(settings);
+    const metadata = { model: job.model, modelFingerprint: worker.fingerprint, mode: settings.mode };
+    const { prompts, out, part, pools, maxLength } = job;
+    const table = {
+      prompts,
+      out,
+      part,
+      pools,
+      maxLength,
+      config: config.decode,
+      tokenizer,
+      worker,
+      tools,
+      metadata,
+    };
+    const result = await decodeTable(table);
+    const seconds = (performance.now() - started) / 1000;
+    const comparison = job.compare
+      ? await compareSpeed(worker, tokenizer, result.sample, settings)
+      : undefined;
+    return { result, comparison, fingerprint: worker.fingerprint, warnings: warningsOf(result), seconds };
+  } catch (error) {
+    // after an abort every failure is its consequence
+    tools.signal.throwIfAborted();
+    throw error;
+  } finally {
+    tools.signal.removeEventListener('abort', stop);
+    await worker.close();
+  }
+}
+
+function warningsOf({ counts, failures }: TableResult): string[] {
+  const warnings: string[] = [];
+  if (counts.failed > 0) {
+    warnings.push(`${counts.failed} of ${counts.rows} prompts could not be decoded: ${failures.join('; ')}`);
+  }
+  if (counts.unknownCohort > 0) {
+    warnings.push(
+      `${counts.unknownCohort} prompts are of a cohort without a pool and were drafted from the shared one`,
+    );
+  }
+  return warnings;
+}
+
+function stageResult(
+  partition: string,
+  job: Job,
+  { counts, statistics, poolVersion }: TableResult,
+  comparison: Comparison | undefined,
+  warnings: string[],
+  seconds: number,
+): StageResult {
+  const { rows, ...sums } = counts;
+  return {
+    stage: 'decode',
+    partition,
+    rows,
+    files: [job.out],
+    seconds,
+    warnings,
+    mode: job.config.decode.mode,
+    poolVersion,
+    ...sums,
+    tokensPerStep: counts.decodeSteps === 0 ? null : counts.emittedTokens / counts.decodeSteps,
+    milliseconds: statistics,
+    ...(comparison === undefined ? {} : { comparison }),
+  };
+}

@@ -1,0 +1,83 @@
+import { existsSync } from 'node:fs';
+import { inputError } from '../src/errors.js';
+import { textPages } from '../src/lake/pages.js';
+import { PoolBuilder } from '../src/pool/builder.js';
+import { writePools } from '../src/pool/folder.js';
+import type { StageContext, StageResult, StageTools } from '../src/stage.js';
+import { TextModel } from '../src/text/tokenizer.js';
+
+export interface PoolsOptions {
+  /** Parquet file or glob with `text`, optional `entity_type` and `cohort`. */
+  texts: string;
+  /** Folder with tokenizer.json and tokenizer_config.json. */
+  tokenizer: string;
+  out: string;
+}
+
+const defaultMaxLength = 6;
+
+/**
+ * Builds the n-gram pools of the partition from texts written before: those that `pools.texts` names, else those of
+ * the lake's earlier partitions. With no earlier texts there are no pools, and decode works in rounds.
+ */
+export async function pools(context: StageContext): Promise<StageResult> {
+  const { config, lake, partition } = context;
+  const files = config.pools.texts === undefined ? earlierTexts(context) : [config.pools.texts];
+  const dir = lake.prepare('pools', partition);
+  const { maxLength } = config.pools;
+  const result = await buildInto(dir, files, TextModel.load(config.model.path), maxLength, context);
+  return { ...result, partition };
+}
+
+/** Builds pools from any Parquet with texts, without a lake. */
+export async function poolsStandalone(options: PoolsOptions, tools: StageTools): Promise<StageResult> {
+  const tokenizer = TextModel.load(options.tokenizer);
+  return await buildInto(options.out, [options.texts], tokenizer, defaultMaxLength, tools);
+}
+
+/** Texts of the partitions before this one, by name: a rerun for last Tuesday must not see Wednesday's. */
+function earlierTexts({ lake, partition }: StageContext): string[] {
+  return lake
+    .partitions('texts')
+    .filter((name) => name < partition)
+    .map((name) => lake.file('texts', name))
+    .filter((file) => existsSync(file));
+}
+
+async function buildInto(
+  dir: string,
+  files: readonly string[],
+  tokenizer: TextModel,
+  maxLength: number,
+  tools: StageTools,
+): Promise<StageResult> {
+  const started = performance.now();
+  tools.progress.start('pools');
+  const endToken = [...tokenizer.endTokens][0];
+  const { fingerprint, generationPrompt } = tokenizer;
+  const builder = new PoolBuilder({ tokenizer: fingerprint, maxLength, generationPrompt, endToken });
+  for await (const page of textPages(files)) {
+    tools.signal.throwIfAborted();
+    for (const { text, entityType, cohort } of page)
+      builder.add(entityType, cohort, tokenizer.encodeText(text), true);
+    tools.progress.advance(page.length);
+  }
+  if (files.length > 0 && builder.texts === 0) {
+    throw inputError(`${files.join(', ')} holds no texts`, 'Expected rows with a text and no error.');
+  }
+  const manifest = { stage: 'pools', tokenizer: fingerprint, texts: builder.texts, sources: files.length };
+  const written = await writePools(dir, builder.build(), manifest);
+  tools.progress.done();
+  const { metadata, version } = written;
+  return {
+    stage: 'pools',
+    partition: '',
+    rows: builder.texts,
+    files: written.files,
+    seconds: (performance.now() - started) / 1000,
+    warnings: [],
+    version,
+    pools: metadata.length,
+    tokens: metadata.find(({ cohort }) => cohort === null)?.tokens ?? 0,
+  };
+}

@@ -1,0 +1,120 @@
+import { Worker } from 'node:worker_threads';
+import { DareError, messageOf, runError } from '../errors.js';
+import type { PoolKey } from '../pool/builder.js';
+import type { LoopStatistics } from './loop.js';
+import type { FromWorker, ThreadError, ToWorker, WorkerOptions } from './messages.js';
+import type { DecodeSettings, Outcome } from './sequence.js';
+
+type WithoutId<T> = T extends { id: number } ? Omit<T, 'id'> : never;
+
+interface Pending {
+  resolve: (value: never) => void;
+  reject: (error: DareError) => void;
+}
+
+/** The decoding thread, seen from the main thread. */
+export class DecodeWorker {
+  private readonly pending = new Map<number, Pending>();
+  private nextId = 0;
+  private failure: DareError | undefined;
+
+  private constructor(
+    private readonly worker: Worker,
+    /** Positions of a sequence, prompt and output together. */
+    readonly context: number,
+    /** sha256 over the model's files. */
+    readonly fingerprint: string,
+  ) {
+    worker.on('message', (message: FromWorker) => this.receive(message));
+    worker.on('error', (error) =>
+      this.fail(runError(`The decoding thread failed: ${messageOf(error)}.`, undefined, error)),
+    );
+    worker.on('exit', (code) => this.fail(runError(`The decoding thread ended with code ${code}.`)));
+  }
+
+  /** Loads the model in a thread of its own. Rejects when the model can't be loaded. */
+  static start(options: WorkerOptions): Promise<DecodeWorker> {
+    const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: options });
+    return new Promise((resolve, reject) => {
+      worker.once('error', reject);
+      worker.once('message', (message: FromWorker) => {
+        worker.off('error', reject);
+        if (message.type === 'ready') {
+          resolve(new DecodeWorker(worker, message.context, message.fingerprint));
+        } else {
+          reject(revive(message.type === 'broken' ? message.error : unexpected(message.type)));
+          void worker.terminate();
+        }
+      });
+    });
+  }
+
+  /** How the texts from now on are decoded; nothing may be in flight. */
+  use(settings: DecodeSettings): void {
+    this.send({ type: 'settings', settings });
+  }
+
+  /** The pools that the texts from now on are drafted from; nothing may be in flight. */
+  usePools(pools: ReadonlyMap<PoolKey, SharedArrayBuffer>): void {
+    this.send({ type: 'pools', pools });
+  }
+
+  /** Decodes one prompt of less than `context` tokens. Rejects when the engine can't go on. */
+  decode(promptIds: Int32Array, cohort: PoolKey): Promise<Outcome> {
+    return this.ask<Outcome>({ type: 'decode', promptIds, cohort });
+  }
+
+  /** Since the last `use`. */
+  statistics(): Promise<LoopStatistics> {
+    return this.ask<LoopStatistics>({ type: 'statistics' });
+  }
+
+  /** Lets the thread go; what is in flight is lost. */
+  async close(): Promise<void> {
+    this.failure ??= runError('The decoding thread was closed.');
+    await this.worker.terminate();
+  }
+
+  private ask<T>(message: WithoutId<ToWorker>): Promise<T> {
+    const id = this.nextId++;
+    return new Promise<T>((resolve, reject) => {
+      if (this.failure !== undefined) {
+        reject(this.failure);
+        return;
+      }
+      this.pending.set(id, { resolve: resolve as Pending['resolve'], reject });
+      this.send({ ...message, id } as ToWorker);
+    });
+  }
+
+  private send(message: ToWorker): void {
+    this.worker.postMessage(message);
+  }
+
+  private receive(message: FromWorker): void {
+    if (message.type === 'broken') {
+      this.fail(revive(message.error));
+      return;
+    }
+    if (message.type === 'ready') return;
+    const request = this.pending.get(message.id);
+    if (request === undefined) return;
+    this.pending.delete(message.id);
+    if (message.type === 'failed') request.reject(revive(message.error));
+    else request.resolve((message.type === 'done' ? message.outcome : message.statistics) as never);
+  }
+
+  private fail(error: DareError): void {
+    this.failure ??= error;
+    for (const { reject } of this.pending.values()) reject(this.failure);
+    this.pending.clear();
+  }
+}
+
+function unexpected(type: string): ThreadError {
+  return { message: `The decoding thread began with "${type}".`, exitCode: 1, hint: undefined };
+}
+
+function revive({ message, exitCode, hint }: ThreadError): DareError {
+  return new DareError(message, exitCode, hint);
+}

@@ -1,0 +1,53 @@
+import type { PromptRow } from '../lake/pages.js';
+import { poolKey } from '../pool/builder.js';
+import type { TextModel } from '../text/tokenizer.js';
+import type { DecodeWorker } from './client.js';
+import { promptIds } from './row.js';
+import type { DecodeSettings } from './sequence.js';
+
+/** Decoding speed with and without drafts, on the same prompts, engine and concurrency. */
+export interface Comparison {
+  prompts: number;
+  /** Tokens per second of decoding time, prompts' processing left out. */
+  tokensPerSecond: number;
+  autoregressiveTokensPerSecond: number;
+  speedup: number;
+}
+
+const turns = 3;
+
+/**
+ * Decodes a sample of prompts in turns, as configured and autoregressively, and compares the medians of the speeds.
+ * The pools in use stay; nothing may be in flight. Undefined for an empty sample.
+ */
+export async function compareSpeed(
+  worker: DecodeWorker,
+  tokenizer: TextModel,
+  sample: readonly PromptRow[],
+  settings: DecodeSettings,
+): Promise<Comparison | undefined> {
+  const requests = sample
+    .map((prompt) => ({ ids: promptIds(tokenizer, prompt), key: poolKey(prompt.entityType, prompt.cohort) }))
+    .filter(({ ids }) => ids.length > 0 && ids.length < worker.context);
+  if (requests.length === 0) return undefined;
+  const speeds = { drafted: [] as number[], plain: [] as number[] };
+  for (let turn = 0; turn < turns; turn++) {
+    for (const kind of ['plain', 'drafted'] as const) {
+      worker.use(kind === 'plain' ? { ...settings, mode: 'autoregressive' } : settings);
+      await Promise.all(requests.map(({ ids, key }) => worker.decode(ids, key)));
+      const { busy, prefill, tokens } = await worker.statistics();
+      speeds[kind].push((tokens / (busy - prefill)) * 1000);
+    }
+  }
+  const tokensPerSecond = median(speeds.drafted);
+  const autoregressiveTokensPerSecond = median(speeds.plain);
+  const speedup = tokensPerSecond / autoregressiveTokensPerSecond;
+  return { prompts: requests.length, tokensPerSecond, autoregressiveTokensPerSecond, speedup };
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  const upper = sorted[middle] ?? Number.NaN;
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
+}

@@ -1,0 +1,41 @@
+/** What the main thread and the decoding thread say to each other. */
+import type { PoolKey } from '../pool/builder.js';
+import type { LoopStatistics } from './loop.js';
+import type { DecodeSettings, Outcome } from './sequence.js';
+
+/** `workerData` of the decoding thread. */
+export interface WorkerOptions {
+  /** Hugging Face folder. */
+  model: string;
+  /** Folder for converted models. */
+  cache: string;
+  /** Sequences decoded together. */
+  slots: number;
+  /** Threads of one operator; 0: all cores. */
+  threads: number;
+  vocabulary: number;
+  endTokens: readonly number[];
+}
+
+export type ToWorker =
+  | { type: 'settings'; settings: DecodeSettings }
+  | { type: 'pools'; pools: ReadonlyMap<PoolKey, SharedArrayBuffer> }
+  | { type: 'decode'; id: number; promptIds: Int32Array; cohort: PoolKey }
+  | { type: 'statistics'; id: number }
+  | { type: 'close' };
+
+export type FromWorker =
+  | { type: 'ready'; context: number; fingerprint: string }
+  | { type: 'done'; id: number; outcome: Outcome }
+  | { type: 'statistics'; id: number; statistics: LoopStatistics }
+  /** One request failed; the others go on. */
+  | { type: 'failed'; id: number; error: ThreadError }
+  /** The thread can't go on. */
+  | { type: 'broken'; error: ThreadError };
+
+/** An error that crosses threads: its class would be lost. */
+export interface ThreadError {
+  message: string;
+  exitCode: 1 | 2;
+  hint: string | undefined;
+}

@@ -1,0 +1,66 @@
+import type { PromptRow } from '../lake/pages.js';
+import type { TextRow } from '../lake/writer.js';
+import type { TextModel } from '../text/tokenizer.js';
+import type { Outcome } from './sequence.js';
+
+/** The texts-table row of a decoded prompt. */
+export function textRow(
+  prompt: PromptRow,
+  promptTokens: number,
+  outcome: Outcome,
+  text: string,
+  source: { poolVersion: string | null; round: number },
+): TextRow {
+  return {
+    ...identity(prompt),
+    text,
+    outputTokenIds: outcome.outputIds,
+    vector: outcome.vector,
+    finishReason: outcome.finishReason,
+    promptTokens,
+    outputTokens: outcome.outputIds.length,
+    decodeSteps: outcome.decodeSteps,
+    draftedTokens: outcome.draftedTokens,
+    acceptedTokens: outcome.acceptedTokens,
+    relaxedTokens: outcome.relaxedTokens,
+    divergence: outcome.divergence,
+    nearTies: outcome.nearTies,
+    ...source,
+    error: null,
+  };
+}
+
+/** The row of a prompt that can't be decoded. */
+export function errorRow(
+  prompt: PromptRow,
+  promptTokens: number | null,
+  error: string,
+  source: { poolVersion: string | null; round: number },
+): TextRow {
+  return {
+    ...identity(prompt),
+    text: null,
+    outputTokenIds: null,
+    vector: null,
+    finishReason: null,
+    promptTokens,
+    outputTokens: null,
+    decodeSteps: null,
+    draftedTokens: null,
+    acceptedTokens: null,
+    relaxedTokens: null,
+    divergence: null,
+    nearTies: null,
+    ...source,
+    error,
+  };
+}
+
+function identity({ promptId, entityType, entityId, framework, cohort }: PromptRow) {
+  return { promptId, entityType, entityId, framework, cohort };
+}
+
+/** Token ids of a prompt row: a chat as it is, a prompt as one user message. */
+export function promptIds(tokenizer: TextModel, { prompt, messages }: PromptRow): Int32Array {
+  return messages === null ? tokenizer.encodePrompt(prompt ?? '') : tokenizer.encodeChat(messages);
+}

@@ -1,0 +1,30 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import type { DecodeConfig } from '../config/schema.js';
+import type { DecodeSettings } from './sequence.js';
+
+/**
+ * A draft node that is less likely than this to be reached costs more than it brings: on two cores a row takes about
+ * a twentieth of a step, and a step brings about six tokens.
+ */
+export const minPathProbability = 0.05;
+
+/** Texts decoded together on a CPU: more rows a step help until the arithmetic, not the weights' way, is the limit. */
+export const cpuConcurrency = 4;
+
+/** Decoding rules of a configuration. */
+export function decodeSettings(config: DecodeConfig): DecodeSettings {
+  const { mode, maxNewTokens, topK, minProb, divergenceBudget, nodes } = config;
+  return { mode, maxNewTokens, topK, minProb, divergenceBudget, nodes, minPathProbability };
+}
+
+/** Sequences that are decoded together. */
+export function slotsOf(config: DecodeConfig): number {
+  return config.concurrency === 'auto' ? cpuConcurrency : config.concurrency;
+}
+
+/** Where converted models are kept when the configuration doesn't say: a folder of the user's cache. */
+export function defaultModelCache(): string {
+  const { XDG_CACHE_HOME: base } = process.env;
+  return join(base === undefined || base === '' ? join(homedir(), '.cache') : base, 'dare', 'models');
+}

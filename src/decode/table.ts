@@ -1,0 +1,262 @@
+import pLimit from 'p-limit';
+import type { DecodeConfig } from '../config/schema.js';
+import { runError } from '../errors.js';
+import { discard } from '../lake/lake.js';
+import { PromptFile, type PromptRow } from '../lake/pages.js';
+import { FeatureWriter, sortInto } from '../lake/writer.js';
+import { PoolBuilder, poolKey } from '../pool/builder.js';
+import { type PoolSet, setVersion } from '../pool/folder.js';
+import type { StageTools } from '../stage.js';
+import type { TextModel } from '../text/tokenizer.js';
+import type { DecodeWorker } from './client.js';
+import type { LoopStatistics } from './loop.js';
+import { hashShare, roundOf, roundShares } from './rounds.js';
+import { errorRow, promptIds, textRow } from './row.js';
+import { slotsOf } from './settings.js';
+
+export interface TableJob {
+  prompts: string;
+  /** The texts table to publish. */
+  out: string;
+  /** File for rows as they are finished, removed at the end. */
+  part: string;
+  config: DecodeConfig;
+  pools: PoolSet;
+  /** Longest n-gram of pools made between rounds. */
+  maxLength: number;
+  tokenizer: TextModel;
+  worker: DecodeWorker;
+  tools: StageTools;
+  /** Stands in the file's key-value metadata. */
+  metadata: Record<string, unknown>;
+}
+
+/** Sums over the rows of a texts table. */
+export interface TableCounts {
+  rows: number;
+  failed: number;
+  /** Prompts whose cohort has no pool. */
+  unknownCohort: number;
+  rounds: number;
+  outputTokens: number;
+  /** Output tokens and end tokens: what the steps emitted. */
+  emittedTokens: number;
+  decodeSteps: number;
+  relaxedTokens: number;
+  nearTies: number;
+  divergence: number;
+}
+
+export interface TableResult {
+  counts: TableCounts;
+  statistics: LoopStatistics;
+  /** Why prompts failed, the first few. */
+  failures: string[];
+  /** What the last round was drafted from. */
+  poolVersion: string | null;
+  /** Prompts of the last round: their texts are in none of the run's own pools. */
+  sample: PromptRow[];
+}
+
+interface Sampled {
+  prompt: PromptRow;
+  place: number;
+}
+
+const shownFailures = 3;
+/** Texts that the pools between rounds are made of at most: beyond it acceptance gains little, and memory is bounded. */
+const roundTexts = 5000;
+const sampleSize = 24;
+
+/** Decodes a table of prompts into a table of texts, in rounds where there are no earlier texts to draft from. */
+export async function decodeTable(job: TableJob): Promise<TableResult> {
+  const run = await TableRun.open(job);
+  try {
+    return await run.decode();
+  } finally {
+    await run.close();
+  }
+}
+
+class TableRun {
+  private readonly counts: TableCounts = {
+    rows: 0,
+    failed: 0,
+    unknownCohort: 0,
+    rounds: 0,
+    outputTokens: 0,
+    emittedTokens: 0,
+    decodeSteps: 0,
+    relaxedTokens: 0,
+    nearTies: 0,
+    divergence: 0,
+  };
+  private readonly failures: string[] = [];
+  private sample: Sampled[] = [];
+  private pools: PoolSet;
+  private readonly shares: number[];
+  private builder: PoolBuilder;
+
+  private constructor(
+    private readonly job: TableJob,
+    private readonly prompts: PromptFile,
+    private readonly writer: FeatureWriter,
+  ) {
+    const { config, pools, tokenizer, maxLength } = job;
+    this.pools = pools;
+    const inRounds = pools.version === null && config.mode !== 'autoregressive';
+    this.shares = inRounds ? roundShares(config.rounds.first, config.rounds.growth) : [1];
+    this.builder = new PoolBuilder({
+      tokenizer: tokenizer.fingerprint,
+      maxLength,
+      generationPrompt: tokenizer.generationPrompt,
+      endToken: [...tokenizer.endTokens][0],
+    });
+  }
+
+  static async open(job: TableJob): Promise<TableRun> {
+    const prompts = await PromptFile.open(job.prompts);
+    try {
+      return new TableRun(job, prompts, await FeatureWriter.open(job.part));
+    } catch (error) {
+      prompts.close();
+      throw error;
+    }
+  }
+
+  async decode(): Promise<TableResult> {
+    const { worker, tools, config, out, part, metadata } = this.job;
+    worker.usePools(this.pools.bytes);
+    tools.progress.start('decode', this.prompts.rows);
+    for (let round = 0; round < this.shares.length; round++) {
+      if (round > 0) this.refreshPools();
+      // enough texts in the pools: what is left is decoded in one round
+      const last = round === this.shares.length - 1 || this.builder.texts >= roundTexts;
+      await this.decodeRound(round, last);
+      this.counts.rounds++;
+      if (last) break;
+    }
+    if (this.counts.rows !== this.prompts.rows) {
+      throw runError(
+        `${this.counts.rows} of ${this.prompts.rows} prompts were decoded: the prompts changed meanwhile.`,
+      );
+    }
+    this.checkFailures(config.maxFailedShare);
+    await this.writer.close();
+    await sortInto([part], out, { metadata });
+    tools.progress.done();
+    return {
+      counts: this.counts,
+      statistics: await worker.statistics(),
+      failures: this.failures,
+      poolVersion: this.pools.version,
+      sample: this.sample.map(({ prompt }) => prompt),
+    };
+  }
+
+  async close(): Promise<void> {
+    this.prompts.close();
+    await this.writer.abort();
+    await discard(this.job.part);
+  }
+
+  /** Decodes the prompts of one round, or of it and all later ones. */
+  private async decodeRound(round: number, andLater: boolean): Promise<void> {
+    const { config, tools } = this.job;
+    // twice the slots, so that a prompt is waiting whenever a slot becomes free
+    const inFlight = slotsOf(config) * 2;
+    const limit = pLimit(inFlight);
+    const running = new Set<Promise<void>>();
+    let failure: unknown;
+    this.sample = [];
+    for await (const page of this.prompts.pages()) {
+      for (const prompt of page) {
+        tools.signal.throwIfAborted();
+        if (failure !== undefined) throw failure;
+        const member = roundOf(prompt.promptId, this.shares);
+        if (andLater ? member < round : member !== round) continue;
+        this.keepInSample(prompt);
+        const task = limit(() => this.decodePrompt(prompt, round, andLater)).catch((error: unknown) => {
+          failure ??= error;
+        });
+        running.add(task);
+        void task.then(() => running.delete(task));
+        // pages are read only as fast as prompts are decoded
+        if (limit.pendingCount >= inFlight) await Promise.race(running);
+      }
+    }
+    await Promise.all(running);
+    tools.signal.throwIfAborted();
+    if (failure !== undefined) throw failure;
+  }
+
+  private async decodePrompt(prompt: PromptRow, round: number, last: boolean): Promise<void> {
+    const { tokenizer, worker, tools } = this.job;
+    const source = { poolVersion: this.pools.version, round };
+    const ids = prompt.problem === undefined ? promptIds(tokenizer, prompt) : undefined;
+    const problem = prompt.problem ?? this.misfit(ids as Int32Array);
+    this.counts.rows++;
+    if (ids === undefined || problem !== undefined) {
+      this.counts.failed++;
+      if (this.failures.length < shownFailures) this.failures.push(`${prompt.promptId}: ${problem}`);
+      await this.writer.append(errorRow(prompt, ids?.length ?? null, problem as string, source));
+      tools.progress.advance(1);
+      return;
+    }
+    const key = poolKey(prompt.entityType, prompt.cohort);
+    if (this.pools.version !== null && !this.pools.bytes.has(key)) this.counts.unknownCohort++;
+    const outcome = await worker.decode(ids, key);
+    const row = textRow(prompt, ids.length, outcome, tokenizer.decode(outcome.outputIds), source);
+    if (!last)
+      this.builder.add(prompt.entityType, prompt.cohort, outcome.outputIds, outcome.finishReason === 'stop');
+    const { counts } = this;
+    counts.outputTokens += outcome.outputIds.length;
+    counts.emittedTokens += outcome.outputIds.length + (outcome.finishReason === 'stop' ? 1 : 0);
+    counts.decodeSteps += outcome.decodeSteps;
+    counts.relaxedTokens += outcome.relaxedTokens;
+    counts.nearTies += outcome.nearTies;
+    counts.divergence += outcome.divergence;
+    await this.writer.append(row);
+    tools.progress.advance(1);
+    tools.progress.note(`${(counts.emittedTokens / counts.decodeSteps).toFixed(1)} tokens a step`);
+  }
+
+  /** Why these ids can't be decoded, or undefined. */
+  private misfit(ids: Int32Array): string | undefined {
+    if (ids.length === 0) return 'the prompt has no tokens';
+    const { context } = this.job.worker;
+    if (ids.length < context) return undefined;
+    return `the prompt has ${ids.length} tokens, the model's context of ${context} leaves no room for a text`;
+  }
+
+  /** Texts join the pools between rounds only, so that no text depends on the order of the others. */
+  private refreshPools(): void {
+    const built = [...this.builder.build()];
+    this.pools = {
+      bytes: new Map(built.map(({ key, bytes }) => [key, bytes])),
+      version: setVersion(built.map(({ metadata }) => metadata)),
+    };
+    this.job.worker.usePools(this.pools.bytes);
+  }
+
+  private checkFailures(most: number): void {
+    const { failed, rows } = this.counts;
+    if (failed <= most * rows) return;
+    throw runError(
+      `${failed} of ${rows} prompts can't be decoded, more than decode.maxFailedShare (${most}) allows; ` +
+        `nothing was published. ${this.failures.join('; ')}`,
+      'Shorten the prompts, or raise decode.maxFailedShare.',
+    );
+  }
+
+  /** Keeps the prompts with the lowest hashes: a sample that doesn't depend on the order. */
+  private keepInSample(prompt: PromptRow): void {
+    if (prompt.problem !== undefined) return;
+    // not the hash that decides the round
+    const place = hashShare(`sample ${prompt.promptId}`);
+    if (this.sample.length === sampleSize && place >= (this.sample[sampleSize - 1] as Sampled).place) return;
+    this.sample.push({ prompt, place });
+    this.sample.sort((a, b) => a.place - b.place);
+    this.sample.length = Math.min(this.sample.length, sampleSize);
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * The decoding thread: engine and decode loop together, because a native model step blocks its thread, and because a
+ * message per step would cost as much as a small model's step. The main thread reads, writes and answers signals.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import type { DraftPools } from '../draft/drafter.js';
+import { CpuEngine } from '../engine/cpu.js';
+import { DareError, messageOf } from '../errors.js';
+import { type PoolKey, sharedKey } from '../pool/builder.js';
+import { openPool } from '../pool/file.js';
+import type { Pool } from '../pool/trie.js';
+import { DecodeLoop } from './loop.js';
+import type { FromWorker, ThreadError, ToWorker, WorkerOptions } from './messages.js';
+
+const port = parentPort;
+if (port === null) throw new Error('worker.js is started by DecodeWorker');
+const options = workerData as WorkerOptions;
+const send = (message: FromWorker) => port.postMessage(message);
+
+try {
+  const engine = await CpuEngine.open(options);
+  let loop: DecodeLoop | undefined;
+  let pools = new Map<PoolKey, Pool>();
+  port.on('message', (message: ToWorker) => {
+    switch (message.type) {
+      case 'settings':
+        loop = new DecodeLoop(engine, message.settings, options.vocabulary, new Set(options.endTokens));
+        break;
+      case 'pools':
+        pools = new Map([...message.pools].map(([key, bytes]) => [key, openPool(bytes, 'A pool').pool]));
+        break;
+      case 'decode':
+        void decode(loop as DecodeLoop, message.id, message.promptIds, poolsOf(pools, message.cohort));
+        break;
+      case 'statistics':
+        send({ type: 'statistics', id: message.id, statistics: { ...(loop as DecodeLoop).statistics } });
+        break;
+      case 'close':
+        void engine.close().then(() => port.close());
+        break;
+    }
+  });
+  send({ type: 'ready', context: engine.context, fingerprint: engine.fingerprint });
+} catch (error) {
+  send({ type: 'broken', error: threadError(error) });
+}
+
+async function decode(loop: DecodeLoop, id: number, promptIds: Int32Array, pools: DraftPools): Promise<void> {
+  try {
+    send({ type: 'done', id, outcome: await loop.decode(promptIds, pools) });
+  } catch (error) {
+    send({ type: 'failed', id, error: threadError(error) });
+  }
+}
+
+/** A cohort without a pool is drafted for from the shared pool alone. */
+function poolsOf(pools: ReadonlyMap<PoolKey, Pool>, key: PoolKey): DraftPools {
+  const cohort = key === sharedKey ? undefined : pools.get(key);
+  const shared = pools.get(sharedKey);
+  return { ...(cohort === undefined ? {} : { cohort }), ...(shared === undefined ? {} : { shared }) };
+}
+
+function threadError(error: unknown): ThreadError {
+  if (error instanceof DareError)
+    return { message: error.message, exitCode: error.exitCode, hint: error.hint };
+  return { message: messageOf(error), exitCode: 1, hint: undefined };
+}

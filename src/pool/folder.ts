@@ -1,0 +1,110 @@
+import { createHash } from 'node:crypto';
+import { readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { inputError } from '../errors.js';
+import { discard, fileError, makeFolder, publishFile, temporaryBeside } from '../lake/lake.js';
+import { type Manifest, readManifest, writeManifest } from '../lake/manifest.js';
+import { type BuiltPool, type PoolKey, poolKey } from './builder.js';
+import { openPool, type PoolMetadata, readPoolFile } from './file.js';
+
+/** Pools ready to be handed to the engine's thread. */
+export interface PoolSet {
+  bytes: Map<PoolKey, SharedArrayBuffer>;
+  /** Changes when any of the pools does; null for no pools at all. */
+  version: string | null;
+}
+
+export const noPools: PoolSet = { bytes: new Map(), version: null };
+
+const listSchema = z.object({ pools: z.array(z.object({ file: z.string().regex(/^[^/\\]+\.arrow$/) })) });
+
+/** The version of a set of pools. */
+export function setVersion(pools: readonly PoolMetadata[]): string | null {
+  if (pools.length === 0) return null;
+  const lines = pools.map(({ entityType, cohort, version }) => JSON.stringify([entityType, cohort, version]));
+  return createHash('sha256').update(lines.sort().join('\n')).digest('hex').slice(0, 16);
+}
+
+/**
+ * Writes pools into a folder: every file under a name that its content decides, then the manifest that lists them.
+ * Readers go by the manifest, so they see the old set or the new one; files of the old one are removed last.
+ */
+export async function writePools(
+  dir: string,
+  pools: Iterable<BuiltPool>,
+  manifest: Manifest,
+): Promise<{ files: string[]; metadata: PoolMetadata[]; version: string | null }> {
+  makeFolder(dir);
+  const metadata: PoolMetadata[] = [];
+  const names: string[] = [];
+  for (const pool of pools) {
+    const name = fileName(pool.metadata);
+    await writeBytes(join(dir, name), new Uint8Array(pool.bytes));
+    names.push(name);
+    metadata.push(pool.metadata);
+  }
+  const version = setVersion(metadata);
+  const list = metadata.map((entry, i) => ({ file: names[i], ...entry }));
+  await writeManifest(dir, { ...manifest, version, pools: list });
+  for (const old of readdirSync(dir)) {
+    if (old.endsWith('.arrow') && !names.includes(old)) rmSync(join(dir, old), { force: true });
+  }
+  return { files: names.map((name) => join(dir, name)), metadata, version };
+}
+
+/**
+ * Loads the pools of a folder for a tokenizer.
+ * @throws inputError when the folder has no manifest, a file is broken, or a pool belongs to another tokenizer
+ */
+export async function loadPools(dir: string, tokenizer: string): Promise<PoolSet> {
+  const manifest = await readManifest(dir);
+  if (manifest === undefined) {
+    throw inputError(`${dir} holds no pools: its manifest is missing.`, 'Build them with dare pools.');
+  }
+  const list = listSchema.safeParse(manifest);
+  if (!list.success)
+    throw inputError(`The manifest in ${dir} lists no pools.`, 'Build them again with dare pools.');
+  const bytes = new Map<PoolKey, SharedArrayBuffer>();
+  const metadata: PoolMetadata[] = [];
+  for (const { file } of list.data.pools) {
+    const path = join(dir, file);
+    const buffer = readPoolFile(path);
+    const pool = openPool(buffer, path);
+    if (pool.metadata.tokenizer !== tokenizer) {
+      throw inputError(
+        `The pool ${path} was built for another tokenizer (${pool.metadata.tokenizer.slice(0, 12)}, ` +
+          `the model's is ${tokenizer.slice(0, 12)}).`,
+        'Build the pools again with the tokenizer of this model: dare pools.',
+      );
+    }
+    bytes.set(poolKey(pool.metadata.entityType, pool.metadata.cohort), buffer);
+    metadata.push(pool.metadata);
+  }
+  return { bytes, version: setVersion(metadata) };
+}
+
+/** A readable part of the cohort's name, and the version, which keeps names apart. */
+function fileName({ entityType, cohort, version }: PoolMetadata): string {
+  const name = cohort === null ? 'shared' : `${entityType ?? 'any'}-${cohort}`;
+  const readable = name
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, '-')
+    .slice(0, 60);
+  const key = createHash('sha256')
+    .update(JSON.stringify([entityType, cohort]))
+    .digest('hex')
+    .slice(0, 8);
+  return `${readable}-${key}-${version.slice(0, 12)}.arrow`;
+}
+
+async function writeBytes(file: string, bytes: Uint8Array): Promise<void> {
+  const temporary = temporaryBeside(file);
+  try {
+    writeFileSync(temporary, bytes);
+    await publishFile(temporary, file);
+  } catch (error) {
+    await discard(temporary);
+    throw fileError(error, 'the pool could not be written', file);
+  }
+}

@@ -1,0 +1,62 @@
+import type { Comparison } from '../decode/compare.js';
+import type { StageResult } from '../stage.js';
+
+/** What a run did, for a person: one line a question, then a query to paste. */
+export function runSummary(results: readonly StageResult[], seconds: number): string {
+  const of = (stage: string) => results.find((result) => result.stage === stage);
+  const texts = of('decode');
+  const features = of('publish')?.files[0] ?? '';
+  const lines: [string, string][] = [
+    ['cohorts', cohortLine(of('segment'))],
+    ['texts', textLine(texts)],
+    ['drafting', draftLine(texts)],
+    ['speed', speedLine(texts?.comparison as Comparison | undefined)],
+    ['features', `${number(of('publish')?.rows ?? 0)} rows, one for every user and item`],
+    ['time', `${seconds.toFixed(1)} s in all, ${(texts?.seconds ?? 0).toFixed(1)} s of them decoding`],
+    [
+      'files',
+      [...new Set(results.map(({ files }) => files[0]).filter((file) => file !== undefined))].join('\n'),
+    ],
+  ];
+  const width = Math.max(...lines.map(([label]) => label.length)) + 2;
+  const table = lines.map(
+    ([label, text]) => `${label.padEnd(width)}${text.replaceAll('\n', `\n${' '.repeat(width)}`)}`,
+  );
+  const quoted = features.replaceAll("'", "''");
+  const query = `SELECT entity_type, cohort, count(*) AS entities FROM '${quoted}' GROUP BY ALL ORDER BY ALL;`;
+  return ['', ...table, '', 'Look at them with DuckDB:', `  ${query}`].join('\n');
+}
+
+function cohortLine(segment: StageResult | undefined): string {
+  const count = (kind: unknown) => Object.keys((kind as { sizes?: object } | undefined)?.sizes ?? {}).length;
+  return `${count(segment?.users)} of users, ${count(segment?.items)} of items`;
+}
+
+function textLine(decode: StageResult | undefined): string {
+  const { rows, failed, outputTokens, mode }: Partial<StageResult> = decode ?? {};
+  const failures = Number(failed) > 0 ? `, ${number(failed)} without a text` : '';
+  return `${number(rows ?? 0)} decoded (${mode}), ${number(outputTokens)} tokens${failures}`;
+}
+
+function draftLine(decode: StageResult | undefined): string {
+  const perStep = Number(decode?.tokensPerStep ?? 0).toFixed(2);
+  const rounds = Number(decode?.rounds ?? 1);
+  const way =
+    rounds > 1 ? `in ${rounds} rounds, from pools of the rounds before` : 'from pools of earlier texts';
+  const relaxed = Number(decode?.relaxedTokens ?? 0);
+  const share = ((100 * relaxed) / Math.max(1, Number(decode?.outputTokens ?? 0))).toFixed(1);
+  return `${perStep} tokens a step, ${way}; ${share}% of the tokens were relaxed`;
+}
+
+function speedLine(comparison: Comparison | undefined): string {
+  if (comparison === undefined) return 'not measured';
+  const { prompts, tokensPerSecond, autoregressiveTokensPerSecond, speedup } = comparison;
+  return (
+    `${speedup.toFixed(1)} times autoregressive decoding (${number(Math.round(tokensPerSecond))} against ` +
+    `${number(Math.round(autoregressiveTokensPerSecond))} tokens/s on ${prompts} of the prompts, this run)`
+  );
+}
+
+function number(value: unknown): string {
+  return Number(value).toLocaleString('en-US');
+}
