@@ -27,9 +27,9 @@ export class DecodeWorker {
   ) {
     worker.on('message', (message: FromWorker) => this.receive(message));
     worker.on('error', (error) =>
-      this.fail(runError(`The decoding thread failed: ${messageOf(error)}.`, undefined, error)),
+      this.fail(runError(`The decoding thread failed: ${messageOf(error)}`, undefined, error)),
     );
-    worker.on('exit', (code) => this.fail(runError(`The decoding thread ended with code ${code}.`)));
+    worker.on('exit', (code) => this.fail(runError(`The decoding thread ended with code ${code}`)));
   }
 
   /** Loads the model in a thread of its own. Rejects when the model can't be loaded. */
@@ -71,7 +71,7 @@ export class DecodeWorker {
 
   /** Lets the thread go; what is in flight is lost. */
   async close(): Promise<void> {
-    this.failure ??= runError('The decoding thread was closed.');
+    this.failure ??= runError('The decoding thread was closed');
     await this.worker.terminate();
   }
 

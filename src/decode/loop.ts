@@ -67,11 +67,11 @@ export class DecodeLoop {
    * rejects every request that is waiting or active.
    */
   decode(promptIds: Int32Array, pools: DraftPools): Promise<Outcome> {
-    if (promptIds.length === 0) return Promise.reject(runError('The prompt has no tokens.'));
+    if (promptIds.length === 0) return Promise.reject(runError('The prompt has no tokens'));
     if (promptIds.length >= this.engine.context) {
       const limit = this.engine.context - 1;
       return Promise.reject(
-        runError(`The prompt has ${promptIds.length} tokens, the model's context takes ${limit}.`),
+        runError(`The prompt has ${promptIds.length} tokens, the model's context takes ${limit}`),
       );
     }
     return new Promise((resolve, reject) => {

@@ -7,10 +7,10 @@ import type { DecodeSettings } from './sequence.js';
  * A draft node that is less likely than this to be reached costs more than it brings: on two cores a row takes about
  * a twentieth of a step, and a step brings about six tokens.
  */
-export const minPathProbability = 0.05;
+export const minPathProbability = 0.15;
 
 /** Texts decoded together on a CPU: more rows a step help until the arithmetic, not the weights' way, is the limit. */
-export const cpuConcurrency = 4;
+export const cpuConcurrency = 8;
 
 /** Decoding rules of a configuration. */
 export function decodeSettings(config: DecodeConfig): DecodeSettings {

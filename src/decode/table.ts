@@ -138,7 +138,7 @@ class TableRun {
     }
     if (this.counts.rows !== this.prompts.rows) {
       throw runError(
-        `${this.counts.rows} of ${this.prompts.rows} prompts were decoded: the prompts changed meanwhile.`,
+        `${this.counts.rows} of ${this.prompts.rows} prompts were decoded: the prompts changed meanwhile`,
       );
     }
     this.checkFailures(config.maxFailedShare);

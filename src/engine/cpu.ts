@@ -88,7 +88,7 @@ export class CpuEngine implements Engine {
     });
     if (output.verdicts.some(Number.isNaN)) {
       throw runError(
-        'The model computed NaN.',
+        'The model computed NaN',
         'Its weights are broken, or overflow in the chosen weight type.',
       );
     }

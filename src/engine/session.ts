@@ -58,7 +58,7 @@ export class GraphSession {
       return new GraphSession(session, model);
     } catch (error) {
       throw runError(
-        `ONNX Runtime can't load ${model.graphFile}: ${messageOf(error)}.`,
+        `ONNX Runtime can't load ${model.graphFile}: ${messageOf(error)}`,
         'Remove the model cache folder, so that the graph is built again.',
         error,
       );

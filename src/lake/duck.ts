@@ -36,9 +36,9 @@ export class Duck {
 
   static async open(options: DuckOptions = {}): Promise<Duck> {
     const settings: Record<string, string> = {};
-    if (options.threads !== undefined) settings['threads'] = String(options.threads);
-    if (options.memoryLimit !== undefined) settings['memory_limit'] = options.memoryLimit;
-    if (options.tempDirectory !== undefined) settings['temp_directory'] = options.tempDirectory;
+    if (options.threads !== undefined) settings.threads = String(options.threads);
+    if (options.memoryLimit !== undefined) settings.memory_limit = options.memoryLimit;
+    if (options.tempDirectory !== undefined) settings.temp_directory = options.tempDirectory;
     const instance = await DuckDBInstance.create(':memory:', settings);
     return new Duck(instance, await instance.connect());
   }

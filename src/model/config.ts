@@ -53,7 +53,7 @@ export function readModelConfig(folder: string): LlamaShape {
     json = JSON.parse(readFileSync(file, 'utf8'));
   } catch (error) {
     throw inputError(
-      `The model's ${file} can't be read: ${messageOf(error)}.`,
+      `The model's ${file} can't be read: ${messageOf(error)}`,
       'model.path must be a Hugging Face folder with config.json, tokenizer.json and model.safetensors.',
       error,
     );
@@ -61,20 +61,20 @@ export function readModelConfig(folder: string): LlamaShape {
   const architecture = (json as { architectures?: unknown } | null)?.architectures;
   if (Array.isArray(architecture) && architecture[0] !== 'LlamaForCausalLM') {
     throw inputError(
-      `The architecture ${String(architecture[0])} of ${file} isn't supported; LlamaForCausalLM is.`,
+      `The architecture ${String(architecture[0])} of ${file} isn't supported; LlamaForCausalLM is`,
     );
   }
   const parsed = schema.safeParse(json);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
     throw inputError(
-      `${file}: ${issue?.path.join('.')}: ${issue?.message}.`,
+      `${file}: ${issue?.path.join('.')}: ${issue?.message}`,
       'Is this the config.json of a Llama model?',
     );
   }
   const config = parsed.data;
   const refusal = unsupported(config);
-  if (refusal !== undefined) throw inputError(`The model ${folder} isn't supported: ${refusal}.`);
+  if (refusal !== undefined) throw inputError(`The model ${folder} isn't supported: ${refusal}`);
   const kvHeads = config.num_key_value_heads ?? config.num_attention_heads;
   return {
     layers: config.num_hidden_layers,

@@ -103,7 +103,7 @@ export class OnnxGraph {
   }
 
   private initializer(name: string, message: Message): string {
-    if (this.names.has(name)) throw runError(`The decoder graph names two weights "${name}".`);
+    if (this.names.has(name)) throw runError(`The decoder graph names two weights "${name}"`);
     this.names.add(name);
     this.initializers.push(message);
     return name;

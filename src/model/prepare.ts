@@ -57,7 +57,7 @@ function modelFile(folder: string): string {
   const file = join(folder, 'model.safetensors');
   if (!existsSync(file)) {
     throw inputError(
-      `The model folder ${folder} has no model.safetensors.`,
+      `The model folder ${folder} has no model.safetensors`,
       'model.path must be a Hugging Face folder with config.json, tokenizer.json and model.safetensors.',
     );
   }
@@ -100,7 +100,7 @@ function writeWeights(folder: string, shape: LlamaShape, target: string): void {
   } catch (error) {
     if (error instanceof Error && error.name === 'DareError') throw error;
     throw runError(
-      `The model's cache ${target} can't be written: ${messageOf(error)}.`,
+      `The model's cache ${target} can't be written: ${messageOf(error)}`,
       'Set model.cache to a folder with enough space.',
       error,
     );

@@ -27,7 +27,7 @@ export class Safetensors {
       descriptor = openSync(file, 'r');
     } catch (error) {
       throw inputError(
-        `The weights ${file} can't be opened: ${messageOf(error)}.`,
+        `The weights ${file} can't be opened: ${messageOf(error)}`,
         'Check model.path.',
         error,
       );
@@ -49,11 +49,11 @@ export class Safetensors {
   read(name: string, shape: readonly number[]): Float32Array {
     const entry = this.entries.get(name);
     if (entry === undefined)
-      throw inputError(`${this.file} has no tensor "${name}", which its config.json calls for.`);
+      throw inputError(`${this.file} has no tensor "${name}", which its config.json calls for`);
     if (entry.shape.join() !== shape.join()) {
       throw inputError(
         `${this.file}: tensor "${name}" has the shape [${entry.shape.join(', ')}], ` +
-          `config.json calls for [${shape.join(', ')}].`,
+          `config.json calls for [${shape.join(', ')}]`,
         'The weights and config.json belong to different models.',
       );
     }
@@ -73,7 +73,7 @@ function readHeader(
   descriptor: number,
 ): { entries: Map<string, TensorEntry>; dataStart: number } {
   const broken = (why: string) =>
-    inputError(`${file} is not a whole safetensors file: ${why}.`, 'Copy or download the model again.');
+    inputError(`${file} is not a whole safetensors file: ${why}`, 'Copy or download the model again.');
   const fileSize = fstatSync(descriptor).size;
   const prefix = Buffer.alloc(8);
   if (fileSize < 8) throw broken(`it has ${fileSize} bytes`);
@@ -122,7 +122,7 @@ function readFully(file: string, descriptor: number, into: Buffer, position: num
   let done = 0;
   while (done < into.length) {
     const read = readSync(descriptor, into, done, Math.min(into.length - done, 1 << 30), position + done);
-    if (read === 0) throw inputError(`${file} ended while it was read.`, 'Is something replacing the file?');
+    if (read === 0) throw inputError(`${file} ended while it was read`, 'Is something replacing the file?');
     done += read;
   }
 }

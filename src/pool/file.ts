@@ -96,7 +96,7 @@ export function readPoolFile(file: string): SharedArrayBuffer {
     return bytes;
   } catch (error) {
     throw inputError(
-      `The pool ${file} can't be read: ${messageOf(error)}.`,
+      `The pool ${file} can't be read: ${messageOf(error)}`,
       'Build the pools again: dare pools.',
       error,
     );
@@ -112,7 +112,7 @@ export function readPoolFile(file: string): SharedArrayBuffer {
  */
 export function openPool(bytes: SharedArrayBuffer, name: string): { pool: Pool; metadata: PoolMetadata } {
   const broken = (why: string) =>
-    inputError(`${name} is no whole pool file: ${why}.`, 'Build the pools again: dare pools.');
+    inputError(`${name} is no whole pool file: ${why}`, 'Build the pools again: dare pools.');
   let table: Table;
   try {
     table = tableFromIPC(new Uint8Array(bytes));

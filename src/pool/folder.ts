@@ -60,11 +60,11 @@ export async function writePools(
 export async function loadPools(dir: string, tokenizer: string): Promise<PoolSet> {
   const manifest = await readManifest(dir);
   if (manifest === undefined) {
-    throw inputError(`${dir} holds no pools: its manifest is missing.`, 'Build them with dare pools.');
+    throw inputError(`${dir} holds no pools: its manifest is missing`, 'Build them with dare pools.');
   }
   const list = listSchema.safeParse(manifest);
   if (!list.success)
-    throw inputError(`The manifest in ${dir} lists no pools.`, 'Build them again with dare pools.');
+    throw inputError(`The manifest in ${dir} lists no pools`, 'Build them again with dare pools.');
   const bytes = new Map<PoolKey, SharedArrayBuffer>();
   const metadata: PoolMetadata[] = [];
   for (const { file } of list.data.pools) {
@@ -74,7 +74,7 @@ export async function loadPools(dir: string, tokenizer: string): Promise<PoolSet
     if (pool.metadata.tokenizer !== tokenizer) {
       throw inputError(
         `The pool ${path} was built for another tokenizer (${pool.metadata.tokenizer.slice(0, 12)}, ` +
-          `the model's is ${tokenizer.slice(0, 12)}).`,
+          `the model's is ${tokenizer.slice(0, 12)})`,
         'Build the pools again with the tokenizer of this model: dare pools.',
       );
     }
