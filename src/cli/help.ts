@@ -7,7 +7,7 @@ const SUMMARIES: Readonly<Record<StageName, string>> = {
   pools: 'build n-gram pools, one per cohort, from earlier texts',
   decode: 'write the texts: speculative decoding from the pools',
   publish: 'join the texts into one feature row per user and item',
-  run: 'all of these in order, skipping what is fresh',
+  run: 'all of these in order, and a summary',
 };
 
 const COMMON = `Options
@@ -92,7 +92,8 @@ Without a configuration
   --prompts FILE           Parquet with prompt_id and either prompt (wrapped in the model's chat template) or messages
                            (a list of role and content); optional: cohort, entity_type, entity_id, framework
   --out FILE               Parquet to write, with the columns of the table texts
-  --pools DIR              pools to draft from, made by dare pools; without it texts draft from themselves
+  --pools DIR              pools to draft from, made by dare pools; without it prompts are decoded in rounds, whose
+                           texts make the pools of the next
   --set                    keys under decode, and model.threads, model.cache
 
 ${COMMON}
@@ -115,7 +116,8 @@ Examples
   run: `Usage
   dare run --config FILE [options]
 
-Runs segment, prompts, pools, decode and publish in order, skips what is fresh, and ends with a summary.
+Runs segment, prompts, pools, decode and publish in order, and ends with a summary for people: rows, cohorts, tokens
+a step, the speed against autoregressive decoding on a sample of the prompts, and a query to paste.
 
 ${COMMON}
 

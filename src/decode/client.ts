@@ -36,9 +36,13 @@ export class DecodeWorker {
   static start(options: WorkerOptions): Promise<DecodeWorker> {
     const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: options });
     return new Promise((resolve, reject) => {
+      const ended = (code: number) =>
+        reject(runError(`The decoding thread ended with code ${code} while it started`));
       worker.once('error', reject);
+      worker.once('exit', ended);
       worker.once('message', (message: FromWorker) => {
         worker.off('error', reject);
+        worker.off('exit', ended);
         if (message.type === 'ready') {
           resolve(new DecodeWorker(worker, message.context, message.fingerprint));
         } else {

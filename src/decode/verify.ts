@@ -126,10 +126,12 @@ function relaxedCost(
   const probable = probability >= rule.minProb;
   const affordable = spent + cost <= rule.divergenceBudget;
   // the margin of each condition counts only where the other conditions hold
-  const rankMargin = Math.abs(Math.log(probability) - Math.log(verdicts.probability(parent, rule.topK)));
+  const ranked = rank < rule.topK;
+  // the token that would take its place: the best one outside, or for a refused token the last one inside
+  const rival = verdicts.probability(parent, ranked ? rule.topK : rule.topK - 1);
+  const rankMargin = Math.abs(Math.log(probability) - Math.log(rival));
   const probabilityMargin = Math.abs(Math.log(probability) - Math.log(rule.minProb));
   const budgetMargin = Math.abs(spent + cost - rule.divergenceBudget);
-  const ranked = rank < rule.topK;
   const near =
     (probable && affordable && rankMargin < nearTieMargin) ||
     (ranked && affordable && probabilityMargin < nearTieMargin) ||
