@@ -1,0 +1,157 @@
+/** The main job on a small catalogue, through the command line. */
+import { cpSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { tableNames } from '../../src/lake/lake.js';
+import { dare, type Finished, resultOf } from '../cli/spawn.js';
+import { filesBelow, inFolder, query, readTable } from '../prompts/fixture.js';
+import { items, smallCatalogue, users } from './fixture.js';
+
+const rows = items + users;
+
+async function succeed(args: readonly string[]): Promise<Finished> {
+  const finished = await dare(args);
+  assert.is(finished.code, 0, finished.stderr);
+  return finished;
+}
+
+const texts = (folder: string, partition: string, lake = 'lake') =>
+  join(folder, `${lake}/texts/partition=${partition}/texts.parquet`);
+
+test('the main job: every table, one feature row per user and item, rounds, then pools of the earlier texts', async () => {
+  await inFolder(async (folder) => {
+    const { config, prompts } = smallCatalogue(folder);
+    const first = await succeed(['run', '--config', config, '--json']);
+    const result = resultOf(first);
+    assert.equal([result.stage, result.partition, result.rows], ['run', 'a', rows]);
+    const stages = result.stages as Record<string, { rows: number }>;
+    assert.equal(Object.keys(stages), ['segment', 'prompts', 'pools', 'decode', 'publish']);
+    assert.equal(
+      Object.values(stages).map((stage) => stage.rows),
+      [rows, prompts, 0, prompts, rows],
+    );
+    assert.ok((result.tokensPerStep as number) >= 1);
+    assert.is(first.stdout.split('\n').length, 2, 'nothing but the JSON line is on stdout');
+    await checkTables(folder);
+    assert.ok(prompts < rows, 'some users like nothing');
+    await checkJoin(folder, prompts - items);
+    const decoded = await readTable(texts(folder, 'a'));
+    assert.ok(new Set(decoded.map(({ round }) => round)).size > 1, 'no earlier texts: rounds');
+    for (const row of decoded) assert.is(row.pool_version === null, row.round === 0, String(row.prompt_id));
+
+    await succeed(['run', '--config', config, '--partition', 'b', '--quiet']);
+    const later = await readTable(texts(folder, 'b'));
+    assert.is(later.length, prompts);
+    const versions = new Set(later.map(({ pool_version }) => pool_version));
+    assert.is(versions.size, 1);
+    assert.type([...versions][0], 'string');
+    assert.equal([...new Set(later.map(({ round }) => round))], [0]);
+    assert.equal(await readTable(texts(folder, 'a')), decoded, 'the earlier partition is untouched');
+    const steps = (table: Record<string, unknown>[]) =>
+      table.reduce((sum, row) => sum + (row.decode_steps as number), 0);
+    assert.ok(steps(later) < steps(decoded), 'earlier texts save steps');
+  });
+});
+
+/** Every table is there for the partition, nothing half done beside it. */
+async function checkTables(folder: string): Promise<void> {
+  const files = filesBelow(join(folder, 'lake'));
+  for (const table of tableNames) {
+    const file = table === 'pools' ? '_manifest.json' : `${table}.parquet`;
+    assert.ok(files.includes(`${table}/partition=a/${file}`), `${table} in ${files.join(' ')}`);
+  }
+  assertClean(files);
+}
+
+function assertClean(files: readonly string[]): void {
+  assert.equal(
+    files.filter((file) => /tmp|part\.parquet|_work|spill/.test(file)),
+    [],
+  );
+}
+
+/** A left join with the user's own tables finds each of their rows once, with text and vector where there was a prompt. */
+async function checkJoin(folder: string, liking: number): Promise<void> {
+  const params = { features: join(folder, 'lake/features/partition=a/features.parquet') };
+  for (const [csv, id, count, texts] of [
+    ['movies.csv', 'item_id', items, items],
+    ['ratings.csv', 'user_id', users, liking],
+  ] as const) {
+    const own = id === 'item_id' ? 'movie_id' : 'user_id';
+    const joined = await query(
+      `SELECT count(*) AS n, count(cohort) AS found, count(kar) AS texts, count(kar_vector) AS vectors
+       FROM (SELECT DISTINCT ${own} FROM read_csv($csv)) AS own
+       LEFT JOIN read_parquet($features) AS features ON own.${own} = features.${id}`,
+      { ...params, csv: join(folder, csv) },
+    );
+    assert.equal(Object.values(joined[0] ?? {}).map(Number), [count, count, texts, texts], csv);
+  }
+}
+
+test('the same inputs give the same texts again: bytes one by one, all but the last bits of vectors together', async () => {
+  await inFolder(async (folder) => {
+    const { config } = smallCatalogue(folder);
+    for (const stage of ['segment', 'prompts'])
+      await succeed([stage, '--config', config, '--lake', join(folder, 'one'), '--quiet']);
+    for (const copy of ['again', 'together'])
+      cpSync(join(folder, 'one'), join(folder, copy), { recursive: true });
+    const decodeInto = async (lake: string, concurrency: string) => {
+      const own = ['--lake', join(folder, lake), '--concurrency', concurrency];
+      await succeed(['decode', '--config', config, '--quiet', ...own]);
+    };
+    await decodeInto('one', '1');
+    await decodeInto('again', '1');
+    await decodeInto('together', '4');
+    const bytes = (lake: string) => readFileSync(texts(folder, 'a', lake));
+    assert.ok(bytes('one').equals(bytes('again')), 'two lakes');
+    await decodeInto('again', '1');
+    assert.ok(bytes('one').equals(bytes('again')), 'a second run over the first');
+    const alone = await readTable(texts(folder, 'a', 'one'));
+    const together = await readTable(texts(folder, 'a', 'together'));
+    assert.is(alone.length, together.length);
+    for (const [i, row] of alone.entries()) assertSameText(row, together[i] ?? {});
+  });
+});
+
+/** Rows decoded in other batches: floating-point sums may differ in their last bits, nothing else may. */
+function assertSameText(row: Record<string, unknown>, other: Record<string, unknown>): void {
+  const { vector, divergence, ...rest } = row;
+  const { vector: otherVector, divergence: otherDivergence, ...otherRest } = other;
+  assert.equal(rest, otherRest);
+  const numbers = (value: unknown) => (value as { items: number[] }).items ?? value;
+  const differences = (numbers(vector) as number[]).map((x, d) =>
+    Math.abs(x - ((numbers(otherVector) as number[])[d] ?? Number.NaN)),
+  );
+  assert.ok(Math.max(...differences) < 1e-4, `${row.prompt_id}: ${Math.max(...differences)}`);
+  assert.ok(Math.abs((divergence as number) - (otherDivergence as number)) < 1e-4);
+}
+
+test('SIGINT while decoding: exit code 130, the earlier output stays, no half file anywhere in the lake', async () => {
+  await inFolder(async (folder) => {
+    const { config, prompts } = smallCatalogue(folder);
+    const lake = join(folder, 'lake');
+    const interrupt = { after: `decode: 0 of ${prompts}`, signal: 'SIGINT' } as const;
+    // long texts one by one, so that the signal arrives before the end
+    const slowly = ['--set', 'decode.concurrency=1', '--set', 'decode.maxNewTokens=256'];
+    const stopped = await dare(['run', '--config', config, ...slowly], folder, interrupt);
+    assert.is(stopped.code, 130, stopped.stderr);
+    assert.equal(resultOf(stopped), { stage: 'run', error: 'stopped by SIGINT', exitCode: 130 });
+    assertClean(filesBelow(lake));
+    assert.equal(
+      filesBelow(lake).filter((file) => /^(texts|features)/.test(file)),
+      [],
+    );
+
+    await succeed(['decode', '--config', config, '--quiet']);
+    const files = filesBelow(lake);
+    const before = files.map((file) => readFileSync(join(lake, file)));
+    const again = await dare(['decode', '--config', config, ...slowly], folder, interrupt);
+    assert.is(again.code, 130, again.stderr);
+    assert.equal(filesBelow(lake), files);
+    for (const [i, file] of files.entries())
+      assert.ok(before[i]?.equals(readFileSync(join(lake, file))), file);
+  });
+});
+
+test.run();
