@@ -1,6 +1,6 @@
 /**
  * Peak resident memory of `dare decode` for 1,000 and for 10,000 prompts, each in a process of its own: it must not
- * grow with the number of prompts. usage: node dist/tests/bench/memory.js
+ * grow with the number of prompts. usage: node dist/tests/bench/memory.js [FEW MANY]
  * The sample's prompts are repeated under new ids, with texts of 16 tokens; the pools are built once, from its texts.
  */
 import { spawnSync } from 'node:child_process';
@@ -15,7 +15,8 @@ import { packageRoot } from '../../src/paths.js';
 import { silentProgress } from '../../src/report/progress.js';
 import { benchTools, sampleFiles, sampleModel } from './sample.js';
 
-const counts = [1_000, 10_000];
+const given = process.argv.slice(2).map(Number);
+const counts = given.length === 2 && given.every(Number.isInteger) ? given : [1_000, 10_000];
 const [role, prompts, pools, out] = process.argv.slice(2);
 if (role === 'decode' && prompts !== undefined && pools !== undefined && out !== undefined) {
   await decodeAndReport(prompts, pools, out);
