@@ -1,0 +1,137 @@
+/** `dare pools`: on its own, and from the texts of the lake's earlier partitions. */
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { pools } from '../../pipeline/pools.js';
+import { openPool, type PoolMetadata, readPoolFile } from '../../src/pool/file.js';
+import { TextModel } from '../../src/text/tokenizer.js';
+import { dare, type Finished, resultOf } from '../cli/spawn.js';
+import { contextIn, filesBelow, inFolder, sampleInputs, writeTable } from '../prompts/fixture.js';
+import { sampleModel, textColumns, textRows } from './fixture.js';
+
+const withError = { ...textColumns, error: 'VARCHAR' };
+type Row = Record<string, unknown>;
+
+async function build(folder: string, rows: readonly Row[], columns: Record<string, string>, name = 'pools') {
+  const texts = join(folder, `${name}.parquet`);
+  await writeTable(texts, columns, rows);
+  const out = join(folder, name);
+  const files = ['--texts', texts, '--tokenizer', sampleModel, '--out', out];
+  return { finished: await dare(['pools', ...files, '--quiet']), out };
+}
+
+/** What the pools of a folder say of themselves, by file name. */
+function poolsOf(out: string): PoolMetadata[] {
+  const files = filesBelow(out).filter((file) => file.endsWith('.arrow'));
+  return files.map((file) => openPool(readPoolFile(join(out, file)), file).metadata);
+}
+
+const kinds = (metadata: readonly PoolMetadata[]) =>
+  metadata.map(({ entityType, cohort, documents }) => `${entityType} ${cohort}: ${documents}`).sort();
+
+function succeeded(finished: Finished): Record<string, unknown> {
+  assert.is(finished.code, 0, finished.stderr);
+  return resultOf(finished);
+}
+
+test('one pool per entity type and cohort and one shared, with what they were made of', async () => {
+  await inFolder(async (folder) => {
+    const { finished, out } = await build(folder, textRows, textColumns);
+    const result = succeeded(finished);
+    assert.equal([result.rows, result.pools], [8, 5]);
+    const metadata = poolsOf(out);
+    assert.equal(kinds(metadata), ['item 0: 2', 'item 1: 2', 'null null: 8', 'user 0: 2', 'user 1: 2']);
+    const { fingerprint } = TextModel.load(sampleModel);
+    for (const pool of metadata) assert.equal([pool.tokenizer, pool.maxLength], [fingerprint, 6]);
+    const manifest = JSON.parse(readFileSync(join(out, '_manifest.json'), 'utf8')) as Row;
+    assert.equal([manifest.version, manifest.texts], [result.version, 8]);
+    assert.is((manifest.pools as unknown[]).length, 5);
+  });
+});
+
+test('rows with an error or without a text are left out; texts without columns go to the shared pool', async () => {
+  await inFolder(async (folder) => {
+    const left = [
+      { prompt_id: 'x', entity_type: 'item', cohort: '9', text: 'half', error: 'too long' },
+      { prompt_id: 'y', entity_type: 'item', cohort: '9', text: null },
+      { prompt_id: 'z', entity_type: 'item', cohort: '9', text: '' },
+    ];
+    const { finished, out } = await build(folder, [...textRows, ...left], withError);
+    assert.is(succeeded(finished).rows, 8);
+    assert.not.ok(poolsOf(out).some(({ cohort }) => cohort === '9'));
+    const alone = await build(folder, textRows, { text: 'VARCHAR' }, 'alone');
+    succeeded(alone.finished);
+    assert.equal(kinds(poolsOf(alone.out)), ['null null: 8']);
+  });
+});
+
+test('the same texts in any order make the same bytes', async () => {
+  await inFolder(async (folder) => {
+    const one = await build(folder, textRows, textColumns, 'one');
+    const other = await build(folder, [...textRows].reverse(), textColumns, 'other');
+    assert.is(succeeded(one.finished).version, succeeded(other.finished).version);
+    const files = filesBelow(one.out).filter((file) => file.endsWith('.arrow'));
+    assert.equal(
+      filesBelow(other.out).filter((file) => file.endsWith('.arrow')),
+      files,
+    );
+    for (const file of files)
+      assert.ok(readFileSync(join(one.out, file)).equals(readFileSync(join(other.out, file))), file);
+  });
+});
+
+const refused: readonly [
+  name: string,
+  rows: readonly Row[],
+  columns: Record<string, string>,
+  says: RegExp,
+][] = [
+  [
+    'no column text',
+    [{ prompt_id: 'a' }],
+    { prompt_id: 'VARCHAR' },
+    /has no column text \(found: prompt_id\)/,
+  ],
+  ['text of another type', [{ text: 1 }], { text: 'INTEGER' }, /column text is INTEGER, expected VARCHAR/],
+  ['no rows', [], textColumns, /holds no texts/],
+  ['only errors', [{ text: 'a', error: 'b' }], { text: 'VARCHAR', error: 'VARCHAR' }, /holds no texts/],
+];
+
+test('texts that make no pools: exit code 2, earlier pools stay', async () => {
+  await inFolder(async (folder) => {
+    const { out } = await build(folder, textRows, textColumns);
+    const before = filesBelow(out);
+    for (const [name, rows, columns, says] of refused) {
+      const { finished } = await build(folder, rows, columns);
+      assert.is(finished.code, 2, `${name}: ${finished.stderr}`);
+      assert.match(finished.stderr, says);
+      assert.equal(filesBelow(out), before, name);
+    }
+  });
+});
+
+test('in the lake: the texts of earlier partitions only, and none at first', async () => {
+  await inFolder(async (folder) => {
+    const context = contextIn(folder, { inputs: sampleInputs });
+    const first = await pools(context);
+    assert.equal([first.rows, first.pools, first.version], [0, 0, null]);
+    const write = async (partition: string, rows: readonly Row[]) => {
+      mkdirSync(context.lake.dir('texts', partition), { recursive: true });
+      await writeTable(context.lake.file('texts', partition), withError, rows);
+    };
+    await write('o', textRows);
+    const earlier = await pools(context);
+    assert.equal([earlier.rows, earlier.pools, earlier.partition], [8, 5, 'p']);
+    // its own texts and later ones change nothing
+    await write('p', [{ prompt_id: 'own', entity_type: 'item', cohort: '5', text: 'own' }]);
+    await write('q', [{ prompt_id: 'later', entity_type: 'item', cohort: '6', text: 'later' }]);
+    assert.is((await pools(context)).version, earlier.version);
+    await write('a', [{ prompt_id: 'before', entity_type: 'item', cohort: '7', text: 'before' }]);
+    const more = await pools(context);
+    assert.equal([more.rows, more.pools], [9, 6]);
+    assert.equal(poolsOf(context.lake.dir('pools', 'p')).length, 6, 'pools of before are removed');
+  });
+});
+
+test.run();
