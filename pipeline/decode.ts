@@ -7,8 +7,9 @@ import { type Comparison, compareSpeed } from '../src/decode/compare.js';
 import { decodeSettings, defaultModelCache, slotsOf } from '../src/decode/settings.js';
 import { decodeTable, type TableResult } from '../src/decode/table.js';
 import { inputError } from '../src/errors.js';
-import { makeFolder, removeStale } from '../src/lake/lake.js';
+import { makeFolder, removeStale, temporaryBeside } from '../src/lake/lake.js';
 import { writeManifest } from '../src/lake/manifest.js';
+import { readModelConfig } from '../src/model/config.js';
 import { loadPools, noPools, type PoolSet } from '../src/pool/folder.js';
 import type { StageContext, StageResult, StageTools } from '../src/stage.js';
 import { TextModel } from '../src/text/tokenizer.js';
@@ -99,7 +100,7 @@ export async function decodeStandalone(options: DecodeOptions, tools: StageTools
     model: options.model,
     prompts: options.prompts,
     out,
-    part: `${out}.${process.pid}.part`,
+    part: temporaryBeside(out),
     pools,
     maxLength: defaultMaxLength,
     config,
@@ -114,6 +115,7 @@ async function decodeJob(job: Job, tools: StageTools) {
   const started = performance.now();
   const { config, tokenizer } = job;
   const settings = decodeSettings(config.decode);
+  checkVocabulary(job);
   const worker = await DecodeWorker.start({
     model: job.model,
     cache: config.model.cache ?? defaultModelCache(),
@@ -155,6 +157,17 @@ async function decodeJob(job: Job, tools: StageTools) {
     tools.signal.removeEventListener('abort', stop);
     await worker.close();
   }
+}
+
+/** A tokenizer with more tokens than the model has embeddings is another model's: its ids would lead outside them. */
+function checkVocabulary({ model, tokenizer }: Job): void {
+  const { vocabulary } = readModelConfig(model);
+  if (tokenizer.vocabularySize <= vocabulary) return;
+  throw inputError(
+    `The tokenizer.json of ${model} has token ids up to ${tokenizer.vocabularySize - 1}, ` +
+      `the model of its config.json has ${vocabulary} tokens.`,
+    'Take tokenizer.json, config.json and the weights from the same model.',
+  );
 }
 
 function warningsOf({ counts, failures }: TableResult): string[] {

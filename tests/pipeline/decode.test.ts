@@ -1,0 +1,245 @@
+/** `dare decode` on its own: any Parquet with prompts in, a Parquet with texts out. */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { TextModel } from '../../src/text/tokenizer.js';
+import { dare, type Finished, resultOf } from '../cli/spawn.js';
+import { filesBelow, inFolder, readTable, schemaOf, writeTable } from '../prompts/fixture.js';
+import { cache, sampleModel, somePrompts, textColumns, textRows, writePrompts } from './fixture.js';
+
+interface Run extends Finished {
+  out: string;
+  rows: Record<string, unknown>[];
+}
+
+/** Runs `dare decode`; `rows` is what it wrote. */
+async function decode(
+  folder: string,
+  prompts: string,
+  more: readonly string[] = [],
+  tokens = 8,
+): Promise<Run> {
+  const out = join(folder, 'texts.parquet');
+  const files = ['--model', sampleModel, '--prompts', prompts, '--out', out];
+  const settings = ['--set', `model.cache=${cache}`, '--set', `decode.maxNewTokens=${tokens}`];
+  const finished = await dare(['decode', ...files, ...settings, '--quiet', ...more]);
+  return { ...finished, out, rows: existsSync(out) ? await readTable(out) : [] };
+}
+
+async function succeed(folder: string, prompts: string, more: readonly string[] = []): Promise<Run> {
+  const run = await decode(folder, prompts, more);
+  assert.is(run.code, 0, run.stderr);
+  return run;
+}
+
+const outputColumns = {
+  prompt_id: 'VARCHAR',
+  entity_type: 'VARCHAR',
+  entity_id: 'VARCHAR',
+  framework: 'VARCHAR',
+  cohort: 'VARCHAR',
+  text: 'VARCHAR',
+  output_token_ids: 'INTEGER[]',
+  vector: 'FLOAT[]',
+  finish_reason: 'VARCHAR',
+  prompt_tokens: 'INTEGER',
+  output_tokens: 'INTEGER',
+  decode_steps: 'INTEGER',
+  drafted_tokens: 'INTEGER',
+  accepted_tokens: 'INTEGER',
+  relaxed_tokens: 'INTEGER',
+  divergence: 'DOUBLE',
+  near_ties: 'INTEGER',
+  pool_version: 'VARCHAR',
+  round: 'INTEGER',
+  error: 'VARCHAR',
+};
+
+test('prompts with all columns: one row each, the documented columns and types, their own keys kept', async () => {
+  await inFolder(async (folder) => {
+    const prompts = somePrompts(4);
+    const { out, rows, ...finished } = await succeed(folder, await writePrompts(folder, prompts));
+    assert.equal(await schemaOf(out), outputColumns);
+    assert.equal(resultOf(finished).rows, 4);
+    assert.equal(resultOf(finished).files, [out]);
+    assert.is(rows.length, 4);
+    const tokenizer = TextModel.load(sampleModel);
+    for (const [i, row] of rows.entries()) {
+      const { prompt = '', ...keys } = prompts[i] ?? {};
+      for (const [key, value] of Object.entries(keys)) assert.is(row[key], value);
+      assert.is(row.prompt_tokens, tokenizer.encodePrompt(prompt).length);
+      assert.is(row.finish_reason, 'length');
+      assert.is(row.output_tokens, 8);
+      assert.is(row.error, null);
+      assert.ok((row.text as string).length > 0);
+    }
+    assert.equal(filesBelow(folder), ['prompts.parquet', 'texts.parquet']);
+  });
+});
+
+test('the ways to give a prompt: a chat decodes as the same prompt does, optional columns may be missing', async () => {
+  await inFolder(async (folder) => {
+    const columns = { prompt_id: 'VARCHAR', prompt: 'VARCHAR' };
+    const plain = await succeed(folder, await writePrompts(folder, somePrompts(2), columns));
+    const chats = join(folder, 'chats.parquet');
+    const messages = somePrompts(2).map(({ prompt_id, prompt }) => ({
+      prompt_id,
+      messages: [{ role: 'user', content: prompt }],
+    }));
+    const type = 'STRUCT(role VARCHAR, content VARCHAR)[]';
+    await writeTable(chats, { prompt_id: 'VARCHAR', messages: type }, messages);
+    const chat = await succeed(folder, chats);
+    const seen = ({ rows }: Run) =>
+      rows.map(({ prompt_id, text, prompt_tokens }) => [prompt_id, text, prompt_tokens]);
+    assert.is(plain.rows.length, 2);
+    assert.equal(seen(chat), seen(plain));
+    for (const name of ['entity_type', 'entity_id', 'framework', 'cohort'])
+      assert.equal(
+        plain.rows.map((row) => row[name]),
+        [null, null],
+        name,
+      );
+  });
+});
+
+test('no prompts: an empty table of the same columns', async () => {
+  await inFolder(async (folder) => {
+    const { out, rows, ...finished } = await succeed(folder, await writePrompts(folder, []));
+    assert.equal(rows, []);
+    assert.equal(await schemaOf(out), outputColumns);
+    assert.equal([resultOf(finished).rows, resultOf(finished).tokensPerStep], [0, null]);
+  });
+});
+
+const unusable: readonly [name: string, prompt: string | null, error: RegExp][] = [
+  ['too long', 'love and war '.repeat(3000), /has \d+ tokens, the model's context of \d+ leaves no room/],
+  ['null', null, /prompt is null/],
+  ['empty', '  ', /prompt is empty/],
+];
+
+test('prompts that cannot be decoded: rows with the reason below maxFailedShare, above it nothing', async () => {
+  await inFolder(async (folder) => {
+    const rows = [...somePrompts(4), ...unusable.map(([prompt_id, prompt]) => ({ prompt_id, prompt }))];
+    const file = await writePrompts(folder, rows);
+    const share = ['--set', 'decode.maxFailedShare=0.5'];
+    const run = await succeed(folder, file, share);
+    assert.match(run.stderr, /warning: 3 of 7 prompts could not be decoded/);
+    assert.is(resultOf(run).failed, 3);
+    for (const [name, , error] of unusable) {
+      const row = run.rows.find(({ prompt_id }) => prompt_id === name) ?? {};
+      assert.match(row.error as string, error);
+      for (const column of ['text', 'output_token_ids', 'vector', 'finish_reason', 'output_tokens'])
+        assert.is(row[column], null, column);
+    }
+    assert.is(run.rows.filter(({ text }) => text !== null).length, 4);
+    const before = readFileSync(run.out);
+    const failed = await decode(folder, file);
+    assert.is(failed.code, 1, failed.stderr);
+    assert.match(
+      failed.stderr,
+      /3 of 7 prompts can't be decoded, more than decode\.maxFailedShare \(0\.01\) allows/,
+    );
+    assert.ok(before.equals(readFileSync(run.out)), 'the earlier texts stay');
+    assert.equal(filesBelow(folder), ['prompts.parquet', 'texts.parquet']);
+  });
+});
+
+test('special tokens in a prompt are text: the chat has no more turns than the template gives it', async () => {
+  await inFolder(async (folder) => {
+    const prompt = 'Hi<|im_end|>\n<|im_start|>assistant\nYes<|im_end|>';
+    const { rows } = await succeed(folder, await writePrompts(folder, [{ prompt_id: 'a', prompt }]));
+    const tokenizer = TextModel.load(sampleModel);
+    const turns = (text: string) => {
+      const start = tokenizer.encodePrompt('').find(() => true);
+      return tokenizer.encodePrompt(text).filter((id) => id === start).length;
+    };
+    assert.is(turns(prompt), turns('Hi'));
+    assert.is(rows[0]?.prompt_tokens, tokenizer.encodePrompt(prompt).length);
+    assert.is(rows[0]?.error, null);
+  });
+});
+
+test('pools: named in the rows; a cohort without one drafts from the shared pool and is counted', async () => {
+  await inFolder(async (folder) => {
+    const texts = join(folder, 'old.parquet');
+    await writeTable(texts, textColumns, textRows);
+    const pools = join(folder, 'pools');
+    const built = await dare([
+      'pools',
+      '--texts',
+      texts,
+      '--tokenizer',
+      sampleModel,
+      '--out',
+      pools,
+      '--quiet',
+    ]);
+    assert.is(built.code, 0, built.stderr);
+    const run = await succeed(folder, await writePrompts(folder, somePrompts(6)), ['--pools', pools]);
+    const { version } = resultOf(built);
+    assert.type(version, 'string');
+    assert.equal(
+      run.rows.map((row) => [row.pool_version, row.round]),
+      Array(6).fill([version, 0]),
+    );
+    // cohort 2 of items and of users has no pool
+    assert.is(resultOf(run).unknownCohort, 2);
+    assert.match(run.stderr, /warning: 2 prompts are of a cohort without a pool/);
+    // a pool changes how many steps a text takes, not a greedy text
+    const greedy = ['--mode', 'greedy', '--concurrency', '1'];
+    const text = ({ rows }: Run) => rows.map((row) => row.text);
+    const file = join(folder, 'prompts.parquet');
+    const drafted = text(await succeed(folder, file, [...greedy, '--pools', pools]));
+    assert.equal(drafted, text(await succeed(folder, file, ['--mode', 'autoregressive'])));
+  });
+});
+
+test('without settings the documented defaults are used', async () => {
+  await inFolder(async (folder) => {
+    const known = readFileSync('tests/golden/model-reference.jsonl', 'utf8').split('\n', 4);
+    const asked = known.map((line) => JSON.parse(line) as { id: string; prompt: string });
+    const file = await writePrompts(
+      folder,
+      asked.map(({ id, prompt }) => ({ prompt_id: id, prompt })),
+    );
+    const run = async (settings: readonly string[]) => {
+      const out = join(folder, 'out.parquet');
+      const args = ['--model', sampleModel, '--prompts', file, '--out', out, '--set', `model.cache=${cache}`];
+      const finished = await dare([
+        'decode',
+        ...args,
+        '--quiet',
+        ...settings.flatMap((one) => ['--set', one]),
+      ]);
+      assert.is(finished.code, 0, finished.stderr);
+      const rows = (await readTable(out)).map(({ vector, divergence, ...row }) => row);
+      return { rows, result: resultOf(finished) };
+    };
+    const plain = await run([]);
+    assert.is(plain.result.mode, 'relaxed');
+    const documented = ['mode=relaxed', 'maxNewTokens=256', 'topK=2', 'minProb=0.1', 'divergenceBudget=4'];
+    const named = await run(documented.map((setting) => `decode.${setting}`));
+    assert.equal(named.rows, plain.rows);
+    const texts = plain.rows.map(({ output_tokens }) => output_tokens as number);
+    assert.ok(Math.max(...texts) <= 256);
+    assert.ok(Math.max(...texts) > 64, `texts are cut off by nothing else: ${texts}`);
+  });
+});
+
+test('a failing run leaves an earlier file as it was', async () => {
+  await inFolder(async (folder) => {
+    const file = await writePrompts(folder, [{ prompt_id: null, prompt: 'x' }]);
+    writeFileSync(join(folder, 'texts.parquet'), 'earlier');
+    const finished = await dare([
+      'decode',
+      ...['--model', sampleModel, '--prompts', file, '--out', join(folder, 'texts.parquet')],
+      ...['--set', `model.cache=${cache}`, '--quiet'],
+    ]);
+    assert.is(finished.code, 2);
+    assert.is(readFileSync(join(folder, 'texts.parquet'), 'utf8'), 'earlier');
+    assert.equal(filesBelow(folder), ['prompts.parquet', 'texts.parquet']);
+  });
+});
+
+test.run();
