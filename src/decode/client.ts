@@ -34,6 +34,8 @@ export class DecodeWorker {
 
   /** Loads the model in a thread of its own. Rejects when the model can't be loaded. */
   static start(options: WorkerOptions): Promise<DecodeWorker> {
+    // ONNX Runtime's telemetry: nothing here talks to a network. Native code sees only the main thread's environment.
+    process.env.ORT_DISABLE_TELEMETRY ??= '1';
     const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: options });
     return new Promise((resolve, reject) => {
       const ended = (code: number) =>

@@ -21,8 +21,7 @@ export type ToWorker =
   | { type: 'settings'; settings: DecodeSettings }
   | { type: 'pools'; pools: ReadonlyMap<PoolKey, SharedArrayBuffer> }
   | { type: 'decode'; id: number; promptIds: Int32Array; cohort: PoolKey }
-  | { type: 'statistics'; id: number }
-  | { type: 'close' };
+  | { type: 'statistics'; id: number };
 
 export type FromWorker =
   | { type: 'ready'; context: number; fingerprint: string }

@@ -35,9 +35,6 @@ try {
       case 'statistics':
         send({ type: 'statistics', id: message.id, statistics: { ...(loop as DecodeLoop).statistics } });
         break;
-      case 'close':
-        void engine.close().then(() => port.close());
-        break;
     }
   });
   send({ type: 'ready', context: engine.context, fingerprint: engine.fingerprint });

@@ -56,15 +56,13 @@ export function encodePool(
   source: PoolSource,
 ): { bytes: SharedArrayBuffer; metadata: PoolMetadata } {
   const nodes = columns.token.length;
-  const version = createHash('sha256');
   const padded = [columns.token, columns.count, columns.firstChild, columns.link].map((column, i) => {
     const values = new Int32Array(nodes + 1);
     values.set(column);
     if (i === 0) values[nodes] = -1;
-    version.update(values);
     return values;
   });
-  const metadata = { ...source, nodes, version: version.digest('hex').slice(0, 32) };
+  const metadata = { ...source, nodes, version: versionOf(padded) };
   const fields = columnNames.map((name) => new Field(name, new Int32(), false));
   const schema = new Schema(fields, new Map([[metadataKey, JSON.stringify(metadata)]]));
   const children = padded.map((data) =>
@@ -135,6 +133,9 @@ export function openPool(bytes: SharedArrayBuffer, name: string): { pool: Pool; 
     }
     return values.subarray(0, rows);
   }) as [Int32Array, Int32Array, Int32Array, Int32Array];
+  // ids and counts of a damaged file can look sound, and a huge id would ask for a huge table
+  if (versionOf([token, count, firstChild, link]) !== metadata.version)
+    throw broken('its columns are not those that its version was made of');
   const columns = {
     token: token.subarray(0, -1),
     count: count.subarray(0, -1),
@@ -144,6 +145,13 @@ export function openPool(bytes: SharedArrayBuffer, name: string): { pool: Pool; 
   const fault = faultIn(columns);
   if (fault !== undefined) throw broken(fault);
   return { pool: new Pool(columns, metadata.maxLength), metadata };
+}
+
+/** @param padded the columns of the file, each with its last row */
+function versionOf(padded: readonly Int32Array[]): string {
+  const hash = createHash('sha256');
+  for (const column of padded) hash.update(column);
+  return hash.digest('hex').slice(0, 32);
 }
 
 function parseMetadata(text: string | undefined): PoolMetadata | undefined {
