@@ -83,6 +83,8 @@ export class KvCache {
 
   /** Appends a sequence whose `length` cached tokens are given as arrays [kvHeads, length, headSize]. */
   append(source: readonly Float32Array[], length: number): void {
+    // a prompt of one token caches nothing, but its sequence needs the arrays all the same
+    this.reserve(1);
     if (length > this.width) this.pack(Math.max(length, this.longest()));
     const { kvHeads, headSize } = this.shape;
     const index = this.batch;
