@@ -10,7 +10,7 @@ import type { DecodeSettings } from './sequence.js';
 export const minPathProbability = 0.15;
 
 /** Texts decoded together on a CPU: more rows a step help until the arithmetic, not the weights' way, is the limit. */
-export const cpuConcurrency = 8;
+export const cpuConcurrency = 16;
 
 /** Decoding rules of a configuration. */
 export function decodeSettings(config: DecodeConfig): DecodeSettings {
