@@ -1,0 +1,198 @@
+import { cpSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { DecodeWorker } from '../../src/decode/client.js';
+import type { DecodeSettings, Outcome } from '../../src/decode/sequence.js';
+import { DareError } from '../../src/errors.js';
+import { type PoolKey, poolKey, sharedKey } from '../../src/pool/builder.js';
+import {
+  cohortOf,
+  endToken,
+  greedy,
+  modelFolder,
+  poolsWithout,
+  type Reference,
+  references,
+  tokenizer,
+} from './fixture.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'dare-loop-'));
+test.after(() => rmSync(folder, { recursive: true, force: true }));
+
+const start = (slots: number, model = modelFolder) =>
+  DecodeWorker.start({
+    model,
+    cache: join(folder, 'cache'),
+    slots,
+    threads: 2,
+    vocabulary: tokenizer.vocabularySize,
+    endTokens: [endToken],
+  });
+
+type Pools = Map<PoolKey, SharedArrayBuffer>;
+
+async function decode(
+  slots: number,
+  prompts: readonly Reference[],
+  settings: DecodeSettings,
+  pools: Pools,
+): Promise<Outcome[]> {
+  const worker = await start(slots);
+  try {
+    worker.use(settings);
+    worker.usePools(pools);
+    const key = ({ id }: Reference) => poolKey('any', cohortOf(id));
+    return await Promise.all(
+      prompts.map((prompt) => worker.decode(Int32Array.from(prompt.prompt_ids), key(prompt))),
+    );
+  } finally {
+    await worker.close();
+  }
+}
+
+// every second prompt is drafted from the texts of the others
+const held = references.filter((_, place) => place % 2 === 0);
+const pools = poolsWithout((place) => place % 2 === 0);
+
+for (const slots of [1, 16]) {
+  test(`greedy texts are the autoregressive ones in fewer steps, ${slots} at a time`, async () => {
+    const drafted = await decode(slots, held, greedy, pools);
+    const plain = await decode(slots, held, { ...greedy, mode: 'autoregressive' }, new Map());
+    drafted.forEach((outcome, i) => {
+      const reference = held[i] as Reference;
+      assert.equal([...outcome.outputIds], reference.output_ids.slice(0, -1), reference.id);
+      assert.equal([...outcome.outputIds], [...(plain[i] as Outcome).outputIds]);
+      assert.is(outcome.finishReason, 'stop');
+      assert.is(outcome.divergence, 0);
+      assert.is(outcome.relaxedTokens, 0);
+      nearlyEqual(outcome.vector, (plain[i] as Outcome).vector);
+      // each step emits its accepted tokens and one more; the end token may be either
+      assert.is(outcome.decodeSteps + outcome.acceptedTokens, outcome.outputIds.length + 1);
+    });
+    const steps = (outcomes: Outcome[]) => outcomes.reduce((sum, { decodeSteps }) => sum + decodeSteps, 0);
+    assert.ok(steps(drafted) * 2 < steps(plain), `${steps(drafted)} steps against ${steps(plain)}`);
+    for (const outcome of plain) assert.is(outcome.decodeSteps, outcome.outputIds.length + 1);
+  });
+}
+
+test('relaxed texts do not depend on concurrency or order', async () => {
+  const relaxed: DecodeSettings = { ...greedy, mode: 'relaxed' };
+  const first = await decode(1, held, relaxed, pools);
+  assert.ok(
+    first.some(({ relaxedTokens }) => relaxedTokens > 0),
+    'nothing was relaxed: the test shows nothing',
+  );
+  for (const slots of [7, 16]) {
+    const backwards = [...held].reverse();
+    const outcomes = (await decode(slots, backwards, relaxed, pools)).reverse();
+    outcomes.forEach((outcome, i) => {
+      const alone = first[i] as Outcome;
+      assert.ok(outcome.divergence <= relaxed.divergenceBudget + 1e-9);
+      if (alone.nearTies > 0 || outcome.nearTies > 0) return;
+      assert.equal(
+        [...outcome.outputIds],
+        [...alone.outputIds],
+        `${(held[i] as Reference).id}, ${slots} slots`,
+      );
+      assert.is(outcome.relaxedTokens, alone.relaxedTokens);
+    });
+  }
+});
+
+test('a divergence budget of nothing, or one best token, gives the greedy texts', async () => {
+  for (const strict of [{ divergenceBudget: 0 }, { topK: 1 }, { minProb: 1 }]) {
+    const outcomes = await decode(16, held, { ...greedy, mode: 'relaxed', ...strict }, pools);
+    outcomes.forEach((outcome, i) => {
+      assert.equal(
+        [...outcome.outputIds],
+        (held[i] as Reference).output_ids.slice(0, -1),
+        JSON.stringify(strict),
+      );
+    });
+  }
+});
+
+test('a text cut at maxNewTokens has the vector of its tokens', async () => {
+  for (const maxNewTokens of [1, 2, 7, 20]) {
+    const drafted = await decode(4, held.slice(0, 6), { ...greedy, maxNewTokens }, pools);
+    const plain = await decode(
+      1,
+      held.slice(0, 6),
+      { ...greedy, mode: 'autoregressive', maxNewTokens },
+      new Map(),
+    );
+    drafted.forEach((outcome, i) => {
+      const { output_ids: expected, id } = held[i] as Reference;
+      assert.equal([...outcome.outputIds], expected.slice(0, maxNewTokens), id);
+      assert.is(outcome.finishReason, 'length');
+      nearlyEqual(outcome.vector, (plain[i] as Outcome).vector);
+    });
+  }
+});
+
+test('a text ends where the context does', async () => {
+  const worker = await start(2);
+  worker.use(greedy);
+  worker.usePools(pools);
+  const filler = (references[0] as Reference).prompt_ids.slice(3, 40);
+  const ids = Int32Array.from({ length: worker.context - 5 }, (_, i) => filler[i % filler.length] as number);
+  const outcome = await worker.decode(ids, sharedKey);
+  assert.ok(outcome.outputIds.length <= 5);
+  if (outcome.finishReason !== 'stop') {
+    assert.is(outcome.finishReason, 'context');
+    assert.is(outcome.outputIds.length, 5);
+  }
+  const short = await worker.decode(Int32Array.of(5), sharedKey);
+  assert.ok(short.outputIds.length > 0);
+  for (const wrong of [new Int32Array(0), new Int32Array(worker.context)]) {
+    await worker.decode(wrong, sharedKey).then(
+      () => assert.unreachable(),
+      (error: unknown) => assert.match((error as Error).message, /tokens/),
+    );
+  }
+  await worker.close();
+});
+
+test('a model that is missing, broken or not supported ends with one sentence', async () => {
+  const copy = (name: string) => {
+    const to = join(folder, name);
+    cpSync(modelFolder, to, { recursive: true });
+    return to;
+  };
+  const truncated = copy('truncated');
+  truncateSync(join(truncated, 'model.safetensors'), 100_000);
+  const foreign = copy('foreign');
+  const config = JSON.parse(readFileSync(join(foreign, 'config.json'), 'utf8')) as object;
+  writeFileSync(
+    join(foreign, 'config.json'),
+    JSON.stringify({ ...config, architectures: ['GPT2LMHeadModel'] }),
+  );
+  const mixed = copy('mixed');
+  writeFileSync(join(mixed, 'config.json'), JSON.stringify({ ...config, hidden_size: 512 }));
+  for (const [model, words] of [
+    [join(folder, 'nowhere'), /config\.json can't be read/],
+    [truncated, /truncated/],
+    [foreign, /GPT2LMHeadModel/],
+    [mixed, /shape/],
+  ] as const) {
+    await start(1, model).then(
+      () => assert.unreachable(model),
+      (error: unknown) => {
+        assert.instance(error, DareError);
+        assert.is((error as DareError).exitCode, 2);
+        assert.match((error as DareError).message, words);
+      },
+    );
+  }
+});
+
+function nearlyEqual(a: Float32Array | null, b: Float32Array | null): void {
+  assert.ok(a !== null && b !== null && a.length === b.length);
+  for (const [i, value] of a.entries()) {
+    assert.ok(Math.abs(value - (b[i] as number)) < 1e-3, `${i}: ${value} ${b[i]}`);
+  }
+}
+
+test.run();

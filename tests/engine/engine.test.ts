@@ -1,0 +1,167 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { CpuEngine } from '../../src/engine/cpu.js';
+import type { TreeRows, Verdicts } from '../../src/engine/engine.js';
+import { endToken, modelFolder, type Reference, references } from '../decode/fixture.js';
+
+const cache = mkdtempSync(join(tmpdir(), 'dare-engine-'));
+test.after(() => rmSync(cache, { recursive: true, force: true }));
+
+/** Decisions of the model that the shape of a batch may turn. */
+const smallMargin = 1e-3;
+const single = (token: number): TreeRows => ({ tokens: Int32Array.of(token), parents: Int32Array.of(-1) });
+const open = (slots: number) => CpuEngine.open({ model: modelFolder, cache, slots, threads: 2 });
+
+/** Greedy texts of the prompts, admitted as slots become free, finished ones replaced at once. */
+async function decodeAll(engine: CpuEngine, prompts: readonly Reference[], most = 300): Promise<number[][]> {
+  const outputs: number[][] = prompts.map(() => []);
+  const free = Array.from({ length: engine.slots }, (_, slot) => slot);
+  const active = new Map<number, { place: number; last: number }>();
+  let next = 0;
+  while (next < prompts.length || active.size > 0) {
+    while (next < prompts.length && free.length > 0) {
+      const slot = free.pop() as number;
+      const ids = Int32Array.from((prompts[next] as Reference).prompt_ids);
+      await engine.admit(slot, ids);
+      active.set(slot, { place: next++, last: ids[ids.length - 1] as number });
+    }
+    const inputs = [...active].map(([slot, { last }]) => ({ slot, tree: single(last) }));
+    const verdicts = await engine.step(inputs, 2);
+    inputs.forEach(({ slot }, i) => {
+      const sequence = active.get(slot) as { place: number; last: number };
+      const token = (verdicts[i] as Verdicts).token(0, 0);
+      const output = outputs[sequence.place] as number[];
+      output.push(token);
+      sequence.last = token;
+      if (token === endToken || output.length >= most) {
+        engine.release(slot);
+        active.delete(slot);
+        free.push(slot);
+      } else engine.keep(slot, [0]);
+    });
+  }
+  return outputs;
+}
+
+for (const slots of [1, 16]) {
+  test(`greedy texts equal the reference of all prompts, ${slots} at a time`, async () => {
+    const engine = await open(slots);
+    const outputs = await decodeAll(engine, references);
+    assert.is(references.length, 36);
+    references.forEach(({ id, output_ids: expected, min_margin: margin }, place) => {
+      if (margin >= smallMargin) assert.equal(outputs[place], expected, id);
+    });
+    await engine.close();
+  });
+}
+
+test('the first step gives the reference probabilities', async () => {
+  const engine = await open(1);
+  for (const { id, prompt_ids: ids, first_step_top5: top } of references) {
+    await engine.admit(0, Int32Array.from(ids));
+    const [verdicts] = (await engine.step([{ slot: 0, tree: single(ids.at(-1) as number) }], 5)) as [
+      Verdicts,
+    ];
+    top.forEach(([token, logProbability], rank) => {
+      assert.is(verdicts.token(0, rank), token, id);
+      assert.ok(
+        Math.abs(Math.log(verdicts.probability(0, rank)) - logProbability) < 1e-3,
+        `${id}, rank ${rank}`,
+      );
+    });
+    engine.release(0);
+  }
+  await engine.close();
+});
+
+test('a row of a tree gets the verdict that its path gets alone', async () => {
+  const engine = await open(2);
+  const prompt = references[0] as Reference;
+  const ids = Int32Array.from(prompt.prompt_ids);
+  const other = Int32Array.from((references[20] as Reference).prompt_ids);
+  const last = ids[ids.length - 1] as number;
+  const nodes = fc.array(fc.record({ token: fc.integer({ min: 3, max: 6000 }), parent: fc.nat() }), {
+    minLength: 1,
+    maxLength: 12,
+  });
+  await fc.assert(
+    fc.asyncProperty(nodes, async (drawn) => {
+      const tokens = Int32Array.from([last, ...drawn.map(({ token }) => token)]);
+      const parents = Int32Array.from([-1, ...drawn.map(({ parent }, i) => parent % (i + 1))]);
+      await engine.admit(0, other);
+      await engine.admit(1, ids);
+      // the other sequence has a smaller tree, so that one of the two is padded
+      const inputs = [
+        { slot: 1, tree: { tokens, parents } },
+        { slot: 0, tree: single(other.at(-1) as number) },
+      ];
+      const [tree] = (await engine.step(inputs, 2)) as [Verdicts, Verdicts];
+      const found = Array.from(tokens, (_, row) => [
+        tree.logit(row, 0),
+        tree.logit(row, 1),
+        tree.ownProbability(row),
+        tree.hidden(row)[0],
+      ]);
+      engine.release(0);
+      engine.release(1);
+      const row = tokens.length - 1;
+      const path: number[] = [];
+      for (let at = row; at > 0; at = parents[at] as number) path.unshift(tokens[at] as number);
+      await engine.admit(0, Int32Array.from([...ids, ...path]));
+      const [alone] = (await engine.step([{ slot: 0, tree: single(path.at(-1) as number) }], 2)) as [
+        Verdicts,
+      ];
+      const [first, second, , state] = found[row] as [number, number, number, number];
+      assert.ok(Math.abs(first - alone.logit(0, 0)) < 1e-3, `argmax ${first} ${alone.logit(0, 0)}`);
+      assert.ok(Math.abs(second - alone.logit(0, 1)) < 1e-3);
+      assert.ok(Math.abs(state - (alone.hidden(0)[0] as number)) < 1e-3);
+      engine.release(0);
+    }),
+    { numRuns: 25 },
+  );
+  await engine.close();
+});
+
+test('random orders and slot counts give what each prompt gives alone', async () => {
+  const few = references.filter(({ min_margin: margin }) => margin >= smallMargin).slice(0, 12);
+  await fc.assert(
+    fc.asyncProperty(
+      fc.shuffledSubarray(few, { minLength: 3 }),
+      fc.integer({ min: 1, max: 5 }),
+      async (order, slots) => {
+        const engine = await open(slots);
+        const outputs = await decodeAll(engine, order, 40);
+        order.forEach(({ id, output_ids: expected }, place) => {
+          assert.equal(outputs[place], expected.slice(0, 40), id);
+        });
+        await engine.close();
+      },
+    ),
+    { numRuns: 6 },
+  );
+});
+
+test('a slot that is taken, an empty prompt and a missing tree are refused', async () => {
+  const engine = await open(2);
+  await engine.admit(0, Int32Array.of(5, 6));
+  for (const [what, attempt] of [
+    ['taken', () => engine.admit(0, Int32Array.of(5))],
+    ['no such slot', () => engine.admit(2, Int32Array.of(5))],
+    ['empty', () => engine.admit(1, new Int32Array(0))],
+    ['too long', () => engine.admit(1, new Int32Array(engine.context + 1))],
+    ['no tree', () => engine.step([], 2)],
+  ] as const) {
+    let refused = false;
+    await Promise.resolve(attempt()).catch(() => {
+      refused = true;
+    });
+    assert.ok(refused, what);
+  }
+  await engine.close();
+});
+
+test.run();
