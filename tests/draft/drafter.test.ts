@@ -95,7 +95,7 @@ test('the heap gives the highest score first, of equal ones the first pushed', (
   fc.assert(
     fc.property(scores, (pushed) => {
       const heap = new CandidateHeap(64);
-      pushed.forEach((score, place) => heap.push(score, place, 0));
+      for (const [place, score] of pushed.entries()) heap.push(score, place, 0);
       const expected = pushed
         .map((score, place) => ({ score, place }))
         .sort((a, b) => b.score - a.score || a.place - b.place);
