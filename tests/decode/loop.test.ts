@@ -68,8 +68,10 @@ for (const slots of [1, 16]) {
       assert.is(outcome.divergence, 0);
       assert.is(outcome.relaxedTokens, 0);
       nearlyEqual(outcome.vector, (plain[i] as Outcome).vector);
-      // each step emits its accepted tokens and one more; the end token may be either
-      assert.is(outcome.decodeSteps + outcome.acceptedTokens, outcome.outputIds.length + 1);
+      // each step emits its accepted tokens and one more, but nothing after an end token that was drafted
+      const most = outcome.decodeSteps + outcome.acceptedTokens;
+      const emitted = outcome.outputIds.length + 1;
+      assert.ok(most === emitted || most === emitted + 1, `${most} of ${emitted}`);
     });
     const steps = (outcomes: Outcome[]) => outcomes.reduce((sum, { decodeSteps }) => sum + decodeSteps, 0);
     assert.ok(steps(drafted) * 2 < steps(plain), `${steps(drafted)} steps against ${steps(plain)}`);
@@ -115,16 +117,12 @@ test('a divergence budget of nothing, or one best token, gives the greedy texts'
 });
 
 test('a text cut at maxNewTokens has the vector of its tokens', async () => {
+  const long = held.filter(({ output_ids: ids }) => ids.length > 21).slice(0, 6);
   for (const maxNewTokens of [1, 2, 7, 20]) {
-    const drafted = await decode(4, held.slice(0, 6), { ...greedy, maxNewTokens }, pools);
-    const plain = await decode(
-      1,
-      held.slice(0, 6),
-      { ...greedy, mode: 'autoregressive', maxNewTokens },
-      new Map(),
-    );
+    const drafted = await decode(4, long, { ...greedy, maxNewTokens }, pools);
+    const plain = await decode(1, long, { ...greedy, mode: 'autoregressive', maxNewTokens }, new Map());
     drafted.forEach((outcome, i) => {
-      const { output_ids: expected, id } = held[i] as Reference;
+      const { output_ids: expected, id } = long[i] as Reference;
       assert.equal([...outcome.outputIds], expected.slice(0, maxNewTokens), id);
       assert.is(outcome.finishReason, 'length');
       nearlyEqual(outcome.vector, (plain[i] as Outcome).vector);
