@@ -23,6 +23,8 @@ export class CpuEngine implements Engine {
   /** The slot of each sequence in the cache. */
   private readonly order: number[] = [];
   private lastRows = 0;
+  /** Reused between steps: it is the largest input, and every element is written anew. */
+  private bias = new Float32Array(0);
 
   private constructor(
     private readonly model: PreparedModel,
@@ -119,7 +121,9 @@ export class CpuEngine implements Engine {
     const total = trees.reduce((sum, tree) => sum + tree.tokens.length, 0);
     const tokens = new BigInt64Array(batch * rows);
     const positions = new BigInt64Array(batch * rows);
-    const bias = new Float32Array(batch * rows * group * (past + rows));
+    const size = batch * rows * group * (past + rows);
+    if (this.bias.length < size) this.bias = new Float32Array(size * 2);
+    const bias = this.bias.subarray(0, size);
     const verdictRows = new BigInt64Array(total);
     const parentToken = new BigInt64Array(total * 2);
     let first = 0;
