@@ -7,4 +7,4 @@ copy (
     near_ties, pool_version, round, error
   from read_parquet($parts, filename = true, file_row_number = true)
   order by prompt_id, round, filename, file_row_number
-) to $final (format parquet, compression snappy, kv_metadata {dare: $metadata});
+) to $final (format parquet, compression snappy, row_group_size 8192, kv_metadata {dare: $metadata});

@@ -141,6 +141,9 @@ export class FeatureWriter {
   }
 }
 
+/** Memory for joining the parts; 200,000 rows with vectors of 256 floats failed with 400 MB. Beyond it DuckDB spills. */
+const sortMemory = '1GB';
+
 export interface SortOptions extends DuckOptions {
   /** Stored under the key `dare` of the file's metadata, as JSON. */
   metadata?: Record<string, unknown>;
@@ -160,7 +163,12 @@ export async function sortInto(
   const { metadata, ...duckOptions } = options;
   const temporary = temporaryBeside(final);
   const empty = parts.length === 0 ? temporaryBeside(final) : undefined;
-  const duck = await Duck.open({ memoryLimit: '1GB', tempDirectory: `${temporary}.spill`, ...duckOptions });
+  const duck = await Duck.open({
+    memoryLimit: sortMemory,
+    threads: 1,
+    tempDirectory: `${temporary}.spill`,
+    ...duckOptions,
+  });
   try {
     if (empty !== undefined) await (await FeatureWriter.open(empty)).close();
     const result = await duck.script('lake/texts-sorted', {
