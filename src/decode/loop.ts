@@ -114,9 +114,15 @@ export class DecodeLoop {
       context,
       hiddenSize,
     );
-    this.active.push({ ...request, slot, drafter, sequence });
     this.statistics.draft += performance.now() - started;
-    await this.engine.admit(slot, request.promptIds);
+    try {
+      await this.engine.admit(slot, request.promptIds);
+    } catch (error) {
+      this.freeSlots.push(slot);
+      request.reject(error);
+      throw error;
+    }
+    this.active.push({ ...request, slot, drafter, sequence });
   }
 
   private async step(): Promise<void> {
@@ -150,6 +156,11 @@ export class DecodeLoop {
 
   private fail(error: unknown): void {
     for (const { reject } of [...this.active, ...this.waiting]) reject(error);
+    for (const { slot, drafter } of this.active) {
+      this.engine.release(slot);
+      this.freeSlots.push(slot);
+      this.drafters.push(drafter);
+    }
     this.active = [];
     this.waiting.length = 0;
   }

@@ -17,7 +17,8 @@ export interface PoolSet {
 
 export const noPools: PoolSet = { bytes: new Map(), version: null };
 
-const listSchema = z.object({ pools: z.array(z.object({ file: z.string().regex(/^[^/\\]+\.arrow$/) })) });
+const entrySchema = z.object({ file: z.string().regex(/^[^/\\]+\.arrow$/), sha256: z.string() });
+const listSchema = z.object({ pools: z.array(entrySchema) });
 
 /** The version of a set of pools. */
 export function setVersion(pools: readonly PoolMetadata[]): string | null {
@@ -38,14 +39,16 @@ export async function writePools(
   makeFolder(dir);
   const metadata: PoolMetadata[] = [];
   const names: string[] = [];
+  const sums: string[] = [];
   for (const pool of pools) {
     const name = fileName(pool.metadata);
     await writeBytes(join(dir, name), new Uint8Array(pool.bytes));
     names.push(name);
+    sums.push(sha256(pool.bytes));
     metadata.push(pool.metadata);
   }
   const version = setVersion(metadata);
-  const list = metadata.map((entry, i) => ({ file: names[i], ...entry }));
+  const list = metadata.map((entry, i) => ({ file: names[i], sha256: sums[i], ...entry }));
   await writeManifest(dir, { ...manifest, version, pools: list });
   for (const old of readdirSync(dir)) {
     if (old.endsWith('.arrow') && !names.includes(old)) rmSync(join(dir, old), { force: true });
@@ -67,9 +70,16 @@ export async function loadPools(dir: string, tokenizer: string): Promise<PoolSet
     throw inputError(`The manifest in ${dir} lists no pools`, 'Build them again with dare pools.');
   const bytes = new Map<PoolKey, SharedArrayBuffer>();
   const metadata: PoolMetadata[] = [];
-  for (const { file } of list.data.pools) {
+  for (const { file, sha256: expected } of list.data.pools) {
     const path = join(dir, file);
     const buffer = readPoolFile(path);
+    // before Arrow sees it: a damaged header can make its reader loop for ever
+    if (sha256(buffer) !== expected) {
+      throw inputError(
+        `${path} is no whole pool file: its sha256 isn't the manifest's`,
+        'Build the pools again: dare pools.',
+      );
+    }
     const pool = openPool(buffer, path);
     if (pool.metadata.tokenizer !== tokenizer) {
       throw inputError(
@@ -82,6 +92,10 @@ export async function loadPools(dir: string, tokenizer: string): Promise<PoolSet
     metadata.push(pool.metadata);
   }
   return { bytes, version: setVersion(metadata) };
+}
+
+function sha256(bytes: SharedArrayBuffer): string {
+  return createHash('sha256').update(new Uint8Array(bytes)).digest('hex');
 }
 
 /** A readable part of the cohort's name, and the version, which keeps names apart. */

@@ -225,6 +225,18 @@ for (const [name, spoil, message] of folders) {
     }));
 }
 
+test('a flipped bit in the header of a pool file is refused before Arrow reads it', () =>
+  inFolder(async (folder) => {
+    const { files } = await writePools(folder, builderOf(texts).build(), {});
+    const file = files[0] as string;
+    const bytes = readFileSync(file);
+    bytes[8] = (bytes[8] as number) ^ 0x7f;
+    writeFileSync(file, bytes);
+    const error = await errorOf(() => loadPools(folder, 'tokenizer-a'));
+    assert.instance(error, DareError);
+    assert.match((error as DareError).message, /sha256/);
+  }));
+
 test('pools of another tokenizer are refused', () =>
   inFolder(async (folder) => {
     await writePools(folder, builderOf(texts).build(), {});
