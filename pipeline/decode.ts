@@ -10,6 +10,7 @@ import { inputError } from '../src/errors.js';
 import { makeFolder, removeStale, temporaryBeside } from '../src/lake/lake.js';
 import { writeManifest } from '../src/lake/manifest.js';
 import { readModelConfig } from '../src/model/config.js';
+import { defaultMaxLength } from '../src/pool/builder.js';
 import { loadPools, noPools, type PoolSet } from '../src/pool/folder.js';
 import type { StageContext, StageResult, StageTools } from '../src/stage.js';
 import { TextModel } from '../src/text/tokenizer.js';
@@ -40,8 +41,6 @@ interface Job {
   /** Measure the speed against autoregressive decoding afterwards. */
   compare: boolean;
 }
-
-const defaultMaxLength = 6;
 
 /** Decodes the prompts of the partition into its texts table. */
 export async function decode(

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { inputError } from '../src/errors.js';
 import { textPages } from '../src/lake/pages.js';
-import { PoolBuilder } from '../src/pool/builder.js';
+import { defaultMaxLength, PoolBuilder, poolSettings } from '../src/pool/builder.js';
 import { writePools } from '../src/pool/folder.js';
 import type { StageContext, StageResult, StageTools } from '../src/stage.js';
 import { TextModel } from '../src/text/tokenizer.js';
@@ -13,8 +13,6 @@ export interface PoolsOptions {
   tokenizer: string;
   out: string;
 }
-
-const defaultMaxLength = 6;
 
 /**
  * Builds the n-gram pools of the partition from texts written before: those that `pools.texts` names, else those of
@@ -53,9 +51,8 @@ async function buildInto(
 ): Promise<StageResult> {
   const started = performance.now();
   tools.progress.start('pools');
-  const endToken = [...tokenizer.endTokens][0];
-  const { fingerprint, generationPrompt } = tokenizer;
-  const builder = new PoolBuilder({ tokenizer: fingerprint, maxLength, generationPrompt, endToken });
+  const { fingerprint } = tokenizer;
+  const builder = new PoolBuilder(poolSettings(tokenizer, maxLength));
   for await (const page of textPages(files)) {
     tools.signal.throwIfAborted();
     for (const { text, entityType, cohort } of page)

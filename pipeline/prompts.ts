@@ -3,7 +3,7 @@ import { ChunkAppender } from '../src/lake/chunk-appender.js';
 import { Duck } from '../src/lake/duck.js';
 import { openEntityCohorts } from '../src/lake/entity-cohorts.js';
 import { openInputs } from '../src/lake/inputs.js';
-import { discard, fileError, publishFile, temporaryBeside } from '../src/lake/lake.js';
+import { replaceFile } from '../src/lake/lake.js';
 import { writeManifest } from '../src/lake/manifest.js';
 import type { StageContext, StageResult } from '../src/stage.js';
 import { fieldText } from '../src/text/field.js';
@@ -190,14 +190,9 @@ async function forEachRow(
 
 /** Writes the table beside the earlier one and renames it over it. */
 async function write(duck: Duck, file: string): Promise<void> {
-  const temporary = temporaryBeside(file);
-  try {
-    await duck.script('prompts/write', { params: { path: temporary } });
-  } catch (error) {
-    await discard(temporary);
-    throw fileError(error, 'the prompts could not be written', file);
-  }
-  await publishFile(temporary, file);
+  await replaceFile(file, 'the prompts could not be written', (path) =>
+    duck.script('prompts/write', { params: { path } }),
+  );
 }
 
 function missingWarning({ framework, entityType, prompts: made, withoutPrompt }: TaskCount): string[] {

@@ -1,24 +1,12 @@
 import { existsSync } from 'node:fs';
+import { FEATURE_COLUMNS } from '../src/config/combinations.js';
 import { inputError, messageOf, runError } from '../src/errors.js';
 import { Duck } from '../src/lake/duck.js';
 import { openEntityCohorts } from '../src/lake/entity-cohorts.js';
 import { openInputs } from '../src/lake/inputs.js';
-import { discard, fileError, publishFile, temporaryBeside } from '../src/lake/lake.js';
+import { replaceFile } from '../src/lake/lake.js';
 import { readManifest, writeManifest } from '../src/lake/manifest.js';
 import type { StageContext, StageResult } from '../src/stage.js';
-
-/** Columns that every features table has; a framework's two columns can't have one of these names. */
-const ownColumns = [
-  'entity_type',
-  'entity_id',
-  'user_id',
-  'item_id',
-  'cohort',
-  'model',
-  'mode',
-  'pool_version',
-  'partition',
-];
 
 /** What the texts' manifest says of all of them. */
 interface Provenance {
@@ -113,7 +101,7 @@ async function findFrameworks(duck: Duck, source: string, configured: readonly s
     );
   }
   const frameworks = [...new Set([...configured, ...(present as string[])])];
-  const taken = new Map(ownColumns.map((column) => [column, 'a column that every features table has']));
+  const taken = new Map(FEATURE_COLUMNS.map((column) => [column, 'a column that every features table has']));
   for (const framework of frameworks) {
     for (const column of columnsOf(framework)) {
       // Column names that differ in case only are the same to SQL.
@@ -183,15 +171,10 @@ async function write(
   file: string,
   values: Provenance & { partition: string },
 ): Promise<void> {
-  const temporary = temporaryBeside(file);
-  try {
-    const params = { path: temporary, model: values.model, mode: values.mode, partition: values.partition };
-    await duck.script('features/write', { params, identifiers: { features } });
-  } catch (error) {
-    await discard(temporary);
-    throw fileError(error, 'the features could not be written', file);
-  }
-  await publishFile(temporary, file);
+  const { model, mode, partition } = values;
+  await replaceFile(file, 'the features could not be written', (path) =>
+    duck.script('features/write', { params: { path, model, mode, partition }, identifiers: { features } }),
+  );
 }
 
 /** Model and mode of the texts, as decode wrote them into the manifest beside the table. */

@@ -3,7 +3,7 @@ import { groupCollaboratively } from '../src/cohorts/users.js';
 import type { Config } from '../src/config/schema.js';
 import { Duck } from '../src/lake/duck.js';
 import { openInputs } from '../src/lake/inputs.js';
-import { discard, fileError, publishFile, temporaryBeside } from '../src/lake/lake.js';
+import { replaceFile } from '../src/lake/lake.js';
 import { writeManifest } from '../src/lake/manifest.js';
 import type { StageContext, StageResult } from '../src/stage.js';
 
@@ -144,12 +144,7 @@ async function cohortSizes(duck: Duck): Promise<Record<string, Record<string, nu
 }
 
 async function write(duck: Duck, file: string): Promise<void> {
-  const temporary = temporaryBeside(file);
-  try {
-    await duck.script('segment/write', { params: { path: temporary } });
-  } catch (error) {
-    await discard(temporary);
-    throw fileError(error, 'the cohorts could not be written', file);
-  }
-  await publishFile(temporary, file);
+  await replaceFile(file, 'the cohorts could not be written', (path) =>
+    duck.script('segment/write', { params: { path } }),
+  );
 }

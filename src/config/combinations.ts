@@ -7,8 +7,8 @@ import { type Problem, valueAt } from './describe.js';
 import * as schema from './schema.js';
 import { didYouMean } from './suggest.js';
 
-/** Columns of the features table: a framework's column can't have one of these names. */
-const FEATURE_COLUMNS = [
+/** Columns that every features table has: a framework's two columns can't have one of these names. */
+export const FEATURE_COLUMNS = [
   'entity_type',
   'entity_id',
   'user_id',

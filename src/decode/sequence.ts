@@ -1,8 +1,7 @@
 import type { Drafter } from '../draft/drafter.js';
 import type { TreeRows, Verdicts } from '../engine/engine.js';
+import type { FinishReason } from '../lake/writer.js';
 import { type AcceptRule, type Verification, verify } from './verify.js';
-
-export type FinishReason = 'stop' | 'length' | 'context';
 
 /** How texts are decoded; the same for all requests of a run. */
 export interface DecodeSettings extends AcceptRule {

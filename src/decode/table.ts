@@ -4,7 +4,7 @@ import { runError } from '../errors.js';
 import { discard } from '../lake/lake.js';
 import { PromptFile, type PromptRow } from '../lake/pages.js';
 import { FeatureWriter, sortInto } from '../lake/writer.js';
-import { PoolBuilder, poolKey } from '../pool/builder.js';
+import { PoolBuilder, poolKey, poolSettings } from '../pool/builder.js';
 import { type PoolSet, setVersion } from '../pool/folder.js';
 import type { StageTools } from '../stage.js';
 import type { TextModel } from '../text/tokenizer.js';
@@ -106,12 +106,7 @@ class TableRun {
     this.pools = pools;
     const inRounds = pools.version === null && config.mode !== 'autoregressive';
     this.shares = inRounds ? roundShares(config.rounds.first, config.rounds.growth) : [1];
-    this.builder = new PoolBuilder({
-      tokenizer: tokenizer.fingerprint,
-      maxLength,
-      generationPrompt: tokenizer.generationPrompt,
-      endToken: [...tokenizer.endTokens][0],
-    });
+    this.builder = new PoolBuilder(poolSettings(tokenizer, maxLength));
   }
 
   static async open(job: TableJob): Promise<TableRun> {

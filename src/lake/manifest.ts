@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inputError, messageOf } from '../errors.js';
-import { discard, fileError, makeFolder, manifestName, publishFile, temporaryBeside } from './lake.js';
+import { fileError, makeFolder, manifestName, replaceFile } from './lake.js';
 
 /** What a stage writes beside its table: row counts, files, fingerprints of inputs, configuration, versions. */
 export type Manifest = Record<string, unknown>;
@@ -16,14 +16,9 @@ export type Manifest = Record<string, unknown>;
 export async function writeManifest(dir: string, manifest: Manifest): Promise<void> {
   makeFolder(dir);
   const file = join(dir, manifestName);
-  const temporary = temporaryBeside(file);
-  try {
-    await writeFile(temporary, `${JSON.stringify(manifest, undefined, 2)}\n`);
-  } catch (error) {
-    await discard(temporary);
-    throw fileError(error, 'the manifest could not be written', file);
-  }
-  await publishFile(temporary, file);
+  await replaceFile(file, 'the manifest could not be written', (temporary) =>
+    writeFile(temporary, `${JSON.stringify(manifest, undefined, 2)}\n`),
+  );
 }
 
 /**

@@ -40,6 +40,26 @@ export async function publishFile(temporary: string, final: string): Promise<voi
   }
 }
 
+/**
+ * Writes a file beside `final` and publishes it: readers see the old one or the whole new one.
+ * @param failure what to say when `write` fails, for example 'the prompts could not be written'
+ * @throws runError where the disk is full, read-only or forbidden; nothing is left and `final` is as it was
+ */
+export async function replaceFile(
+  final: string,
+  failure: string,
+  write: (temporary: string) => Promise<unknown>,
+): Promise<void> {
+  const temporary = temporaryBeside(final);
+  try {
+    await write(temporary);
+  } catch (error) {
+    await discard(temporary);
+    throw fileError(error, failure, final);
+  }
+  await publishFile(temporary, final);
+}
+
 /** Removes a temporary file, if it is there. Never throws: it is called on the way out of another error. */
 export async function discard(temporary: string): Promise<void> {
   inUse.delete(temporary);

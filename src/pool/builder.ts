@@ -21,6 +21,9 @@ interface Group {
   documents: Int32Array[];
 }
 
+/** Longest n-gram of pools where the configuration doesn't say. */
+export const defaultMaxLength = 6;
+
 /** What the pools of one model have in common. */
 export interface PoolSettings {
   /** Fingerprint of the tokenizer. */
@@ -30,6 +33,19 @@ export interface PoolSettings {
   /** What the chat template puts before an answer: its end is the context of an answer's first tokens. */
   generationPrompt: Int32Array;
   endToken: number | undefined;
+}
+
+/** The part of a tokenizer that pools depend on. */
+export interface PoolTokenizer {
+  fingerprint: string;
+  generationPrompt: Int32Array;
+  endTokens: ReadonlySet<number>;
+}
+
+/** Settings of pools for a model's tokenizer. */
+export function poolSettings(tokenizer: PoolTokenizer, maxLength: number): PoolSettings {
+  const { fingerprint, generationPrompt, endTokens } = tokenizer;
+  return { tokenizer: fingerprint, maxLength, generationPrompt, endToken: [...endTokens][0] };
 }
 
 /** Collects texts as token ids and builds one pool per entity type and cohort, and one of all texts. */

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { inputError } from '../errors.js';
-import { discard, fileError, makeFolder, publishFile, temporaryBeside } from '../lake/lake.js';
+import { makeFolder, replaceFile } from '../lake/lake.js';
 import { type Manifest, readManifest, writeManifest } from '../lake/manifest.js';
 import { type BuiltPool, type PoolKey, poolKey } from './builder.js';
 import { openPool, type PoolMetadata, readPoolFile } from './file.js';
@@ -42,7 +43,10 @@ export async function writePools(
   const sums: string[] = [];
   for (const pool of pools) {
     const name = fileName(pool.metadata);
-    await writeBytes(join(dir, name), new Uint8Array(pool.bytes));
+    const bytes = new Uint8Array(pool.bytes);
+    await replaceFile(join(dir, name), 'the pool could not be written', (temporary) =>
+      writeFile(temporary, bytes),
+    );
     names.push(name);
     sums.push(sha256(pool.bytes));
     metadata.push(pool.metadata);
@@ -110,15 +114,4 @@ function fileName({ entityType, cohort, version }: PoolMetadata): string {
     .digest('hex')
     .slice(0, 8);
   return `${readable}-${key}-${version.slice(0, 12)}.arrow`;
-}
-
-async function writeBytes(file: string, bytes: Uint8Array): Promise<void> {
-  const temporary = temporaryBeside(file);
-  try {
-    writeFileSync(temporary, bytes);
-    await publishFile(temporary, file);
-  } catch (error) {
-    await discard(temporary);
-    throw fileError(error, 'the pool could not be written', file);
-  }
 }

@@ -52,7 +52,6 @@ export class OwnText {
   }
 
   append(token: number): void {
-    let shorter = 0;
     this.count[0] = (this.count[0] as number) + 1;
     // from the root on: contexts[k] is replaced by the node of the last k tokens only after it was extended
     let extended = this.extend(0, token, 0);
@@ -60,8 +59,7 @@ export class OwnText {
       const context = this.contexts[length] as number;
       this.contexts[length] = extended;
       if (context < 0) return;
-      shorter = extended;
-      extended = this.extend(context, token, shorter);
+      extended = this.extend(context, token, extended);
     }
   }
 
