@@ -113,18 +113,20 @@ export class CpuEngine implements Engine {
     return this.session.close();
   }
 
-  /** Trees as padded arrays: padding rows see nothing and get no verdict. */
+  /** Trees as rows of one batch; padding places repeat row 0, see nothing and get no verdict. */
   private arrange(trees: readonly TreeRows[], rows: number) {
     const past = this.cache.width;
     const group = this.model.shape.heads / this.model.shape.kvHeads;
     const batch = trees.length;
     const total = trees.reduce((sum, tree) => sum + tree.tokens.length, 0);
-    const tokens = new BigInt64Array(batch * rows);
+    const tokens = new BigInt64Array(total);
+    const padded = new BigInt64Array(batch * rows);
+    const packed = new BigInt64Array(total);
     const positions = new BigInt64Array(batch * rows);
     const size = batch * rows * group * (past + rows);
     if (this.bias.length < size) this.bias = new Float32Array(size * 2);
     const bias = this.bias.subarray(0, size);
-    const verdictRows = new BigInt64Array(total);
+    const verdictRows = BigInt64Array.from({ length: total }, (_, i) => BigInt(i));
     const parentToken = new BigInt64Array(total * 2);
     let first = 0;
     trees.forEach((tree, index) => {
@@ -134,9 +136,11 @@ export class CpuEngine implements Engine {
         const parent = tree.parents[row] as number;
         if (row > 0) depths[row] = (depths[parent] as number) + 1;
         const token = BigInt(tree.tokens[row] as number);
-        tokens[index * rows + row] = token;
-        positions[index * rows + row] = BigInt(start + (depths[row] as number));
-        verdictRows[first + row] = BigInt(index * rows + row);
+        const place = index * rows + row;
+        tokens[first + row] = token;
+        padded[place] = BigInt(first + row);
+        packed[first + row] = BigInt(place);
+        positions[place] = BigInt(start + (depths[row] as number));
         parentToken[(first + row) * 2] = BigInt(first + Math.max(parent, 0));
         parentToken[(first + row) * 2 + 1] = token;
       }
@@ -144,7 +148,7 @@ export class CpuEngine implements Engine {
       treeBias(bias, offset, tree.parents, rows, group, this.cache.mask(index));
       first += tree.tokens.length;
     });
-    return { batch, rows, past, tokens, positions, bias, verdictRows, parentToken };
+    return { batch, rows, past, tokens, padded, packed, positions, bias, verdictRows, parentToken };
   }
 }
 

@@ -44,11 +44,14 @@ export class PrefixCache {
     for (let row = 0; row < rows * group; row++) {
       bias.fill(hidden, row * width + past + Math.floor(row / group) + 1, (row + 1) * width);
     }
+    const places = BigInt64Array.from({ length: rows }, (_, i) => BigInt(i));
     await this.session.run({
       batch: 1,
       rows,
       past,
       tokens: BigInt64Array.from(ids.subarray(past, width), BigInt),
+      padded: places,
+      packed: places,
       positions: BigInt64Array.from({ length: rows }, (_, i) => BigInt(past + i)),
       bias,
       // the head wants at least one row; its verdict isn't used

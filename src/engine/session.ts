@@ -6,21 +6,26 @@ import type { PreparedModel } from '../model/prepare.js';
 // onnxruntime-node is CommonJS with named exports that Node's ESM loader doesn't see
 const ort = createRequire(import.meta.url)('onnxruntime-node') as typeof import('onnxruntime-node');
 
-/** Rows of several sequences, padded to T rows each, as flat arrays. */
+/** Rows of several sequences, N in all, as flat arrays; `buildDecoder` has the shapes' meaning. */
 export interface GraphInput {
   batch: number;
-  /** T */
+  /** T: rows of the longest sequence. */
   rows: number;
   /** Cached columns P. */
   past: number;
-  /** [B * T] */
+  /** [N] */
   tokens: BigInt64Array;
+  /** [B * T]: which of the N rows stands at each place. */
+  padded: BigInt64Array;
+  /** [N]: each row's place. */
+  packed: BigInt64Array;
+  /** [B * T] */
   positions: BigInt64Array;
   /** [B * T * G * (P + T)] */
   bias: Float32Array;
-  /** Rows of B * T that get a verdict, [R]. */
+  /** Rows of the N that get a verdict, [V]. */
   verdictRows: BigInt64Array;
-  /** [R * 2]: parent among the verdict rows, own token. */
+  /** [V * 2]: parent among the verdict rows, own token. */
   parentToken: BigInt64Array;
   topK: number;
   /** Per layer key and value: [B, kvHeads, P, headSize] to read, [B, kvHeads, P + T, headSize] to write. */
@@ -29,9 +34,9 @@ export interface GraphInput {
 }
 
 export interface GraphOutput {
-  /** [R, 1 + 3 * topK] */
+  /** [V, 1 + 3 * topK] */
   verdicts: Float32Array;
-  /** [R, hidden] */
+  /** [V, hidden] */
   hidden: Float32Array;
 }
 
@@ -71,7 +76,9 @@ export class GraphSession {
     const folded = rows * (heads / kvHeads);
     const count = input.verdictRows.length;
     const feeds: Record<string, Tensor> = {
-      input_ids: new ort.Tensor('int64', input.tokens, [batch, rows]),
+      input_ids: new ort.Tensor('int64', input.tokens, [input.tokens.length]),
+      padded: new ort.Tensor('int64', input.padded, [batch, rows]),
+      packed: new ort.Tensor('int64', input.packed, [input.packed.length]),
       position_ids: new ort.Tensor('int64', input.positions, [batch, rows]),
       bias: new ort.Tensor('float32', input.bias, [batch, 1, folded, past + rows]),
       verdict_rows: new ort.Tensor('int64', input.verdictRows, [count]),

@@ -66,15 +66,17 @@ function plain(name: string, source: string, shape: WeightSource['shape']): Weig
 }
 
 /**
- * Builds the graph. B sequences, T rows each (padded), P cached positions (with masked holes), S = P + T, and R rows
- * of the B * T that get a verdict.
+ * Builds the graph. B sequences with N rows in all, P cached positions (with masked holes), and V rows that get a
+ * verdict. Everything but attention works on the N rows, packed; attention wants T rows a sequence, so it reads them
+ * through `padded` and its results come back through `packed`. S = P + T.
  *
- * Inputs: input_ids, position_ids [B, T]; bias [B, 1, T * G, S]: 0 where a row may look, -10000 elsewhere, each token's
- * row repeated G times; key.l, value.l [B, kvHeads, P, headSize] for each layer l; verdict_rows [R]: rows of the
- * flattened [B * T]; parent_token [R, 2]: for each verdict row the index of its parent among the verdict rows, and its
- * own token; top_k [1].
- * Outputs: verdicts [R, 1 + 3k]: the probability of the row's own token in its parent's row, then the k highest
- * logits, their probabilities, their tokens; hidden [R, hidden]: the normed states that the head reads; new_key.l,
+ * Inputs: input_ids [N]; padded [B, T]: which of the N rows stands at each place, any row for padding; packed [N]:
+ * each row's place in the flattened [B * T]; position_ids [B, T]; bias [B, 1, T * G, S]: 0 where a row may look, -10000
+ * elsewhere, each token's row repeated G times; key.l, value.l [B, kvHeads, P, headSize] for each layer l;
+ * verdict_rows [V]: which of the N rows; parent_token [V, 2]: for each verdict row the index of its parent among the
+ * verdict rows, and its own token; top_k [1].
+ * Outputs: verdicts [V, 1 + 3k]: the probability of the row's own token in its parent's row, then the k highest
+ * logits, their probabilities, their tokens; hidden [V, hidden]: the normed states that the head reads; new_key.l,
  * new_value.l [B, kvHeads, S, headSize].
  */
 export function buildDecoder(shape: LlamaShape, weights: WeightMap, weightFile: string): Uint8Array {
@@ -98,19 +100,20 @@ export function buildDecoder(shape: LlamaShape, weights: WeightMap, weightFile: 
 }
 
 function declareInputs(graph: OnnxGraph, shape: LlamaShape): void {
-  const { hidden, heads, kvHeads, headSize } = shape;
+  const { heads, kvHeads, headSize } = shape;
   const keys = kvHeads * headSize;
-  graph.input('input_ids', 'int64', ['B', 'T']);
+  graph.input('input_ids', 'int64', ['N']);
+  graph.input('padded', 'int64', ['B', 'T']);
+  graph.input('packed', 'int64', ['N']);
   graph.input('position_ids', 'int64', ['B', 'T']);
   graph.input('bias', 'float32', ['B', 1, 'TG', 'S']);
-  graph.input('verdict_rows', 'int64', ['R']);
-  graph.input('parent_token', 'int64', ['R', 2]);
+  graph.input('verdict_rows', 'int64', ['V']);
+  graph.input('parent_token', 'int64', ['V', 2]);
   graph.input('top_k', 'int64', [1]);
   graph.constant('rotary_and_values', 'int64', [2], [heads * headSize + keys, keys]);
   graph.constant('queries_and_keys', 'int64', [2], [heads * headSize, keys]);
   graph.constant('fold', 'int64', [3], [0, -1, keys]);
-  graph.constant('unfold', 'int64', [3], [0, -1, heads * headSize]);
-  graph.constant('as_rows', 'int64', [2], [-1, hidden]);
+  graph.constant('unfold', 'int64', [2], [-1, heads * headSize]);
   graph.constant('as_column', 'int64', [2], [-1, 1]);
   ropeTables(graph, shape);
 }
@@ -149,7 +152,8 @@ function attention(graph: OnnxGraph, shape: LlamaShape, rows: string, l: number)
   for (const cache of caches) graph.input(cache, 'float32', ['B', kvHeads, 'P', headSize]);
   for (const cache of updated) graph.output(cache, 'float32', ['B', kvHeads, 'S', headSize]);
   graph.node('MatMul', [rows, `qkv.${l}`], [`qkv_rows.${l}`]);
-  graph.node('Split', [`qkv_rows.${l}`, 'rotary_and_values'], [`qk.${l}`, `v.${l}`], { axis: 2 });
+  graph.node('Gather', [`qkv_rows.${l}`, 'padded'], [`qkv_padded.${l}`]);
+  graph.node('Split', [`qkv_padded.${l}`, 'rotary_and_values'], [`qk.${l}`, `v.${l}`], { axis: 2 });
   const rotary = { num_heads: heads + kvHeads, rotary_embedding_dim: 0 };
   graph.node(
     'RotaryEmbedding',
@@ -168,7 +172,8 @@ function attention(graph: OnnxGraph, shape: LlamaShape, rows: string, l: number)
     'com.microsoft',
   );
   graph.node('Reshape', [`attended.${l}`, 'unfold'], [`unfolded.${l}`]);
-  graph.node('MatMul', [`unfolded.${l}`, `attention_out.${l}`], [`attention_rows.${l}`]);
+  graph.node('Gather', [`unfolded.${l}`, 'packed'], [`attended_rows.${l}`]);
+  graph.node('MatMul', [`attended_rows.${l}`, `attention_out.${l}`], [`attention_rows.${l}`]);
   return `attention_rows.${l}`;
 }
 
@@ -187,8 +192,7 @@ function mlp(graph: OnnxGraph, rows: string, l: number): string {
  * whole step on the CPU provider (314 of 3,143 us in a profile of 16 rows).
  */
 function verificationHead(graph: OnnxGraph, shape: LlamaShape): void {
-  graph.node('Reshape', ['normed', 'as_rows'], ['normed_rows']);
-  graph.node('Gather', ['normed_rows', 'verdict_rows'], ['hidden']);
+  graph.node('Gather', ['normed', 'verdict_rows'], ['hidden']);
   graph.node('Gemm', ['hidden', shape.tiedEmbeddings ? 'embedding' : 'vocabulary_out'], ['logits'], {
     transB: 1,
   });
@@ -200,8 +204,8 @@ function verificationHead(graph: OnnxGraph, shape: LlamaShape): void {
   graph.node('Cast', ['top_tokens'], ['top_ids'], { to: 1 });
   const columns = ['own_column', 'top_logits', 'top_probabilities', 'top_ids'];
   graph.node('Concat', columns, ['verdicts'], { axis: 1 });
-  graph.output('verdicts', 'float32', ['R', 'columns']);
-  graph.output('hidden', 'float32', ['R', shape.hidden]);
+  graph.output('verdicts', 'float32', ['V', 'columns']);
+  graph.output('hidden', 'float32', ['V', shape.hidden]);
 }
 
 /** cos and sin of position * base^(-2i / headSize), one row a position: RoFormer, arXiv 2104.09864, eq. 34. */
