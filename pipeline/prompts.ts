@@ -1,10 +1,11 @@
 import { type DuckDBValue, INTEGER, VARCHAR } from 'duckdb';
 import { ChunkAppender } from '../src/lake/chunk-appender.js';
-import { Duck } from '../src/lake/duck.js';
+import type { Duck } from '../src/lake/duck.js';
 import { openEntityCohorts } from '../src/lake/entity-cohorts.js';
 import { openInputs } from '../src/lake/inputs.js';
 import { replaceFile } from '../src/lake/lake.js';
 import { writeManifest } from '../src/lake/manifest.js';
+import { withWorkSession } from '../src/lake/work-session.js';
 import type { StageContext, StageResult } from '../src/stage.js';
 import { fieldText } from '../src/text/field.js';
 import { type EntityType, type PromptPlan, type PromptTask, planPrompts } from '../src/text/prompt-plan.js';
@@ -27,16 +28,11 @@ interface TaskCount {
  */
 export async function prompts(context: StageContext): Promise<StageResult> {
   const started = performance.now();
-  const { config, lake, partition, signal } = context;
+  const { config, lake, partition } = context;
   const plan = planPrompts(config);
   const model = TextModel.load(config.model.path);
   const dir = lake.prepare('prompts', partition);
-  const duck = await Duck.open({
-    tempDirectory: lake.prepareWork('prompts', partition, { clear: true }),
-  });
-  const interrupt = () => duck.connection.interrupt();
-  signal.addEventListener('abort', interrupt);
-  try {
+  return withWorkSession(context, 'prompts', async (duck) => {
     const opened = await openInputs(duck, config.inputs);
     const warnings = [...opened.warnings, ...(await openEntityCohorts(duck, lake, partition))];
     const { rows, tokens, counts } = await renderAll(duck, plan, model, context, opened);
@@ -63,15 +59,7 @@ export async function prompts(context: StageContext): Promise<StageResult> {
       promptTokens: tokens,
       counts,
     };
-  } catch (error) {
-    // An interrupted query fails with DuckDB's own error: what the user did is the truer reason.
-    signal.throwIfAborted();
-    throw error;
-  } finally {
-    signal.removeEventListener('abort', interrupt);
-    duck.close();
-    lake.clearWork('prompts', partition);
-  }
+  });
 }
 
 /** Fills the table `rendered`. Items come first: users' histories are made of their entries. */

@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs';
 import { FEATURE_COLUMNS } from '../src/config/combinations.js';
 import { inputError, messageOf, runError } from '../src/errors.js';
-import { Duck } from '../src/lake/duck.js';
+import type { Duck } from '../src/lake/duck.js';
 import { openEntityCohorts } from '../src/lake/entity-cohorts.js';
 import { openInputs } from '../src/lake/inputs.js';
 import { replaceFile } from '../src/lake/lake.js';
 import { readManifest, writeManifest } from '../src/lake/manifest.js';
+import { withWorkSession } from '../src/lake/work-session.js';
 import type { StageContext, StageResult } from '../src/stage.js';
 
 /** What the texts' manifest says of all of them. */
@@ -21,7 +22,7 @@ interface Provenance {
  */
 export async function publish(context: StageContext): Promise<StageResult> {
   const started = performance.now();
-  const { config, lake, partition, signal } = context;
+  const { config, lake, partition } = context;
   const source = lake.file('texts', partition);
   if (!existsSync(source)) {
     throw inputError(
@@ -31,11 +32,7 @@ export async function publish(context: StageContext): Promise<StageResult> {
   }
   const provenance = await readProvenance(lake.dir('texts', partition));
   const dir = lake.prepare('features', partition);
-  const duck = await Duck.open({ tempDirectory: lake.prepareWork('features', partition, { clear: true }) });
-  const interrupt = () => duck.connection.interrupt();
-  signal.addEventListener('abort', interrupt);
-  try {
-    signal.throwIfAborted();
+  return withWorkSession(context, 'features', async (duck) => {
     context.progress.start('features');
     const { warnings } = await openInputs(duck, config.inputs);
     warnings.push(...(await openEntityCohorts(duck, lake, partition)));
@@ -58,15 +55,7 @@ export async function publish(context: StageContext): Promise<StageResult> {
     context.progress.done();
     const seconds = (performance.now() - started) / 1000;
     return { stage: 'publish', partition, rows, files: [file], seconds, warnings, ...summary };
-  } catch (error) {
-    // An interrupted query fails with DuckDB's own error: what the user did is the truer reason.
-    signal.throwIfAborted();
-    throw error;
-  } finally {
-    signal.removeEventListener('abort', interrupt);
-    duck.close();
-    lake.clearWork('features', partition);
-  }
+  });
 }
 
 /** The view `texts`, checked: one row a prompt, and one an entity and framework. */

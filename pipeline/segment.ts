@@ -1,10 +1,11 @@
 import { attributeColumns, groupByAttributes, placeColdUsers } from '../src/cohorts/attributes.js';
 import { groupCollaboratively } from '../src/cohorts/users.js';
 import type { Config } from '../src/config/schema.js';
-import { Duck } from '../src/lake/duck.js';
+import type { Duck } from '../src/lake/duck.js';
 import { openInputs } from '../src/lake/inputs.js';
 import { replaceFile } from '../src/lake/lake.js';
 import { writeManifest } from '../src/lake/manifest.js';
+import { withWorkSession } from '../src/lake/work-session.js';
 import type { StageContext, StageResult } from '../src/stage.js';
 
 /** What became of one entity type. */
@@ -32,10 +33,7 @@ export async function segment(context: StageContext): Promise<StageResult> {
   const started = performance.now();
   const { config, lake, partition, progress, signal } = context;
   const dir = lake.prepare('cohorts', partition);
-  const duck = await Duck.open({ tempDirectory: lake.prepareWork('cohorts', partition, { clear: true }) });
-  const interrupt = () => duck.connection.interrupt();
-  signal.addEventListener('abort', interrupt);
-  try {
+  return withWorkSession(context, 'cohorts', async (duck) => {
     progress.start('cohorts');
     progress.note('reading inputs');
     const opened = await openInputs(duck, config.inputs);
@@ -63,15 +61,7 @@ export async function segment(context: StageContext): Promise<StageResult> {
     const seconds = (performance.now() - started) / 1000;
     const all = [...opened.warnings, ...warnings];
     return { stage: 'segment', partition, rows, files: [file], seconds, warnings: all, ...summary };
-  } catch (error) {
-    // An interrupted query fails with DuckDB's own error: what the user did is the truer reason.
-    signal.throwIfAborted();
-    throw error;
-  } finally {
-    signal.removeEventListener('abort', interrupt);
-    duck.close();
-    lake.clearWork('cohorts', partition);
-  }
+  });
 }
 
 /**
