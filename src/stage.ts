@@ -39,7 +39,7 @@ export interface StageContext extends StageTools {
 export interface StageResult {
   stage: string;
   partition: string;
-  /** Rows written; true totals also when a run was resumed or found fresh. */
+  /** Rows of the table that was written (for pools: texts that they were made of). */
   rows: number;
   /** Absolute paths of what was written. */
   files: string[];
