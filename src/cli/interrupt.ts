@@ -17,8 +17,10 @@ export class Interrupted extends Error {
 
 /** The parts of `process` that are needed here. */
 export interface SignalSource {
+  readonly pid: number;
   on(signal: Interrupting, listener: () => void): unknown;
-  exit(code: number): void;
+  removeAllListeners(signal: Interrupting): unknown;
+  kill(pid: number, signal: Interrupting): unknown;
 }
 
 /** @param onFirst called once, to tell the user that the stage is stopping */
@@ -26,7 +28,9 @@ export function watchSignals(source: SignalSource, onFirst: (reason: Interrupted
   const controller = new AbortController();
   const handle = (name: Interrupting) => {
     if (controller.signal.aborted) {
-      source.exit(SIGNAL_CODES[name]);
+      // As if nobody had listened. Not process.exit: it waits for threads, and ONNX Runtime aborts in a thread that ends.
+      source.removeAllListeners(name);
+      source.kill(source.pid, name);
       return;
     }
     const reason = new Interrupted(name);

@@ -17,6 +17,7 @@ export class DecodeWorker {
   private readonly pending = new Map<number, Pending>();
   private nextId = 0;
   private failure: DareError | undefined;
+  private readonly exited: Promise<void>;
 
   private constructor(
     private readonly worker: Worker,
@@ -29,7 +30,12 @@ export class DecodeWorker {
     worker.on('error', (error) =>
       this.fail(runError(`The decoding thread failed: ${messageOf(error)}`, undefined, error)),
     );
-    worker.on('exit', (code) => this.fail(runError(`The decoding thread ended with code ${code}`)));
+    this.exited = new Promise((resolve) => {
+      worker.on('exit', (code) => {
+        this.fail(runError(`The decoding thread ended with code ${code}`));
+        resolve();
+      });
+    });
   }
 
   /** Loads the model in a thread of its own. Rejects when the model can't be loaded. */
@@ -75,10 +81,14 @@ export class DecodeWorker {
     return this.ask<LoopStatistics>({ type: 'statistics' });
   }
 
-  /** Lets the thread go; what is in flight is lost. */
+  /**
+   * Ends the thread after the step that it is in; what is in flight is lost. Fine to call again. It isn't terminated:
+   * ONNX Runtime ends the whole process when its thread dies within a step.
+   */
   async close(): Promise<void> {
     this.failure ??= runError('The decoding thread was closed');
-    await this.worker.terminate();
+    this.send({ type: 'stop' });
+    await this.exited;
   }
 
   private ask<T>(message: WithoutId<ToWorker>): Promise<T> {

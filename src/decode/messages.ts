@@ -21,7 +21,8 @@ export type ToWorker =
   | { type: 'settings'; settings: DecodeSettings }
   | { type: 'pools'; pools: ReadonlyMap<PoolKey, SharedArrayBuffer> }
   | { type: 'decode'; id: number; promptIds: Int32Array; cohort: PoolKey }
-  | { type: 'statistics'; id: number };
+  | { type: 'statistics'; id: number }
+  | { type: 'stop' };
 
 export type FromWorker =
   | { type: 'ready'; context: number; fingerprint: string }

@@ -35,6 +35,9 @@ try {
       case 'statistics':
         send({ type: 'statistics', id: message.id, statistics: { ...(loop as DecodeLoop).statistics } });
         break;
+      case 'stop':
+        // messages come between two steps of the model, never within one
+        process.exit();
     }
   });
   send({ type: 'ready', context: engine.context, fingerprint: engine.fingerprint });

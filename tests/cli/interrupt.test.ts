@@ -1,12 +1,15 @@
-import { EventEmitter } from 'node:events';
+import { spawn } from 'node:child_process';
+import { EventEmitter, once } from 'node:events';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Interrupted, type Interrupting, SIGNAL_CODES, watchSignals } from '../../src/cli/interrupt.js';
+import { moduleUrl } from '../lake/temporary.js';
 
 class Source extends EventEmitter {
-  readonly exits: number[] = [];
-  exit(code: number): void {
-    this.exits.push(code);
+  readonly pid = 7;
+  readonly kills: [pid: number, signal: Interrupting, listeners: number][] = [];
+  kill(pid: number, signal: Interrupting): void {
+    this.kills.push([pid, signal, this.listenerCount(signal)]);
   }
 }
 
@@ -24,11 +27,24 @@ for (const [first, second] of [
     assert.instance(signal.reason, Interrupted);
     assert.is((signal.reason as Interrupted).exitCode, SIGNAL_CODES[first]);
     assert.is((signal.reason as Interrupted).name, 'AbortError');
-    assert.equal([told, source.exits], [[`stopped by ${first}`], []]);
+    assert.equal([told, source.kills], [[`stopped by ${first}`], []]);
     source.emit(second);
-    assert.equal([told.length, source.exits], [1, [SIGNAL_CODES[second]]]);
+    assert.equal([told.length, source.kills], [1, [[7, second, 0]]]);
   });
 }
+
+test('a process that does not stop is ended by the second signal, as a shell sees it: 130', async () => {
+  const source = `
+    import { watchSignals } from ${JSON.stringify(moduleUrl('src/cli/interrupt.js'))};
+    watchSignals(process, () => console.log('stopping'));
+    setInterval(() => {}, 1000);
+    console.log('ready');`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', source]);
+  // a signal for each line
+  child.stdout.on('data', () => child.kill('SIGINT'));
+  const [code, signal] = await once(child, 'close');
+  assert.equal([code, signal], [null, 'SIGINT']);
+});
 
 test('the exit codes are those of shells', () => {
   assert.equal(SIGNAL_CODES, { SIGINT: 130, SIGTERM: 143 });

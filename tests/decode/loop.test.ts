@@ -153,6 +153,25 @@ test('a text ends where the context does', async () => {
   await worker.close();
 });
 
+test('a thread that is closed within a step ends alone: its texts fail, the process goes on', async () => {
+  // ONNX Runtime would abort the process most of the times
+  for (let steps = 0; steps < 8; steps++) {
+    const worker = await start(16);
+    worker.use({ ...greedy, mode: 'autoregressive' });
+    worker.usePools(new Map());
+    const texts = references.map(({ prompt_ids: ids }) => worker.decode(Int32Array.from(ids), sharedKey));
+    const outcomes = Promise.allSettled(texts);
+    // answered between two steps: the next one begins at once
+    for (let step = 0; step < steps; step++) await worker.statistics();
+    await worker.close();
+    await worker.close();
+    for (const outcome of await outcomes) {
+      assert.is(outcome.status, 'rejected');
+      assert.match((outcome as PromiseRejectedResult).reason.message, /thread was closed/);
+    }
+  }
+});
+
 test('a model that is missing, broken or not supported ends with one sentence', async () => {
   const copy = (name: string) => {
     const to = join(folder, name);

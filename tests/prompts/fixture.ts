@@ -1,6 +1,7 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import * as assert from 'uvu/assert';
 import { type Config, configSchema } from '../../src/config/schema.js';
 import { Duck } from '../../src/lake/duck.js';
 import { Lake } from '../../src/lake/lake.js';
@@ -127,6 +128,21 @@ export function filesBelow(folder: string): string[] {
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
     .sort();
+}
+
+/** What a folder holds: file -> bytes (latin1), for comparing it with itself later. */
+export function bytesBelow(folder: string): Map<string, string> {
+  return new Map(filesBelow(folder).map((file) => [file, readFileSync(join(folder, file), 'latin1')]));
+}
+
+/** Fails with the names of the files that are new, gone or changed. */
+export function assertUntouched(folder: string, before: ReadonlyMap<string, string>): void {
+  const after = bytesBelow(folder);
+  const files = [...new Set([...before.keys(), ...after.keys()])];
+  assert.equal(
+    files.filter((file) => before.get(file) !== after.get(file)),
+    [],
+  );
 }
 
 /** The error that `body` ends with. */
