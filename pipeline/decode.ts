@@ -5,10 +5,9 @@ import type { StandaloneConfig } from '../src/config/schema.js';
 import { DecodeWorker } from '../src/decode/client.js';
 import { type Comparison, compareSpeed } from '../src/decode/compare.js';
 import { decodeSettings, defaultModelCache, slotsOf } from '../src/decode/settings.js';
-import { decodeTable, type TableResult } from '../src/decode/table.js';
+import { decodeTable, type TableCounts, type TableResult } from '../src/decode/table.js';
 import { inputError } from '../src/errors.js';
 import { makeFolder, removeStale, temporaryBeside } from '../src/lake/lake.js';
-import { writeManifest } from '../src/lake/manifest.js';
 import { readModelConfig } from '../src/model/config.js';
 import { defaultMaxLength } from '../src/pool/builder.js';
 import { loadPools, noPools, type PoolSet } from '../src/pool/folder.js';
@@ -40,6 +39,8 @@ interface Job {
   tokenizer: TextModel;
   /** Measure the speed against autoregressive decoding afterwards. */
   compare: boolean;
+  /** Whether a manifest is written beside the table. */
+  manifest: boolean;
 }
 
 /** Decodes the prompts of the partition into its texts table. */
@@ -67,20 +68,11 @@ export async function decode(
     config,
     tokenizer,
     compare: options.compare ?? false,
+    manifest: true,
   };
-  const dir = lake.prepare('texts', partition);
+  lake.prepare('texts', partition);
   try {
-    const { result, comparison, fingerprint, warnings, seconds } = await decodeJob(job, context);
-    const { counts } = result;
-    await writeManifest(dir, {
-      stage: 'decode',
-      model: config.model.path,
-      modelFingerprint: fingerprint,
-      mode: config.decode.mode,
-      poolVersion: result.poolVersion,
-      ...counts,
-      configuration: { decode: config.decode },
-    });
+    const { result, comparison, warnings, seconds } = await decodeJob(job, context);
     return stageResult(partition, job, result, comparison, warnings, seconds);
   } finally {
     lake.clearWork('texts', partition);
@@ -105,6 +97,7 @@ export async function decodeStandalone(options: DecodeOptions, tools: StageTools
     config,
     tokenizer,
     compare: false,
+    manifest: false,
   };
   const { result, warnings, seconds } = await decodeJob(job, tools);
   return stageResult('', job, result, undefined, warnings, seconds);
@@ -129,6 +122,13 @@ async function decodeJob(job: Job, tools: StageTools) {
     tools.signal.throwIfAborted();
     worker.use(settings);
     const metadata = { model: job.model, modelFingerprint: worker.fingerprint, mode: settings.mode };
+    const manifest = (counts: TableCounts, poolVersion: string | null) => ({
+      stage: 'decode',
+      ...metadata,
+      poolVersion,
+      ...counts,
+      configuration: { decode: config.decode },
+    });
     const { prompts, out, part, pools, maxLength } = job;
     const table = {
       prompts,
@@ -141,13 +141,14 @@ async function decodeJob(job: Job, tools: StageTools) {
       worker,
       tools,
       metadata,
+      ...(job.manifest ? { manifest } : {}),
     };
     const result = await decodeTable(table);
     const seconds = (performance.now() - started) / 1000;
     const comparison = job.compare
       ? await compareSpeed(worker, tokenizer, result.sample, settings)
       : undefined;
-    return { result, comparison, fingerprint: worker.fingerprint, warnings: warningsOf(result), seconds };
+    return { result, comparison, warnings: warningsOf(result), seconds };
   } catch (error) {
     // after an abort every failure is its consequence
     tools.signal.throwIfAborted();

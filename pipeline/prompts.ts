@@ -3,8 +3,7 @@ import { ChunkAppender } from '../src/lake/chunk-appender.js';
 import type { Duck } from '../src/lake/duck.js';
 import { openEntityCohorts } from '../src/lake/entity-cohorts.js';
 import { openInputs } from '../src/lake/inputs.js';
-import { replaceFile } from '../src/lake/lake.js';
-import { writeManifest } from '../src/lake/manifest.js';
+import { type Manifest, replaceTable } from '../src/lake/manifest.js';
 import { withWorkSession } from '../src/lake/work-session.js';
 import type { StageContext, StageResult } from '../src/stage.js';
 import { fieldText } from '../src/text/field.js';
@@ -31,15 +30,14 @@ export async function prompts(context: StageContext): Promise<StageResult> {
   const { config, lake, partition } = context;
   const plan = planPrompts(config);
   const model = TextModel.load(config.model.path);
-  const dir = lake.prepare('prompts', partition);
+  lake.prepare('prompts', partition);
   return withWorkSession(context, 'prompts', async (duck) => {
     const opened = await openInputs(duck, config.inputs);
     const warnings = [...opened.warnings, ...(await openEntityCohorts(duck, lake, partition))];
     const { rows, tokens, counts } = await renderAll(duck, plan, model, context, opened);
     warnings.push(...counts.flatMap(missingWarning));
     const file = lake.file('prompts', partition);
-    await write(duck, file);
-    await writeManifest(dir, {
+    await write(duck, file, {
       stage: 'prompts',
       rows,
       prompt_tokens: tokens,
@@ -176,9 +174,8 @@ async function forEachRow(
   }
 }
 
-/** Writes the table beside the earlier one and renames it over it. */
-async function write(duck: Duck, file: string): Promise<void> {
-  await replaceFile(file, 'the prompts could not be written', (path) =>
+async function write(duck: Duck, file: string, manifest: Manifest): Promise<void> {
+  await replaceTable(file, 'the prompts could not be written', manifest, (path) =>
     duck.script('prompts/write', { params: { path } }),
   );
 }

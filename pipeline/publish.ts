@@ -4,8 +4,7 @@ import { inputError, messageOf, runError } from '../src/errors.js';
 import type { Duck } from '../src/lake/duck.js';
 import { openEntityCohorts } from '../src/lake/entity-cohorts.js';
 import { openInputs } from '../src/lake/inputs.js';
-import { replaceFile } from '../src/lake/lake.js';
-import { readManifest, writeManifest } from '../src/lake/manifest.js';
+import { readManifest, replaceTable } from '../src/lake/manifest.js';
 import { withWorkSession } from '../src/lake/work-session.js';
 import type { StageContext, StageResult } from '../src/stage.js';
 
@@ -31,7 +30,7 @@ export async function publish(context: StageContext): Promise<StageResult> {
     );
   }
   const provenance = await readProvenance(lake.dir('texts', partition));
-  const dir = lake.prepare('features', partition);
+  lake.prepare('features', partition);
   return withWorkSession(context, 'features', async (duck) => {
     context.progress.start('features');
     const { warnings } = await openInputs(duck, config.inputs);
@@ -42,16 +41,14 @@ export async function publish(context: StageContext): Promise<StageResult> {
     const counts = await count(duck);
     warnings.push(...countWarnings(counts, source));
     const file = lake.file('features', partition);
-    await write(duck, features, file, { ...provenance, partition });
     const rows = counts.entities;
     const texts = counts.usable - counts.orphans;
     const summary = { frameworks, texts, failed: counts.failed, ...provenance };
-    await writeManifest(dir, {
-      stage: 'publish',
-      rows,
-      ...summary,
-      configuration: { inputs: config.inputs },
-    });
+    const manifest = { stage: 'publish', rows, ...summary, configuration: { inputs: config.inputs } };
+    const params = { ...provenance, partition };
+    await replaceTable(file, 'the features could not be written', manifest, (path) =>
+      duck.script('features/write', { params: { path, ...params }, identifiers: { features } }),
+    );
     context.progress.done();
     const seconds = (performance.now() - started) / 1000;
     return { stage: 'publish', partition, rows, files: [file], seconds, warnings, ...summary };
@@ -151,19 +148,6 @@ function countWarnings({ usable, failed, orphans }: Counts, source: string): str
     );
   }
   return warnings;
-}
-
-/** Writes the table beside the earlier one and renames it over it. */
-async function write(
-  duck: Duck,
-  features: string,
-  file: string,
-  values: Provenance & { partition: string },
-): Promise<void> {
-  const { model, mode, partition } = values;
-  await replaceFile(file, 'the features could not be written', (path) =>
-    duck.script('features/write', { params: { path, model, mode, partition }, identifiers: { features } }),
-  );
 }
 
 /** Model and mode of the texts, as decode wrote them into the manifest beside the table. */

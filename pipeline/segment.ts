@@ -3,8 +3,7 @@ import { groupCollaboratively } from '../src/cohorts/users.js';
 import type { Config } from '../src/config/schema.js';
 import type { Duck } from '../src/lake/duck.js';
 import { openInputs } from '../src/lake/inputs.js';
-import { replaceFile } from '../src/lake/lake.js';
-import { writeManifest } from '../src/lake/manifest.js';
+import { type Manifest, replaceTable } from '../src/lake/manifest.js';
 import { withWorkSession } from '../src/lake/work-session.js';
 import type { StageContext, StageResult } from '../src/stage.js';
 
@@ -32,7 +31,7 @@ export interface Segmentation {
 export async function segment(context: StageContext): Promise<StageResult> {
   const started = performance.now();
   const { config, lake, partition, progress, signal } = context;
-  const dir = lake.prepare('cohorts', partition);
+  lake.prepare('cohorts', partition);
   return withWorkSession(context, 'cohorts', async (duck) => {
     progress.start('cohorts');
     progress.note('reading inputs');
@@ -41,10 +40,9 @@ export async function segment(context: StageContext): Promise<StageResult> {
     const result = await segmentTables(duck, config, check, (step) => progress.note(step));
     const rows = opened.itemCount + opened.userCount;
     const file = lake.file('cohorts', partition);
-    await write(duck, file);
     const { warnings, ...summary } = result;
     const [version] = await duck.rows('select version() as version');
-    await writeManifest(dir, {
+    await write(duck, file, {
       stage: 'segment',
       partition,
       rows,
@@ -133,8 +131,8 @@ async function cohortSizes(duck: Duck): Promise<Record<string, Record<string, nu
   return sizes;
 }
 
-async function write(duck: Duck, file: string): Promise<void> {
-  await replaceFile(file, 'the cohorts could not be written', (path) =>
+async function write(duck: Duck, file: string, manifest: Manifest): Promise<void> {
+  await replaceTable(file, 'the cohorts could not be written', manifest, (path) =>
     duck.script('segment/write', { params: { path } }),
   );
 }

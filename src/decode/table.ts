@@ -2,6 +2,7 @@ import pLimit from 'p-limit';
 import type { DecodeConfig } from '../config/schema.js';
 import { runError } from '../errors.js';
 import { discard } from '../lake/lake.js';
+import type { Manifest } from '../lake/manifest.js';
 import { PromptFile, type PromptRow } from '../lake/pages.js';
 import { FeatureWriter, sortInto } from '../lake/writer.js';
 import { PoolBuilder, poolKey, poolSettings } from '../pool/builder.js';
@@ -29,6 +30,8 @@ export interface TableJob {
   tools: StageTools;
   /** Stands in the file's key-value metadata. */
   metadata: Record<string, unknown>;
+  /** What the manifest beside the table says of it; without it there is none. */
+  manifest?: (counts: TableCounts, poolVersion: string | null) => Manifest;
 }
 
 /** Sums over the rows of a texts table. */
@@ -120,7 +123,7 @@ class TableRun {
   }
 
   async decode(): Promise<TableResult> {
-    const { worker, tools, config, out, part, metadata } = this.job;
+    const { worker, tools, config, out, part, metadata, manifest } = this.job;
     worker.usePools(this.pools.bytes);
     tools.progress.start('decode', this.prompts.rows);
     for (let round = 0; round < this.shares.length; round++) {
@@ -138,7 +141,8 @@ class TableRun {
     }
     this.checkFailures(config.maxFailedShare);
     await this.writer.close();
-    await sortInto([part], out, { metadata });
+    const said = manifest?.(this.counts, this.pools.version);
+    await sortInto([part], out, { metadata, ...(said === undefined ? {} : { manifest: said }) });
     tools.progress.done();
     return {
       counts: this.counts,

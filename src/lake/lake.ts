@@ -6,7 +6,7 @@ import { listFolder, makeFolder } from './folder.js';
 import { removeStale } from './publish.js';
 
 export { fileError } from './file-error.js';
-export { makeFolder } from './folder.js';
+export { listFolder, makeFolder } from './folder.js';
 export { discard, publishFile, removeStale, replaceFile, temporaryBeside } from './publish.js';
 
 /** The tables of a lake, in the order of the data's way. `pools` holds Arrow IPC files, the others Parquet. */

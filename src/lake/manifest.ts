@@ -1,9 +1,17 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { inputError, messageOf } from '../errors.js';
-import { fileError, makeFolder, manifestName, replaceFile } from './lake.js';
+import {
+  discard,
+  fileError,
+  makeFolder,
+  manifestName,
+  publishFile,
+  replaceFile,
+  temporaryBeside,
+} from './lake.js';
 
 /** What a stage writes beside its table: row counts, files, fingerprints of inputs, configuration, versions. */
 export type Manifest = Record<string, unknown>;
@@ -17,8 +25,42 @@ export async function writeManifest(dir: string, manifest: Manifest): Promise<vo
   makeFolder(dir);
   const file = join(dir, manifestName);
   await replaceFile(file, 'the manifest could not be written', (temporary) =>
-    writeFile(temporary, `${JSON.stringify(manifest, undefined, 2)}\n`),
+    writeFile(temporary, textOf(manifest)),
   );
+}
+
+/**
+ * Publishes a table and its manifest. Both are written before the first is renamed, so that a full disk leaves the
+ * earlier two, and never a table with the manifest of another.
+ * @param temporary the table, made beside `final`; gone afterwards in any case
+ * @throws runError where the disk is full, read-only or forbidden
+ */
+export async function publishTable(temporary: string, final: string, manifest: Manifest): Promise<void> {
+  const file = join(dirname(final), manifestName);
+  const description = temporaryBeside(file);
+  try {
+    await writeFile(description, textOf(manifest), { flush: true });
+    await publishFile(temporary, final);
+  } catch (error) {
+    await discard(temporary);
+    await discard(description);
+    throw fileError(error, 'the manifest could not be written', file);
+  }
+  await publishFile(description, file);
+}
+
+/**
+ * Writes a table beside `final` and publishes it with its manifest.
+ * @param failure what to say when `write` fails, for example 'the prompts could not be written'
+ * @throws runError where the disk is full, read-only or forbidden; the earlier table and manifest stay then
+ */
+export async function replaceTable(
+  final: string,
+  failure: string,
+  manifest: Manifest,
+  write: (temporary: string) => Promise<unknown>,
+): Promise<void> {
+  await replaceFile(final, failure, write, (temporary) => publishTable(temporary, final, manifest));
 }
 
 /**
@@ -58,6 +100,10 @@ export async function fingerprintFile(file: string): Promise<string> {
 }
 
 const remedy = 'Delete it, and run the stage again: the manifest is made anew.';
+
+function textOf(manifest: Manifest): string {
+  return `${JSON.stringify(manifest, undefined, 2)}\n`;
+}
 
 function parse(text: string, file: string): unknown {
   try {

@@ -87,11 +87,19 @@ function makeTemporary(parent: string): string {
   }
 }
 
-/** DuckDB's error while reading as one of ours: the disk's and the memory's faults are no faults of the input. */
-export function readError(error: unknown, file: string): DareError {
+/**
+ * DuckDB's error while reading as one of ours: the disk's and the memory's faults are no faults of the input.
+ * @param temporary where the session spills
+ */
+export function readError(error: unknown, file: string, temporary: string): DareError {
   if (error instanceof DareError) return error;
   const [message = ''] = messageOf(error).split('\n');
-  if (/No space left|Disk quota|Permission denied|Read-only/.test(message)) {
+  // reading needs no space: it is the temporary data that found none
+  if (/No space left|Disk quota|File too large/.test(message)) {
+    const { message: sentence } = fileError(error, 'the folder of temporary data is too small', temporary);
+    return runError(sentence, 'Free some space there, or set TMPDIR to another folder.', error);
+  }
+  if (/Permission denied|Read-only/.test(message)) {
     return fileError(error, 'reading failed', file);
   }
   if (/Out of Memory/i.test(message)) {

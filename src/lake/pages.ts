@@ -62,7 +62,7 @@ export class PromptFile {
       return new PromptFile(session, file, rows, kind);
     } catch (error) {
       session.close();
-      throw readError(error, file);
+      throw readError(error, file, session.folder);
     }
   }
 
@@ -72,7 +72,7 @@ export class PromptFile {
     try {
       yield* this.session.pages('lake/prompt-page', { file }, this.rows, (row) => toPrompt(row, kind));
     } catch (error) {
-      throw readError(error, file);
+      throw readError(error, file, this.session.folder);
     }
   }
 
@@ -116,7 +116,7 @@ export async function* textPages(
     const [count] = await session.duck.scriptRows('lake/text-count', { params: { sorted } });
     yield* session.pages('lake/text-page', { sorted }, Number(count?.texts), toText);
   } catch (error) {
-    throw readError(error, names);
+    throw readError(error, names, session.folder);
   } finally {
     session.close();
   }

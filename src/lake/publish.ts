@@ -43,12 +43,14 @@ export async function publishFile(temporary: string, final: string): Promise<voi
 /**
  * Writes a file beside `final` and publishes it: readers see the old one or the whole new one.
  * @param failure what to say when `write` fails, for example 'the prompts could not be written'
+ * @param publish `publishFile`, or what is done in its place
  * @throws runError where the disk is full, read-only or forbidden; nothing is left and `final` is as it was
  */
 export async function replaceFile(
   final: string,
   failure: string,
   write: (temporary: string) => Promise<unknown>,
+  publish: (temporary: string, final: string) => Promise<void> = publishFile,
 ): Promise<void> {
   const temporary = temporaryBeside(final);
   try {
@@ -57,7 +59,7 @@ export async function replaceFile(
     await discard(temporary);
     throw fileError(error, failure, final);
   }
-  await publishFile(temporary, final);
+  await publish(temporary, final);
 }
 
 /** Removes a temporary file, if it is there. Never throws: it is called on the way out of another error. */

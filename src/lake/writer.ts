@@ -3,6 +3,7 @@ import parquet, { type ParquetSchema, type ParquetWriter } from 'parquetjs-lite'
 import { DareError, messageOf, runError } from '../errors.js';
 import { Duck, type DuckOptions } from './duck.js';
 import { discard, fileError, publishFile, temporaryBeside } from './lake.js';
+import { type Manifest, publishTable } from './manifest.js';
 import { FileSink } from './sink.js';
 import { schemaOf, sizeOf, type TextRow, toRecord } from './text-table.js';
 
@@ -147,6 +148,8 @@ const sortMemory = '1GB';
 export interface SortOptions extends DuckOptions {
   /** Stored under the key `dare` of the file's metadata, as JSON. */
   metadata?: Record<string, unknown>;
+  /** Published with the table; without it there is none. */
+  manifest?: Manifest;
 }
 
 /**
@@ -160,7 +163,7 @@ export async function sortInto(
   final: string,
   options: SortOptions = {},
 ): Promise<number> {
-  const { metadata, ...duckOptions } = options;
+  const { metadata, manifest, ...duckOptions } = options;
   const temporary = temporaryBeside(final);
   const empty = parts.length === 0 ? temporaryBeside(final) : undefined;
   const duck = await Duck.open({
@@ -179,7 +182,8 @@ export async function sortInto(
       },
       types: { parts: LIST(VARCHAR) },
     });
-    await publishFile(temporary, final);
+    if (manifest === undefined) await publishFile(temporary, final);
+    else await publishTable(temporary, final, manifest);
     return result.rowsChanged;
   } catch (error) {
     await discard(temporary);

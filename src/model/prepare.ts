@@ -14,7 +14,8 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { inputError, messageOf, runError } from '../errors.js';
+import { DareError, inputError, runError } from '../errors.js';
+import { fileError } from '../lake/file-error.js';
 import { type LlamaShape, readModelConfig } from './config.js';
 import { buildDecoder, type WeightMap, type WeightSpec, weightSpecs } from './graph.js';
 import type { WeightLocation } from './onnx.js';
@@ -47,10 +48,22 @@ export function prepareModel(folder: string, cache: string): PreparedModel {
   if (!existsSync(graphFile)) {
     const bytes = buildDecoder(shape, readWeightMap(target), weightFile);
     const temporary = `${graphFile}.${process.pid}.tmp`;
-    writeFileSync(temporary, bytes);
-    renameSync(temporary, graphFile);
+    try {
+      writeFileSync(temporary, bytes);
+      renameSync(temporary, graphFile);
+    } catch (error) {
+      throw cacheError(error, target);
+    } finally {
+      rmSync(temporary, { force: true });
+    }
   }
   return { shape, graphFile, fingerprint };
+}
+
+function cacheError(error: unknown, target: string): DareError {
+  if (error instanceof DareError) return error;
+  const { message } = fileError(error, "the model's cache could not be written", target);
+  return runError(message, 'Set model.cache to a folder that can be written and has enough space.', error);
 }
 
 function modelFile(folder: string): string {
@@ -86,7 +99,7 @@ function writeWeights(folder: string, shape: LlamaShape, target: string): void {
       let offset = 0;
       for (const spec of weightSpecs(shape)) {
         const bytes = Buffer.from(readWeight(source, spec, shape).buffer);
-        writeSync(out, bytes, 0, bytes.length, offset);
+        writeWhole(out, bytes, offset);
         locations.set(spec.name, { offset, length: bytes.length });
         offset += Math.ceil(bytes.length / alignment) * alignment;
       }
@@ -98,16 +111,17 @@ function writeWeights(folder: string, shape: LlamaShape, target: string): void {
     // Another process may have built the same model meanwhile: its result is the same.
     if (!existsSync(target)) renameSync(temporary, target);
   } catch (error) {
-    if (error instanceof Error && error.name === 'DareError') throw error;
-    throw runError(
-      `The model's cache ${target} can't be written: ${messageOf(error)}`,
-      'Set model.cache to a folder with enough space.',
-      error,
-    );
+    throw cacheError(error, target);
   } finally {
     source.close();
     if (temporary !== undefined) rmSync(temporary, { recursive: true, force: true });
   }
+}
+
+/** A write can be cut short, on a disk that is nearly full for one: the next call then tells why. */
+function writeWhole(file: number, bytes: Uint8Array, offset: number): void {
+  let done = 0;
+  while (done < bytes.length) done += writeSync(file, bytes, done, bytes.length - done, offset + done);
 }
 
 function readWeightMap(target: string): WeightMap {

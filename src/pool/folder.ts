@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { readdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { inputError } from '../errors.js';
-import { makeFolder, replaceFile } from '../lake/lake.js';
+import { discard, listFolder, makeFolder, replaceFile } from '../lake/lake.js';
 import { type Manifest, readManifest, writeManifest } from '../lake/manifest.js';
 import { type BuiltPool, type PoolKey, poolKey } from './builder.js';
 import { openPool, type PoolMetadata, readPoolFile } from './file.js';
@@ -38,23 +38,31 @@ export async function writePools(
   manifest: Manifest,
 ): Promise<{ files: string[]; metadata: PoolMetadata[]; version: string | null }> {
   makeFolder(dir);
+  const earlier = listFolder(dir);
   const metadata: PoolMetadata[] = [];
   const names: string[] = [];
   const sums: string[] = [];
-  for (const pool of pools) {
-    const name = fileName(pool.metadata);
-    const bytes = new Uint8Array(pool.bytes);
-    await replaceFile(join(dir, name), 'the pool could not be written', (temporary) =>
-      writeFile(temporary, bytes),
-    );
-    names.push(name);
-    sums.push(sha256(pool.bytes));
-    metadata.push(pool.metadata);
+  let version: string | null;
+  try {
+    for (const pool of pools) {
+      const name = fileName(pool.metadata);
+      const bytes = new Uint8Array(pool.bytes);
+      await replaceFile(join(dir, name), 'the pool could not be written', (temporary) =>
+        writeFile(temporary, bytes),
+      );
+      names.push(name);
+      sums.push(sha256(pool.bytes));
+      metadata.push(pool.metadata);
+    }
+    version = setVersion(metadata);
+    const list = metadata.map((entry, i) => ({ file: names[i], sha256: sums[i], ...entry }));
+    await writeManifest(dir, { ...manifest, version, pools: list });
+  } catch (error) {
+    // no manifest lists them
+    for (const name of names) if (!earlier.includes(name)) await discard(join(dir, name));
+    throw error;
   }
-  const version = setVersion(metadata);
-  const list = metadata.map((entry, i) => ({ file: names[i], sha256: sums[i], ...entry }));
-  await writeManifest(dir, { ...manifest, version, pools: list });
-  for (const old of readdirSync(dir)) {
+  for (const old of earlier) {
     if (old.endsWith('.arrow') && !names.includes(old)) rmSync(join(dir, old), { force: true });
   }
   return { files: names.map((name) => join(dir, name)), metadata, version };

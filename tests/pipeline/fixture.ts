@@ -124,16 +124,17 @@ export function editJson(file: string, changes: Record<string, unknown>): void {
   writeFileSync(file, JSON.stringify({ ...json, ...changes }));
 }
 
-/** The command line with limits on the process: a user without rights, the largest file it may write in KiB. */
+/** The command line with limits on the process (a user without rights, the largest file it may write in KiB) or variables. */
 export function limited(
   args: readonly string[],
-  limits: { uid?: number; fileKiB?: number; home?: string },
+  limits: { uid?: number; fileKiB?: number; home?: string; env?: Record<string, string> },
 ): Promise<Finished> {
   const limit = limits.fileKiB === undefined ? '' : `ulimit -f ${limits.fileKiB}; trap '' XFSZ; `;
   const command = [process.execPath, join(packageRoot, 'dist/src/cli.js'), ...args];
   const identity = limits.uid === undefined ? {} : { uid: limits.uid, gid: limits.uid };
   // ONNX Runtime keeps a file in the home folder and warns where it can't
-  const env = { ...process.env, ...(limits.home === undefined ? {} : { HOME: limits.home }) };
+  const home = limits.home === undefined ? {} : { HOME: limits.home };
+  const env = { ...process.env, ...home, ...limits.env };
   return new Promise((resolve, reject) => {
     const child = spawn('bash', ['-c', `${limit}exec "$@"`, 'bash', ...command], {
       ...identity,
