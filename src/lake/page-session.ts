@@ -39,6 +39,7 @@ export class PageSession {
       memoryLimit: options.memoryLimit ?? '1GB',
       tempDirectory: folder,
     });
+    await duck.script('lake/read-once');
     return new PageSession(duck, folder, options.pageSize ?? 1024);
   }
 
