@@ -4,8 +4,9 @@ import { loadStandalone } from '../src/config/load.js';
 import type { StandaloneConfig } from '../src/config/schema.js';
 import { DecodeWorker } from '../src/decode/client.js';
 import { type Comparison, compareSpeed } from '../src/decode/compare.js';
+import type { DecodeSettings } from '../src/decode/sequence.js';
 import { decodeSettings, defaultModelCache, slotsOf } from '../src/decode/settings.js';
-import { decodeTable, type TableCounts, type TableResult } from '../src/decode/table.js';
+import { type TableCounts, type TableJob, type TableResult, TableRun } from '../src/decode/table.js';
 import { inputError } from '../src/errors.js';
 import { makeFolder, removeStale, temporaryBeside } from '../src/lake/lake.js';
 import { readModelConfig } from '../src/model/config.js';
@@ -32,7 +33,8 @@ interface Job {
   model: string;
   prompts: string;
   out: string;
-  part: string;
+  /** Scratch folder. */
+  work: string;
   pools: PoolSet;
   maxLength: number;
   config: StandaloneConfig;
@@ -62,7 +64,7 @@ export async function decode(
     model: config.model.path,
     prompts,
     out: lake.file('texts', partition),
-    part: join(lake.prepareWork('texts', partition, { clear: true }), 'part.parquet'),
+    work: join(lake.prepareWork('texts', partition, { clear: true }), 'parts'),
     pools: existsSync(poolFolder) ? await loadPools(poolFolder, tokenizer.fingerprint) : noPools,
     maxLength: config.pools.maxLength,
     config,
@@ -91,7 +93,7 @@ export async function decodeStandalone(options: DecodeOptions, tools: StageTools
     model: options.model,
     prompts: options.prompts,
     out,
-    part: temporaryBeside(out),
+    work: `${temporaryBeside(out)}.spill`,
     pools,
     maxLength: defaultMaxLength,
     config,
@@ -103,7 +105,14 @@ export async function decodeStandalone(options: DecodeOptions, tools: StageTools
   return stageResult('', job, result, undefined, warnings, seconds);
 }
 
-async function decodeJob(job: Job, tools: StageTools) {
+interface Decoded {
+  result: TableResult;
+  comparison: Comparison | undefined;
+  warnings: string[];
+  seconds: number;
+}
+
+async function decodeJob(job: Job, tools: StageTools): Promise<Decoded> {
   const started = performance.now();
   const { config, tokenizer } = job;
   const settings = decodeSettings(config.decode);
@@ -118,6 +127,7 @@ async function decodeJob(job: Job, tools: StageTools) {
   });
   const stop = () => void worker.close();
   tools.signal.addEventListener('abort', stop);
+  const loading = (performance.now() - started) / 1000;
   try {
     tools.signal.throwIfAborted();
     worker.use(settings);
@@ -129,11 +139,11 @@ async function decodeJob(job: Job, tools: StageTools) {
       ...counts,
       configuration: { decode: config.decode },
     });
-    const { prompts, out, part, pools, maxLength } = job;
+    const { prompts, out, work, pools, maxLength } = job;
     const table = {
       prompts,
       out,
-      part,
+      work,
       pools,
       maxLength,
       config: config.decode,
@@ -143,12 +153,8 @@ async function decodeJob(job: Job, tools: StageTools) {
       metadata,
       ...(job.manifest ? { manifest } : {}),
     };
-    const result = await decodeTable(table);
-    const seconds = (performance.now() - started) / 1000;
-    const comparison = job.compare
-      ? await compareSpeed(worker, tokenizer, result.sample, settings)
-      : undefined;
-    return { result, comparison, warnings: warningsOf(result), seconds };
+    const decoded = await decodeAndPublish(table, settings, job.compare);
+    return { ...decoded, seconds: decoded.seconds + loading };
   } catch (error) {
     // after an abort every failure is its consequence
     tools.signal.throwIfAborted();
@@ -156,6 +162,30 @@ async function decodeJob(job: Job, tools: StageTools) {
   } finally {
     tools.signal.removeEventListener('abort', stop);
     await worker.close();
+  }
+}
+
+async function decodeAndPublish(
+  table: TableJob,
+  settings: DecodeSettings,
+  compare: boolean,
+): Promise<Decoded> {
+  const { worker, tokenizer, tools } = table;
+  const started = performance.now();
+  const run = await TableRun.open(table);
+  try {
+    const result = await run.decode();
+    const decoded = performance.now();
+    const comparison = compare ? await compareSpeed(worker, tokenizer, result.sample, settings) : undefined;
+    const compared = performance.now();
+    // what the model took is given back before joining the rows takes memory
+    await worker.close();
+    tools.signal.throwIfAborted();
+    await run.publish();
+    const seconds = (decoded - started + performance.now() - compared) / 1000;
+    return { result, comparison, warnings: warningsOf(result), seconds };
+  } finally {
+    await run.close();
   }
 }
 

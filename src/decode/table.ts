@@ -4,7 +4,8 @@ import { runError } from '../errors.js';
 import { discard } from '../lake/lake.js';
 import type { Manifest } from '../lake/manifest.js';
 import { PromptFile, type PromptRow } from '../lake/pages.js';
-import { FeatureWriter, sortInto } from '../lake/writer.js';
+import { TextParts } from '../lake/parts.js';
+import { sortInto } from '../lake/sort.js';
 import { PoolBuilder, poolKey, poolSettings } from '../pool/builder.js';
 import { type PoolSet, setVersion } from '../pool/folder.js';
 import type { StageTools } from '../stage.js';
@@ -19,8 +20,8 @@ export interface TableJob {
   prompts: string;
   /** The texts table to publish. */
   out: string;
-  /** File for rows as they are finished, removed at the end. */
-  part: string;
+  /** Folder for rows as they are finished, removed at the end. */
+  work: string;
   config: DecodeConfig;
   pools: PoolSet;
   /** Longest n-gram of pools made between rounds. */
@@ -71,17 +72,11 @@ const shownFailures = 3;
 const roundTexts = 5000;
 const sampleSize = 24;
 
-/** Decodes a table of prompts into a table of texts, in rounds where there are no earlier texts to draft from. */
-export async function decodeTable(job: TableJob): Promise<TableResult> {
-  const run = await TableRun.open(job);
-  try {
-    return await run.decode();
-  } finally {
-    await run.close();
-  }
-}
-
-class TableRun {
+/**
+ * Decodes a table of prompts into a table of texts, in rounds where there are no earlier texts to draft from:
+ * `open`, `decode`, `publish`, and `close` in any case.
+ */
+export class TableRun {
   private readonly counts: TableCounts = {
     rows: 0,
     failed: 0,
@@ -103,7 +98,7 @@ class TableRun {
   private constructor(
     private readonly job: TableJob,
     private readonly prompts: PromptFile,
-    private readonly writer: FeatureWriter,
+    private readonly parts: TextParts,
   ) {
     const { config, pools, tokenizer, maxLength } = job;
     this.pools = pools;
@@ -115,15 +110,16 @@ class TableRun {
   static async open(job: TableJob): Promise<TableRun> {
     const prompts = await PromptFile.open(job.prompts);
     try {
-      return new TableRun(job, prompts, await FeatureWriter.open(job.part));
+      return new TableRun(job, prompts, await TextParts.open(job.work));
     } catch (error) {
       prompts.close();
       throw error;
     }
   }
 
+  /** Decodes all prompts. Nothing is published yet. */
   async decode(): Promise<TableResult> {
-    const { worker, tools, config, out, part, metadata, manifest } = this.job;
+    const { worker, tools, config } = this.job;
     worker.usePools(this.pools.bytes);
     tools.progress.start('decode', this.prompts.rows);
     for (let round = 0; round < this.shares.length; round++) {
@@ -140,9 +136,6 @@ class TableRun {
       );
     }
     this.checkFailures(config.maxFailedShare);
-    await this.writer.close();
-    const said = manifest?.(this.counts, this.pools.version);
-    await sortInto([part], out, { metadata, ...(said === undefined ? {} : { manifest: said }) });
     tools.progress.done();
     return {
       counts: this.counts,
@@ -153,10 +146,20 @@ class TableRun {
     };
   }
 
+  /** Puts the texts into order and publishes the table. The worker isn't needed for it. */
+  async publish(): Promise<void> {
+    const { out, metadata, manifest } = this.job;
+    const said = manifest?.(this.counts, this.pools.version);
+    await sortInto(await this.parts.close(), out, {
+      metadata,
+      ...(said === undefined ? {} : { manifest: said }),
+    });
+  }
+
   async close(): Promise<void> {
     this.prompts.close();
-    await this.writer.abort();
-    await discard(this.job.part);
+    await this.parts.abort();
+    await discard(this.job.work);
   }
 
   /** Decodes the prompts of one round, or of it and all later ones. */
@@ -198,7 +201,7 @@ class TableRun {
     if (ids === undefined || problem !== undefined) {
       this.counts.failed++;
       if (this.failures.length < shownFailures) this.failures.push(`${prompt.promptId}: ${problem}`);
-      await this.writer.append(errorRow(prompt, ids?.length ?? null, problem as string, source));
+      await this.parts.append(errorRow(prompt, ids?.length ?? null, problem as string, source));
       tools.progress.advance(1);
       return;
     }
@@ -215,7 +218,7 @@ class TableRun {
     counts.relaxedTokens += outcome.relaxedTokens;
     counts.nearTies += outcome.nearTies;
     counts.divergence += outcome.divergence;
-    await this.writer.append(row);
+    await this.parts.append(row);
     tools.progress.advance(1);
     tools.progress.note(`${(counts.emittedTokens / counts.decodeSteps).toFixed(1)} tokens a step`);
   }

@@ -11,7 +11,7 @@ const inUse = new Set<string>();
 /**
  * A fresh name beside `final` for a file in the making: `<name>.tmp-<host>-<process>-<n>`. It doesn't end in
  * `.parquet`, so no reader's glob matches it, and it says who makes it, so that `removeStale` knows what is left over.
- * A folder of that name with `.spill` after it holds what DuckDB spills meanwhile.
+ * A folder of that name with `.spill` after it holds what is set aside meanwhile.
  */
 export function temporaryBeside(final: string): string {
   const name = `${final}.tmp-${host()}-${process.pid}-${counter++}`;
@@ -62,10 +62,10 @@ export async function replaceFile(
   await publish(temporary, final);
 }
 
-/** Removes a temporary file, if it is there. Never throws: it is called on the way out of another error. */
+/** Removes a temporary file or folder, if it is there. Never throws: it is called on the way out of another error. */
 export async function discard(temporary: string): Promise<void> {
-  inUse.delete(temporary);
-  await rm(temporary, { force: true }).catch(() => undefined);
+  inUse.delete(ownerOf(temporary));
+  await rm(temporary, { force: true, recursive: true }).catch(() => undefined);
 }
 
 /**
@@ -100,10 +100,15 @@ async function sync(path: string, flags: string): Promise<void> {
 
 function isAlive(path: string, madeOn: string, pid: number): boolean {
   if (madeOn === host()) {
-    return pid === process.pid ? inUse.has(path.replace(/\.spill$/, '')) : isRunning(pid);
+    return pid === process.pid ? inUse.has(ownerOf(path)) : isRunning(pid);
   }
   const age = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0);
   return age < 24 * 3600 * 1000;
+}
+
+/** The name that `temporaryBeside` gave, for a folder of spilled data too. */
+function ownerOf(path: string): string {
+  return path.replace(/\.spill$/, '');
 }
 
 function isRunning(pid: number): boolean {

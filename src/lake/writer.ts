@@ -1,9 +1,6 @@
-import { LIST, listValue, VARCHAR } from 'duckdb';
 import parquet, { type ParquetSchema, type ParquetWriter } from 'parquetjs-lite';
-import { DareError, messageOf, runError } from '../errors.js';
-import { Duck, type DuckOptions } from './duck.js';
+import { type DareError, runError } from '../errors.js';
 import { discard, fileError, publishFile, temporaryBeside } from './lake.js';
-import { type Manifest, publishTable } from './manifest.js';
 import { FileSink } from './sink.js';
 import { schemaOf, sizeOf, type TextRow, toRecord } from './text-table.js';
 
@@ -139,63 +136,6 @@ export class FeatureWriter {
   private async drop(): Promise<void> {
     await this.sink.destroy();
     if (!this.ended) await discard(this.temporary);
-  }
-}
-
-/** Memory for joining the parts; 200,000 rows with vectors of 256 floats failed with 400 MB. Beyond it DuckDB spills. */
-const sortMemory = '1GB';
-
-export interface SortOptions extends DuckOptions {
-  /** Stored under the key `dare` of the file's metadata, as JSON. */
-  metadata?: Record<string, unknown>;
-  /** Published with the table; without it there is none. */
-  manifest?: Manifest;
-}
-
-/**
- * Joins parts written by FeatureWriter into one file ordered by prompt_id, published in one step: the table doesn't
- * depend on the order in which rows were finished. No parts make an empty, typed table. Returns the number of rows.
- * @param options `tempDirectory` is where DuckDB spills what doesn't fit into `memoryLimit`
- * @throws runError when a part can't be read or the disk fails; the old file stays then
- */
-export async function sortInto(
-  parts: readonly string[],
-  final: string,
-  options: SortOptions = {},
-): Promise<number> {
-  const { metadata, manifest, ...duckOptions } = options;
-  const temporary = temporaryBeside(final);
-  const empty = parts.length === 0 ? temporaryBeside(final) : undefined;
-  const duck = await Duck.open({
-    memoryLimit: sortMemory,
-    threads: 1,
-    tempDirectory: `${temporary}.spill`,
-    ...duckOptions,
-  });
-  try {
-    if (empty !== undefined) await (await FeatureWriter.open(empty)).close();
-    const result = await duck.script('lake/texts-sorted', {
-      params: {
-        parts: listValue(empty === undefined ? [...parts] : [empty]),
-        final: temporary,
-        metadata: JSON.stringify(metadata ?? {}),
-      },
-      types: { parts: LIST(VARCHAR) },
-    });
-    if (manifest === undefined) await publishFile(temporary, final);
-    else await publishTable(temporary, final, manifest);
-    return result.rowsChanged;
-  } catch (error) {
-    await discard(temporary);
-    if (error instanceof DareError) throw error;
-    throw fileError(
-      new Error(messageOf(error).split('\n')[0], { cause: error }),
-      'the parts could not be joined',
-      final,
-    );
-  } finally {
-    duck.close();
-    if (empty !== undefined) await discard(empty);
   }
 }
 

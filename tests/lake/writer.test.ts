@@ -4,7 +4,8 @@ import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Duck } from '../../src/lake/duck.js';
-import { FeatureWriter, sortInto, type TextRow, type WriterOptions } from '../../src/lake/writer.js';
+import { sortInto } from '../../src/lake/sort.js';
+import { FeatureWriter, type TextRow, type WriterOptions } from '../../src/lake/writer.js';
 import { errorOf, inFolder, moduleUrl, runScript } from './temporary.js';
 
 const types = [
@@ -354,7 +355,7 @@ test('a disk that is full while parts are joined is a clear error, and the old t
       Array.from({ length: 300 }, (_, i) => ({ ...full, promptId: `k${i}`, vector: vector() })),
     );
     const source = `
-      import { sortInto } from ${JSON.stringify(moduleUrl('src/lake/writer.js'))};
+      import { sortInto } from ${JSON.stringify(moduleUrl('src/lake/sort.js'))};
       await sortInto([${JSON.stringify(join(root, 'part'))}], ${JSON.stringify(file)}).catch((error) => console.log(error.exitCode, error.message));`;
     const said = await runScript(root, source, { fileKiB: 100 });
     assert.is(

@@ -1,0 +1,135 @@
+import { join } from 'node:path';
+import { LIST, listValue, VARCHAR } from 'duckdb';
+import { DareError, messageOf } from '../errors.js';
+import { Duck, type DuckOptions } from './duck.js';
+import { fileError } from './file-error.js';
+import { makeFolder } from './folder.js';
+import { type Manifest, publishTable } from './manifest.js';
+import { discard, publishFile, temporaryBeside } from './publish.js';
+import { FeatureWriter } from './writer.js';
+
+export interface SortOptions extends Omit<DuckOptions, 'tempDirectory'> {
+  /** Stored under the key `dare` of the file's metadata, as JSON. */
+  metadata?: Record<string, unknown>;
+  /** Published with the table; without it there is none. */
+  manifest?: Manifest;
+}
+
+const listOfRuns = { runs: LIST(VARCHAR) };
+
+/** Rows of a row group; DuckDB makes no smaller ones. */
+const groupRows = 2048;
+
+/**
+ * Joins parts written by FeatureWriter into one file ordered by prompt_id, published in one step: the table doesn't
+ * depend on the order in which rows were finished. No parts make an empty, typed table. Returns the number of rows.
+ *
+ * DuckDB's own sort of long rows fails below some 300 MB, even where it spills. So every part is put into order by
+ * itself, slices of about a part's size are merged from all of them, and the slices are copied one after the other:
+ * memory is bounded by the largest part, or by a row group if that is larger. A slice reads a row group at least of
+ * each part that it overlaps: few where rows are finished nearly in order, all where they are in none. Meanwhile the
+ * rows take up to three times their size on the disk beside the parts.
+ * @throws runError when a part can't be read or the disk fails; the old file stays then
+ */
+export async function sortInto(
+  parts: readonly string[],
+  final: string,
+  options: SortOptions = {},
+): Promise<number> {
+  const { metadata, manifest, ...limits } = options;
+  const temporary = temporaryBeside(final);
+  const folder = `${temporary}.spill`;
+  let duck: Duck | undefined;
+  try {
+    makeFolder(folder);
+    duck = await openDuck(join(folder, 'spilled'), limits);
+    const { runs, rows } = await sortParts(
+      duck,
+      parts.length > 0 ? parts : [await emptyPart(folder)],
+      folder,
+    );
+    const ordered = runs.length > 1 ? await mergeRuns(duck, runs, rows, folder) : runs;
+    const { rowsChanged } = await duck.script('lake/texts-final', {
+      params: { files: listValue(ordered), final: temporary, metadata: JSON.stringify(metadata ?? {}) },
+      types: { files: LIST(VARCHAR) },
+    });
+    if (rowsChanged !== rows) throw new Error(`${rows} rows were to be joined, ${rowsChanged} were written`);
+    if (manifest === undefined) await publishFile(temporary, final);
+    else await publishTable(temporary, final, manifest);
+    return rows;
+  } catch (error) {
+    await discard(temporary);
+    if (error instanceof DareError) throw error;
+    throw fileError(
+      new Error(messageOf(error).split('\n')[0], { cause: error }),
+      'the parts could not be joined',
+      final,
+    );
+  } finally {
+    duck?.close();
+    await discard(folder);
+  }
+}
+
+/** Vectors of 4,096 floats take a third of the limit, those of 256 a tenth. */
+async function openDuck(tempDirectory: string, limits: DuckOptions): Promise<Duck> {
+  const settings = { memoryLimit: '1GB', threads: 1, tempDirectory, ...limits };
+  const duck = await Duck.open(settings);
+  await duck.script('lake/read-once');
+  return duck;
+}
+
+async function emptyPart(folder: string): Promise<string> {
+  const file = join(folder, 'empty.parquet');
+  await (await FeatureWriter.open(file)).close();
+  return file;
+}
+
+/** Puts each part into order by itself. */
+async function sortParts(
+  duck: Duck,
+  parts: readonly string[],
+  folder: string,
+): Promise<{ runs: string[]; rows: number }> {
+  const runs: string[] = [];
+  let rows = 0;
+  for (const part of parts) {
+    const run = join(folder, `run-${runs.length}.parquet`);
+    rows += (await duck.script('lake/texts-run', { params: { part, run } })).rowsChanged;
+    runs.push(run);
+  }
+  return { runs, rows };
+}
+
+/** Merges ordered files into files that are in order one after the other. The ordered files are removed. */
+async function mergeRuns(duck: Duck, runs: string[], rows: number, folder: string): Promise<string[]> {
+  // whole row groups, so that the table's don't depend on where slices end
+  const sliceRows = Math.max(1, Math.floor(rows / runs.length / groupRows)) * groupRows;
+  const slices: string[] = [];
+  for (const range of await sliceRanges(runs, sliceRows, folder)) {
+    const slice = join(folder, `slice-${slices.length}.parquet`);
+    await duck.script('lake/texts-slice', {
+      params: { runs: listValue(runs), ...range, slice },
+      types: listOfRuns,
+    });
+    slices.push(slice);
+  }
+  for (const run of runs) await discard(run);
+  return slices;
+}
+
+/** With a limit of its own: ids are short, so their sort spills well, and would take all that it may. */
+async function sliceRanges(
+  runs: readonly string[],
+  rows: number,
+  folder: string,
+): Promise<{ first: string; last: string }[]> {
+  const duck = await openDuck(join(folder, 'spilled-ids'), { memoryLimit: '128MB' });
+  try {
+    const params = { runs: listValue([...runs]), rows };
+    const ranges = await duck.scriptRows('lake/texts-slices', { params, types: listOfRuns });
+    return ranges as { first: string; last: string }[];
+  } finally {
+    duck.close();
+  }
+}
