@@ -134,10 +134,13 @@ test('a table without rows has its columns and types', () =>
   }));
 
 test('any rows in any row groups are read back (property)', async () => {
-  const text = fc.option(fc.string({ unit: 'binary', maxLength: 12 }));
+  // DuckDB's binding leaves out a byte order mark at the beginning of a value that it reads; the file holds it
+  const string = (maxLength: number) =>
+    fc.string({ unit: 'binary', maxLength }).filter((value) => !value.startsWith('\ufeff'));
+  const text = fc.option(string(12));
   const count = fc.option(fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 }));
   const row: fc.Arbitrary<TextRow> = fc.record({
-    promptId: fc.string({ unit: 'binary', maxLength: 5 }),
+    promptId: string(5),
     entityType: text,
     entityId: text,
     framework: text,
