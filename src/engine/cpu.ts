@@ -22,7 +22,9 @@ export class CpuEngine implements Engine {
   private readonly prefix: PrefixCache;
   /** The slot of each sequence in the cache. */
   private readonly order: number[] = [];
-  private lastRows = 0;
+  /** Keys and values of the last step's rows, and each slot's first row in them. */
+  private fresh: readonly Float32Array[] = [];
+  private readonly firstRow = new Map<number, number>();
   /** Reused between steps: it is the largest input, and every element is written anew. */
   private bias = new Float32Array(0);
 
@@ -74,13 +76,14 @@ export class CpuEngine implements Engine {
       return input.tree;
     });
     const rows = Math.max(...trees.map((tree) => tree.tokens.length));
-    const newCache = this.cache.beginStep(rows);
     const started = performance.now();
-    const graphInput = { ...this.arrange(trees, rows), topK, cache: this.cache.past(), newCache };
+    const graphInput = { ...this.arrange(trees, rows), topK, cache: this.cache.past() };
     const output = await this.session.run(graphInput);
     this.modelTime.steps += performance.now() - started;
-    this.cache.endStep(rows);
-    this.lastRows = rows;
+    this.fresh = output.cache;
+    this.order.forEach((slot, index) => {
+      this.firstRow.set(slot, index * rows);
+    });
     const verdicts = new Map<number, Verdicts>();
     let first = 0;
     trees.forEach((tree, index) => {
@@ -98,7 +101,9 @@ export class CpuEngine implements Engine {
   }
 
   keep(slot: number, path: readonly number[]): void {
-    this.cache.keep(this.order.indexOf(slot), path, this.lastRows);
+    const first = this.firstRow.get(slot) ?? 0;
+    const rows = path.map((row) => first + row);
+    this.cache.keep(this.order.indexOf(slot), this.fresh, rows);
   }
 
   release(slot: number): void {
@@ -145,7 +150,7 @@ export class CpuEngine implements Engine {
         parentToken[(first + row) * 2 + 1] = token;
       }
       const offset = index * rows * group * (past + rows);
-      treeBias(bias, offset, tree.parents, rows, group, this.cache.mask(index));
+      treeBias(bias, offset, tree.parents, rows, group, start, past);
       first += tree.tokens.length;
     });
     return { batch, rows, past, tokens, padded, packed, positions, bias, verdictRows, parentToken };
@@ -153,8 +158,8 @@ export class CpuEngine implements Engine {
 }
 
 /**
- * Bias of one sequence at `offset`, [rows * group, past + rows]: a row sees the cached tokens, its ancestors and itself.
- * Each row stands `group` times, once for every query head that shares a key/value head.
+ * Bias of one sequence at `offset`, [rows * group, past + rows]: a row sees the `length` cached tokens, its ancestors
+ * and itself. Each row stands `group` times, once for every query head that shares a key/value head.
  */
 function treeBias(
   bias: Float32Array,
@@ -162,14 +167,14 @@ function treeBias(
   parents: Int32Array,
   rows: number,
   group: number,
-  mask: Float32Array,
+  length: number,
+  past: number,
 ): void {
-  const past = mask.length;
   const width = past + rows;
   for (let row = 0; row < rows; row++) {
     const start = offset + row * group * width;
-    bias.set(mask, start);
-    bias.fill(hidden, start + past, start + width);
+    bias.fill(0, start, start + length);
+    bias.fill(hidden, start + length, start + width);
     if (row < parents.length) {
       for (let at = row; at >= 0; at = parents[at] as number) bias[start + past + at] = 0;
     }

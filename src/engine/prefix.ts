@@ -29,7 +29,10 @@ export class PrefixCache {
     while (done < ids.length) {
       const rows = Math.min(chunkRows, ids.length - done);
       const target = this.allocate(done + rows);
-      await this.run(ids, done, rows, target);
+      const fresh = await this.run(ids, done, rows);
+      target.forEach((to, a) => {
+        this.join(to, this.arrays[a] as Float32Array, done, fresh[a] as Float32Array, rows);
+      });
       this.arrays = target;
       done += rows;
       this.ids = ids.slice(0, done);
@@ -37,7 +40,8 @@ export class PrefixCache {
     return this.arrays;
   }
 
-  private async run(ids: Int32Array, past: number, rows: number, target: Float32Array[]): Promise<void> {
+  /** Keys and values of the next rows, each [rows, kvHeads, headSize]. */
+  private async run(ids: Int32Array, past: number, rows: number): Promise<readonly Float32Array[]> {
     const group = this.shape.heads / this.shape.kvHeads;
     const width = past + rows;
     const bias = new Float32Array(rows * group * width);
@@ -45,7 +49,7 @@ export class PrefixCache {
       bias.fill(hidden, row * width + past + Math.floor(row / group) + 1, (row + 1) * width);
     }
     const places = BigInt64Array.from({ length: rows }, (_, i) => BigInt(i));
-    await this.session.run({
+    const output = await this.session.run({
       batch: 1,
       rows,
       past,
@@ -59,8 +63,21 @@ export class PrefixCache {
       parentToken: BigInt64Array.of(0n, 0n),
       topK: 1,
       cache: this.arrays,
-      newCache: target,
     });
+    return output.cache;
+  }
+
+  /** Per head: `past` tokens of `old`, then the new rows. */
+  private join(to: Float32Array, old: Float32Array, past: number, fresh: Float32Array, rows: number): void {
+    const { kvHeads, headSize } = this.cacheShape;
+    for (let h = 0; h < kvHeads; h++) {
+      const start = h * (past + rows) * headSize;
+      to.set(old.subarray(h * past * headSize, (h + 1) * past * headSize), start);
+      for (let row = 0; row < rows; row++) {
+        const from = (row * kvHeads + h) * headSize;
+        to.set(fresh.subarray(from, from + headSize), start + (past + row) * headSize);
+      }
+    }
   }
 
   private allocate(length: number): Float32Array[] {

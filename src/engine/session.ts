@@ -28,9 +28,8 @@ export interface GraphInput {
   /** [V * 2]: parent among the verdict rows, own token. */
   parentToken: BigInt64Array;
   topK: number;
-  /** Per layer key and value: [B, kvHeads, P, headSize] to read, [B, kvHeads, P + T, headSize] to write. */
+  /** Per layer key and value: [B, kvHeads, P, headSize]. */
   cache: readonly Float32Array[];
-  newCache: readonly Float32Array[];
 }
 
 export interface GraphOutput {
@@ -38,6 +37,8 @@ export interface GraphOutput {
   verdicts: Float32Array;
   /** [V, hidden] */
   hidden: Float32Array;
+  /** Of the new rows, per layer key and value: [B, T, kvHeads, headSize]. */
+  cache: readonly Float32Array[];
 }
 
 /** The decoder graph in ONNX Runtime: typed arrays in, typed arrays out. */
@@ -85,18 +86,19 @@ export class GraphSession {
       parent_token: new ort.Tensor('int64', input.parentToken, [count, 2]),
       top_k: new ort.Tensor('int64', BigInt64Array.of(BigInt(input.topK)), [1]),
     };
-    // null: let the runtime allocate it; a tensor: write into it
-    const fetches: Record<string, Tensor | null> = { verdicts: null, hidden: null };
     this.cacheNames.forEach((name, a) => {
-      const read = input.cache[a] as Float32Array;
-      const write = input.newCache[a] as Float32Array;
-      feeds[name] = new ort.Tensor('float32', read, [batch, kvHeads, past, headSize]);
-      fetches[`new_${name}`] = new ort.Tensor('float32', write, [batch, kvHeads, past + rows, headSize]);
+      feeds[name] = new ort.Tensor('float32', input.cache[a] as Float32Array, [
+        batch,
+        kvHeads,
+        past,
+        headSize,
+      ]);
     });
-    const outputs = await this.session.run(feeds, fetches);
+    const outputs = await this.session.run(feeds);
     return {
       verdicts: outputs.verdicts?.data as Float32Array,
       hidden: outputs.hidden?.data as Float32Array,
+      cache: this.cacheNames.map((name) => outputs[`new_${name}`]?.data as Float32Array),
     };
   }
 

@@ -77,7 +77,8 @@ function plain(name: string, source: string, shape: WeightSource['shape']): Weig
  * verdict rows, and its own token; top_k [1].
  * Outputs: verdicts [V, 1 + 3k]: the probability of the row's own token in its parent's row, then the k highest
  * logits, their probabilities, their tokens; hidden [V, hidden]: the normed states that the head reads; new_key.l,
- * new_value.l [B, kvHeads, S, headSize].
+ * new_value.l [B, T, kvHeads * headSize]: of the new rows alone, because onnxruntime-node copies every output (the
+ * whole cache as an output took half of an autoregressive step of 16 texts).
  */
 export function buildDecoder(shape: LlamaShape, weights: WeightMap, weightFile: string): Uint8Array {
   const graph = new OnnxGraph(weightFile);
@@ -148,12 +149,12 @@ function norm(
 function attention(graph: OnnxGraph, shape: LlamaShape, rows: string, l: number): string {
   const { heads, kvHeads, headSize } = shape;
   const caches = [`key.${l}`, `value.${l}`];
-  const updated = [`new_key.${l}`, `new_value.${l}`];
+  const [key, value] = [`new_key.${l}`, `new_value.${l}`];
   for (const cache of caches) graph.input(cache, 'float32', ['B', kvHeads, 'P', headSize]);
-  for (const cache of updated) graph.output(cache, 'float32', ['B', kvHeads, 'S', headSize]);
+  for (const rows of [key, value]) graph.output(rows, 'float32', ['B', 'T', kvHeads * headSize]);
   graph.node('MatMul', [rows, `qkv.${l}`], [`qkv_rows.${l}`]);
   graph.node('Gather', [`qkv_rows.${l}`, 'padded'], [`qkv_padded.${l}`]);
-  graph.node('Split', [`qkv_padded.${l}`, 'rotary_and_values'], [`qk.${l}`, `v.${l}`], { axis: 2 });
+  graph.node('Split', [`qkv_padded.${l}`, 'rotary_and_values'], [`qk.${l}`, value], { axis: 2 });
   const rotary = { num_heads: heads + kvHeads, rotary_embedding_dim: 0 };
   graph.node(
     'RotaryEmbedding',
@@ -162,12 +163,13 @@ function attention(graph: OnnxGraph, shape: LlamaShape, rows: string, l: number)
     rotary,
     'com.microsoft',
   );
-  graph.node('Split', [`rotated.${l}`, 'queries_and_keys'], [`q.${l}`, `k.${l}`], { axis: 2 });
+  graph.node('Split', [`rotated.${l}`, 'queries_and_keys'], [`q.${l}`, key], { axis: 2 });
   graph.node('Reshape', [`q.${l}`, 'fold'], [`folded.${l}`]);
   graph.node(
     'MultiHeadAttention',
-    [`folded.${l}`, `k.${l}`, `v.${l}`, '', '', 'bias', ...caches],
-    [`attended.${l}`, ...updated],
+    [`folded.${l}`, key, value, '', '', 'bias', ...caches],
+    // the operator wants to give cache and new rows joined; nobody reads them
+    [`attended.${l}`, `joined_key.${l}`, `joined_value.${l}`],
     { num_heads: kvHeads, scale: { float: headSize ** -0.5 } },
     'com.microsoft',
   );

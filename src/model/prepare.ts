@@ -22,7 +22,7 @@ import type { WeightLocation } from './onnx.js';
 import { Safetensors } from './safetensors.js';
 
 /** Raised whenever the graph or the layout of the weights changes, so that cached models are built anew. */
-const graphVersion = 3;
+const graphVersion = 4;
 const weightFile = 'weights.bin';
 /** ONNX Runtime maps external data into memory: start every weight at a page. */
 const alignment = 4096;
