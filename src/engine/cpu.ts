@@ -41,7 +41,8 @@ export class CpuEngine implements Engine {
 
   static async open(options: CpuEngineOptions): Promise<CpuEngine> {
     const model = prepareModel(options.model, options.cache);
-    return new CpuEngine(model, await GraphSession.open(model, options.threads), options.slots);
+    const session = await GraphSession.open(model, options.threads, options.slots === 1);
+    return new CpuEngine(model, session, options.slots);
   }
 
   get context(): number {
