@@ -190,7 +190,8 @@ async function measure(bench: Bench, best: ReadonlyMap<Mode, number>, count: num
     [...new Set([1, best.get(mode) ?? 1])].map((concurrency) => ({ mode, concurrency, turns: [] as Turns })),
   ).sort((a, b) => Number(a.concurrency > 1) - Number(b.concurrency > 1));
   for (let turn = 0; turn < count; turn++) {
-    for (const { mode, concurrency, turns } of cases) {
+    // there and back: a machine that slows down or speeds up meanwhile meets no mode always last
+    for (const { mode, concurrency, turns } of turn % 2 === 0 ? cases : cases.toReversed()) {
       turns.push((await runAll(bench, mode, concurrency)).sums);
     }
     say(`turn ${turn + 1} of ${count} done`);
