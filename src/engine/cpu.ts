@@ -102,7 +102,8 @@ export class CpuEngine implements Engine {
   }
 
   keep(slot: number, path: readonly number[]): void {
-    const first = this.firstRow.get(slot) ?? 0;
+    const first = this.firstRow.get(slot);
+    if (first === undefined) throw new Error(`slot ${slot} took part in no step`);
     const rows = path.map((row) => first + row);
     this.cache.keep(this.order.indexOf(slot), this.fresh, rows);
   }
@@ -111,6 +112,7 @@ export class CpuEngine implements Engine {
     const index = this.order.indexOf(slot);
     if (index < 0) throw new Error(`slot ${slot} is free already`);
     this.cache.remove(index);
+    this.firstRow.delete(slot);
     const last = this.order.pop() as number;
     if (index < this.order.length) this.order[index] = last;
   }

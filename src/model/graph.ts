@@ -66,9 +66,9 @@ function plain(name: string, source: string, shape: WeightSource['shape']): Weig
 }
 
 /**
- * Builds the graph. B sequences with N rows in all, P cached positions (with masked holes), and V rows that get a
- * verdict. Everything but attention works on the N rows, packed; attention wants T rows a sequence, so it reads them
- * through `padded` and its results come back through `packed`. S = P + T.
+ * Builds the graph. B sequences with N rows in all, P columns of cache (those behind a sequence's end masked), and V
+ * rows that get a verdict. Everything but attention works on the N rows, packed; attention wants T rows a sequence, so
+ * it reads them through `padded` and its results come back through `packed`. S = P + T.
  *
  * Inputs: input_ids [N]; padded [B, T]: which of the N rows stands at each place, any row for padding; packed [N]:
  * each row's place in the flattened [B * T]; position_ids [B, T]; bias [B, 1, T * G, S]: 0 where a row may look, -10000

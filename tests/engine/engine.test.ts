@@ -126,6 +126,51 @@ test('a row of a tree gets the verdict that its path gets alone', async () => {
   await engine.close();
 });
 
+test('a kept branch goes on as if it had been the prompt, also when another slot was released before', async () => {
+  const engine = await open(3);
+  const prompts = [0, 20, 10].map((at) => Int32Array.from((references[at] as Reference).prompt_ids));
+  const last = (ids: Int32Array) => ids[ids.length - 1] as number;
+  // 0 - 11 - 13 - 14 is the branch to keep; 12 is the other child of the root
+  const branch = (ids: Int32Array): TreeRows => ({
+    tokens: Int32Array.of(last(ids), 11, 12, 13, 14),
+    parents: Int32Array.of(-1, 0, 0, 1, 3),
+  });
+  const [first, second, third] = prompts as [Int32Array, Int32Array, Int32Array];
+  for (const [slot, ids] of prompts.entries()) await engine.admit(slot, ids);
+  await engine.step(
+    [
+      { slot: 0, tree: single(last(first)) },
+      { slot: 1, tree: branch(second) },
+      { slot: 2, tree: branch(third) },
+    ],
+    2,
+  );
+  engine.release(0);
+  engine.keep(1, [0, 1, 3]);
+  engine.keep(2, [0, 2]);
+  const after = await engine.step(
+    [
+      { slot: 1, tree: single(14) },
+      { slot: 2, tree: single(14) },
+    ],
+    2,
+  );
+  const logits = after.map((verdicts) => verdicts.logit(0, 0));
+  engine.release(1);
+  engine.release(2);
+  for (const [place, ids] of [
+    [...second, 11, 13, 14],
+    [...third, 12, 14],
+  ].entries()) {
+    await engine.admit(0, Int32Array.from(ids));
+    const [alone] = (await engine.step([{ slot: 0, tree: single(14) }], 2)) as [Verdicts];
+    const difference = Math.abs((logits[place] as number) - alone.logit(0, 0));
+    assert.ok(difference < 1e-3, `sequence ${place}: ${difference}`);
+    engine.release(0);
+  }
+  await engine.close();
+});
+
 test('random orders and slot counts give what each prompt gives alone', async () => {
   const few = references.filter(({ min_margin: margin }) => margin >= smallMargin).slice(0, 12);
   await fc.assert(
@@ -154,6 +199,7 @@ test('a slot that is taken, an empty prompt and a missing tree are refused', asy
     ['empty', () => engine.admit(1, new Int32Array(0))],
     ['too long', () => engine.admit(1, new Int32Array(engine.context + 1))],
     ['no tree', () => engine.step([], 2)],
+    ['kept without a step', async () => engine.keep(0, [0])],
   ] as const) {
     let refused = false;
     await Promise.resolve(attempt()).catch(() => {
