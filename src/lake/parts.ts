@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import pLimit from 'p-limit';
 import { runError } from '../errors.js';
 import { makeFolder } from './folder.js';
 import { sizeOf } from './text-table.js';
@@ -16,7 +17,7 @@ const defaultPartBytes = 16 << 20;
 export class TextParts {
   private readonly files: string[] = [];
   private bytes = 0;
-  private queue: Promise<unknown> = Promise.resolve();
+  private readonly inTurn = pLimit(1);
   private ended = false;
 
   private constructor(
@@ -39,7 +40,7 @@ export class TextParts {
 
   /** @throws runError as FeatureWriter.append does, and after `close` or `abort` */
   append(row: TextRow): Promise<void> {
-    return this.enqueue(async () => {
+    return this.inTurn(async () => {
       if (this.ended) throw runError(`writing to ${this.folder} has ended`);
       if (this.bytes >= this.partBytes) await this.nextPart();
       await this.writer.append(row);
@@ -49,7 +50,7 @@ export class TextParts {
 
   /** Finishes the last part and returns the files: at least one, without rows if need be. */
   close(): Promise<string[]> {
-    return this.enqueue(async () => {
+    return this.inTurn(async () => {
       await this.writer.close();
       this.ended = true;
       return this.files;
@@ -59,7 +60,7 @@ export class TextParts {
   /** Gives up the part that isn't finished. Fine to call at any time, also twice. */
   async abort(): Promise<void> {
     this.ended = true;
-    await this.queue;
+    await this.inTurn(() => undefined);
     await this.writer.abort();
   }
 
@@ -69,12 +70,6 @@ export class TextParts {
     this.writer = await FeatureWriter.open(file);
     this.files.push(file);
     this.bytes = 0;
-  }
-
-  private enqueue<Result>(task: () => Promise<Result>): Promise<Result> {
-    const result = this.queue.then(task);
-    this.queue = result.catch(() => undefined);
-    return result;
   }
 }
 

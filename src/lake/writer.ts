@@ -1,3 +1,4 @@
+import pLimit from 'p-limit';
 import parquet, { type ParquetSchema, type ParquetWriter } from 'parquetjs-lite';
 import { type DareError, runError } from '../errors.js';
 import { discard, fileError, publishFile, temporaryBeside } from './lake.js';
@@ -26,7 +27,7 @@ export class FeatureWriter {
   private written = 0;
   private pendingBytes = 0;
   private pendingRows = 0;
-  private queue: Promise<void> = Promise.resolve();
+  private readonly inTurn = pLimit(1);
   private failure: DareError | undefined;
   private ended = false;
 
@@ -102,20 +103,15 @@ export class FeatureWriter {
   /** Gives the file up: the temporary one is removed, the old one stays. Fine to call at any time, also twice. */
   async abort(): Promise<void> {
     this.failure ??= runError(`writing ${this.final} was given up`);
-    await this.queue;
+    await this.inTurn(() => undefined);
     await this.drop();
   }
 
   private enqueue<Result>(task: () => Promise<Result>): Promise<Result> {
-    const result = this.queue.then(() => {
+    return this.inTurn(() => {
       if (this.failure !== undefined) throw this.failure;
       return task();
     });
-    this.queue = result.then(
-      () => undefined,
-      () => undefined,
-    );
-    return result;
   }
 
   /** Runs a step of the library. It throws strings, and never hears of the sink's errors: they are looked for here. */
