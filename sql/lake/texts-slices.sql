@@ -2,7 +2,7 @@
 select min(prompt_id) as first, max(prompt_id) as last
 from (
   select prompt_id, (dense_rank() over (order by prompt_id) - 1) // $rows as slice
-  from read_parquet($runs)
+  from read_parquet($files)
 )
 group by slice
 order by slice;

@@ -6,6 +6,8 @@ import {
   type DuckDBMaterializedResult,
   type DuckDBType,
   type DuckDBValue,
+  LIST,
+  VARCHAR,
 } from 'duckdb';
 import { packageRoot } from '../paths.js';
 
@@ -26,6 +28,9 @@ export interface ScriptOptions {
   /** Names for the `{{name}}` placeholders: quoted as identifiers, never pasted as they are. */
   identifiers?: Record<string, string>;
 }
+
+/** Type of the parameter `$files`: a list of paths. */
+export const listOfFiles = { files: LIST(VARCHAR) };
 
 /** One DuckDB database in memory with one connection. Statements run one after the other. */
 export class Duck {

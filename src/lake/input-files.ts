@@ -1,8 +1,8 @@
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
-import { LIST, listValue, STRUCT, structValue, VARCHAR } from 'duckdb';
+import { listValue, STRUCT, structValue, VARCHAR } from 'duckdb';
 import { type DareError, inputError, messageOf } from '../errors.js';
 import { type CsvHeader, type Delimiter, readCsvHeader } from './csv-header.js';
-import { type Duck, quoteIdentifier } from './duck.js';
+import { type Duck, listOfFiles, quoteIdentifier } from './duck.js';
 
 /** The files of one input, all of one format, and the columns that they have. */
 export interface InputFiles {
@@ -106,7 +106,7 @@ export function describeFiles(input: InputFiles): string {
 // A view can't hold bound parameters, so paths and columns travel in variables that the view reads at each use.
 async function useFiles(duck: Duck, view: string, input: InputFiles): Promise<void> {
   const files = listValue([...input.files]);
-  await duck.run(`set variable ${view}_files = $files`, { files }, { files: LIST(VARCHAR) });
+  await duck.run(`set variable ${view}_files = $files`, { files }, listOfFiles);
   if (input.format === 'parquet') return;
   const columns = Object.fromEntries(input.columns);
   const types = STRUCT(Object.fromEntries([...input.columns.keys()].map((name) => [name, VARCHAR])));

@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { LIST, listValue, VARCHAR } from 'duckdb';
+import { listValue } from 'duckdb';
 import { DareError, inputError, messageOf, runError } from '../errors.js';
-import { Duck } from './duck.js';
+import { Duck, listOfFiles } from './duck.js';
 import { fileError } from './file-error.js';
 
 export interface PageOptions {
@@ -20,9 +20,6 @@ export interface Column {
   name: string;
   type: string;
 }
-
-/** Binds a list of files. */
-export const listOfFiles = { files: LIST(VARCHAR) };
 
 /** A DuckDB connection of its own with a folder for what it spills, both gone when closed. */
 export class PageSession {

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { listValue } from 'duckdb';
 import { inputError } from '../errors.js';
 import type { ChatMessage } from '../text/chat.js';
+import { listOfFiles } from './duck.js';
 import { checkPromptColumns, checkTextColumns } from './page-columns.js';
-import { listOfFiles, type PageOptions, PageSession, readError } from './page-session.js';
+import { type PageOptions, PageSession, readError } from './page-session.js';
 
 export type { PageOptions } from './page-session.js';
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import { LIST, listValue, VARCHAR } from 'duckdb';
+import { listValue } from 'duckdb';
 import { DareError, messageOf } from '../errors.js';
-import { Duck, type DuckOptions } from './duck.js';
+import { Duck, type DuckOptions, listOfFiles } from './duck.js';
 import { fileError } from './file-error.js';
 import { makeFolder } from './folder.js';
 import { type Manifest, publishTable } from './manifest.js';
@@ -14,8 +14,6 @@ export interface SortOptions extends Omit<DuckOptions, 'tempDirectory'> {
   /** Published with the table; without it there is none. */
   manifest?: Manifest;
 }
-
-const listOfRuns = { runs: LIST(VARCHAR) };
 
 /** Rows of a row group; DuckDB makes no smaller ones. */
 const groupRows = 2048;
@@ -51,7 +49,7 @@ export async function sortInto(
     const ordered = runs.length > 1 ? await mergeRuns(duck, runs, rows, folder) : runs;
     const { rowsChanged } = await duck.script('lake/texts-final', {
       params: { files: listValue(ordered), final: temporary, metadata: JSON.stringify(metadata ?? {}) },
-      types: { files: LIST(VARCHAR) },
+      types: listOfFiles,
     });
     if (rowsChanged !== rows) throw new Error(`${rows} rows were to be joined, ${rowsChanged} were written`);
     if (manifest === undefined) await publishFile(temporary, final);
@@ -109,8 +107,8 @@ async function mergeRuns(duck: Duck, runs: string[], rows: number, folder: strin
   for (const range of await sliceRanges(runs, sliceRows, folder)) {
     const slice = join(folder, `slice-${slices.length}.parquet`);
     await duck.script('lake/texts-slice', {
-      params: { runs: listValue(runs), ...range, slice },
-      types: listOfRuns,
+      params: { files: listValue(runs), ...range, slice },
+      types: listOfFiles,
     });
     slices.push(slice);
   }
@@ -126,8 +124,8 @@ async function sliceRanges(
 ): Promise<{ first: string; last: string }[]> {
   const duck = await openDuck(join(folder, 'spilled-ids'), { memoryLimit: '128MB' });
   try {
-    const params = { runs: listValue([...runs]), rows };
-    const ranges = await duck.scriptRows('lake/texts-slices', { params, types: listOfRuns });
+    const params = { files: listValue([...runs]), rows };
+    const ranges = await duck.scriptRows('lake/texts-slices', { params, types: listOfFiles });
     return ranges as { first: string; last: string }[];
   } finally {
     duck.close();
