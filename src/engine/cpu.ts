@@ -121,7 +121,7 @@ export class CpuEngine implements Engine {
     return this.session.close();
   }
 
-  /** Trees as rows of one batch; padding places repeat row 0, see nothing and get no verdict. */
+  /** Trees as rows of one batch; padding places repeat row 0, and nobody reads what they compute. */
   private arrange(trees: readonly TreeRows[], rows: number) {
     const past = this.cache.width;
     const group = this.model.shape.heads / this.model.shape.kvHeads;

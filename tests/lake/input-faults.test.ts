@@ -29,6 +29,11 @@ const itemsParquet =
     await copyTo(duck, join(folder, 'items.parquet'), query);
     return itemsAt(join(folder, 'items.parquet'), columns);
   };
+const ratingsParquet = (query: string) => async (folder: string, duck: Duck) => {
+  const file = join(folder, 'r.parquet');
+  await copyTo(duck, file, query);
+  return { ratings: { ...sources(folder).ratings, path: [file] } };
+};
 
 const bad: BadCase[] = [
   {
@@ -147,20 +152,12 @@ const bad: BadCase[] = [
   },
   {
     name: 'rating of a wrong type',
-    spoil: async (folder, duck) => {
-      const file = join(folder, 'r.parquet');
-      await copyTo(duck, file, "select 7 as user, 1 as item, true as rating, 'x' as time");
-      return { ratings: { ...sources(folder).ratings, path: [file] } };
-    },
+    spoil: ratingsParquet("select 7 as user, 1 as item, true as rating, 'x' as time"),
     expected: /inputs\.ratings\.value: column "rating" of .* has the type BOOLEAN, expected numbers/,
   },
   {
     name: 'time of a wrong type',
-    spoil: async (folder, duck) => {
-      const file = join(folder, 'r.parquet');
-      await copyTo(duck, file, 'select 7 as user, 1 as item, 3 as rating, true as time');
-      return { ratings: { ...sources(folder).ratings, path: [file] } };
-    },
+    spoil: ratingsParquet('select 7 as user, 1 as item, 3 as rating, true as time'),
     expected: /inputs\.ratings\.time: column "time" of .* has the type BOOLEAN, expected times/,
   },
   {
