@@ -1,4 +1,4 @@
-import type { LlamaShape } from '../model/config.js';
+import type { DecoderShape } from '../model/config.js';
 import { type CacheShape, hidden } from './cache.js';
 import type { GraphSession } from './session.js';
 
@@ -15,7 +15,7 @@ export class PrefixCache {
 
   constructor(
     private readonly session: GraphSession,
-    private readonly shape: LlamaShape,
+    private readonly shape: DecoderShape,
     private readonly cacheShape: CacheShape,
   ) {
     this.arrays = this.allocate(0);

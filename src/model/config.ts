@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { inputError, messageOf } from '../errors.js';
 
 /** Sizes of a Llama decoder, from a Hugging Face config.json. */
-export interface LlamaShape {
+export interface DecoderShape {
   layers: number;
   hidden: number;
   heads: number;
@@ -46,7 +46,7 @@ const schema = z.object({
  * Reads `<folder>/config.json`.
  * Throws inputError when it is missing or broken, or names something that the decoder graph can't express.
  */
-export function readModelConfig(folder: string): LlamaShape {
+export function readModelConfig(folder: string): DecoderShape {
   const file = join(folder, 'config.json');
   let json: unknown;
   try {

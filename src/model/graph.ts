@@ -3,7 +3,7 @@
  * head. Query heads that share a key/value head are folded into the rows (G = heads / kvHeads rows a token), so that
  * one MultiHeadAttention node serves grouped queries, a batch, a tree mask and a KV cache at once.
  */
-import type { LlamaShape } from './config.js';
+import type { DecoderShape } from './config.js';
 import { OnnxGraph, type WeightLocation } from './onnx.js';
 
 /** Where each weight lies; names as in `weightSpecs`. */
@@ -27,7 +27,7 @@ export interface WeightSource {
 }
 
 /** Every weight of the graph, in the order in which the layers use them. */
-export function weightSpecs(shape: LlamaShape): WeightSpec[] {
+export function weightSpecs(shape: DecoderShape): WeightSpec[] {
   const { hidden, intermediate, vocabulary } = shape;
   const queries = shape.heads * shape.headSize;
   const keys = shape.kvHeads * shape.headSize;
@@ -80,7 +80,7 @@ function plain(name: string, source: string, shape: WeightSource['shape']): Weig
  * new_value.l [B, T, kvHeads * headSize]: of the new rows alone, because onnxruntime-node copies every output (the
  * whole cache as an output took half of an autoregressive step of 16 texts).
  */
-export function buildDecoder(shape: LlamaShape, weights: WeightMap, weightFile: string): Uint8Array {
+export function buildDecoder(shape: DecoderShape, weights: WeightMap, weightFile: string): Uint8Array {
   const graph = new OnnxGraph(weightFile);
   for (const { name, shape: dims } of weightSpecs(shape)) {
     graph.weight(name, dims, weights.get(name) as WeightLocation);
@@ -100,7 +100,7 @@ export function buildDecoder(shape: LlamaShape, weights: WeightMap, weightFile: 
   return graph.encode('decoder');
 }
 
-function declareInputs(graph: OnnxGraph, shape: LlamaShape): void {
+function declareInputs(graph: OnnxGraph, shape: DecoderShape): void {
   const { heads, kvHeads, headSize } = shape;
   const keys = kvHeads * headSize;
   graph.input('input_ids', 'int64', ['N']);
@@ -122,7 +122,7 @@ function declareInputs(graph: OnnxGraph, shape: LlamaShape): void {
 /** RMS norm of residual + addition (of the residual alone in the first layer); returns the name of that sum. */
 function norm(
   graph: OnnxGraph,
-  shape: LlamaShape,
+  shape: DecoderShape,
   weight: string,
   residual: string,
   addition: string,
@@ -146,7 +146,7 @@ function norm(
 }
 
 /** Packed projections, rotary positions on queries and keys at once, folded attention over cache and new rows. */
-function attention(graph: OnnxGraph, shape: LlamaShape, rows: string, l: number): string {
+function attention(graph: OnnxGraph, shape: DecoderShape, rows: string, l: number): string {
   const { heads, kvHeads, headSize } = shape;
   const caches = [`key.${l}`, `value.${l}`];
   const [key, value] = [`new_key.${l}`, `new_value.${l}`];
@@ -193,7 +193,7 @@ function mlp(graph: OnnxGraph, rows: string, l: number): string {
  * Few numbers a row instead of a row of logits. Probabilities come from Softmax: ReduceLogSumExp took a tenth of the
  * whole step on the CPU provider (314 of 3,143 us in a profile of 16 rows).
  */
-function verificationHead(graph: OnnxGraph, shape: LlamaShape): void {
+function verificationHead(graph: OnnxGraph, shape: DecoderShape): void {
   graph.node('Gather', ['normed', 'verdict_rows'], ['hidden']);
   graph.node('Gemm', ['hidden', shape.tiedEmbeddings ? 'embedding' : 'vocabulary_out'], ['logits'], {
     transB: 1,
@@ -211,7 +211,7 @@ function verificationHead(graph: OnnxGraph, shape: LlamaShape): void {
 }
 
 /** cos and sin of position * base^(-2i / headSize), one row a position: RoFormer, arXiv 2104.09864, eq. 34. */
-function ropeTables(graph: OnnxGraph, shape: LlamaShape): void {
+function ropeTables(graph: OnnxGraph, shape: DecoderShape): void {
   const half = shape.headSize / 2;
   const angles = Array.from({ length: shape.context * half }, (_, at) => {
     const position = Math.floor(at / half);

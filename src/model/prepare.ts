@@ -16,7 +16,7 @@ import {
 import { join } from 'node:path';
 import { DareError, inputError, runError } from '../errors.js';
 import { fileError } from '../lake/file-error.js';
-import { type LlamaShape, readModelConfig } from './config.js';
+import { type DecoderShape, readModelConfig } from './config.js';
 import { buildDecoder, type WeightMap, type WeightSpec, weightSpecs } from './graph.js';
 import type { WeightLocation } from './onnx.js';
 import { Safetensors } from './safetensors.js';
@@ -28,7 +28,7 @@ const weightFile = 'weights.bin';
 const alignment = 4096;
 
 export interface PreparedModel {
-  shape: LlamaShape;
+  shape: DecoderShape;
   graphFile: string;
   /** sha256 over the model's files: decides everything that the model computes. */
   fingerprint: string;
@@ -87,7 +87,7 @@ function fingerprintModel(folder: string): string {
   return hash.digest('hex');
 }
 
-function writeWeights(folder: string, shape: LlamaShape, target: string): void {
+function writeWeights(folder: string, shape: DecoderShape, target: string): void {
   const source = Safetensors.open(modelFile(folder));
   let temporary: string | undefined;
   try {
@@ -133,7 +133,7 @@ function readWeightMap(target: string): WeightMap {
 }
 
 /** Joins the Hugging Face tensors of one weight along their outputs and transposes them if the graph wants [in, out]. */
-function readWeight(source: Safetensors, spec: WeightSpec, model: LlamaShape): Float32Array {
+function readWeight(source: Safetensors, spec: WeightSpec, model: DecoderShape): Float32Array {
   const parts = spec.sources.map((part) => ({ ...part, values: source.read(part.name, part.shape) }));
   if (!spec.transpose) return (parts[0] as { values: Float32Array }).values;
   const [inputs, outputs] = spec.shape as [number, number];
@@ -158,7 +158,7 @@ function readWeight(source: Safetensors, spec: WeightSpec, model: LlamaShape): F
  * Where each element of the query heads goes: head k * G + g (Hugging Face: the G queries of key/value head k lie side
  * by side) moves to g * kvHeads + k, so that folding the G queries into the rows is a plain reshape.
  */
-function foldedPlaces({ heads, kvHeads, headSize }: LlamaShape): Int32Array {
+function foldedPlaces({ heads, kvHeads, headSize }: DecoderShape): Int32Array {
   const group = heads / kvHeads;
   return Int32Array.from({ length: heads * headSize }, (_, at) => {
     const head = Math.floor(at / headSize);
