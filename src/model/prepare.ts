@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import {
   closeSync,
   existsSync,
@@ -9,17 +8,16 @@ import {
   readFileSync,
   renameSync,
   rmSync,
-  statSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { DareError, inputError, runError } from '../errors.js';
+import { DareError, runError } from '../errors.js';
 import { fileError } from '../lake/file-error.js';
-import { type DecoderShape, readModelConfig } from './config.js';
+import type { DecoderShape } from './config.js';
 import { buildDecoder, type WeightMap, type WeightSpec, weightSpecs } from './graph.js';
 import type { WeightLocation } from './onnx.js';
-import { Safetensors } from './safetensors.js';
+import { type ModelSource, openModel } from './source.js';
 
 /** Raised whenever the graph or the layout of the weights changes, so that cached models are built anew. */
 const graphVersion = 4;
@@ -35,29 +33,36 @@ export interface PreparedModel {
 }
 
 /**
- * Turns a Hugging Face folder into a decoder graph or takes it from the cache.
+ * Turns a model into a decoder graph or takes it from the cache.
  * The cache folder is named after the content of the model's files; parts are built beside it and renamed.
  * Throws inputError for a model that is missing, broken or not supported.
  */
-export function prepareModel(folder: string, cache: string): PreparedModel {
-  const shape = readModelConfig(folder);
-  const fingerprint = fingerprintModel(folder);
-  const target = join(cache, `${fingerprint.slice(0, 32)}-v${graphVersion}`);
-  const graphFile = join(target, 'decoder.onnx');
-  if (!existsSync(join(target, 'weights.json'))) writeWeights(folder, shape, target);
-  if (!existsSync(graphFile)) {
-    const bytes = buildDecoder(shape, readWeightMap(target), weightFile);
-    const temporary = `${graphFile}.${process.pid}.tmp`;
-    try {
-      writeFileSync(temporary, bytes);
-      renameSync(temporary, graphFile);
-    } catch (error) {
-      throw cacheError(error, target);
-    } finally {
-      rmSync(temporary, { force: true });
-    }
+export function prepareModel(path: string, cache: string): PreparedModel {
+  const source = openModel(path, cache);
+  try {
+    const { shape } = source;
+    const fingerprint = source.fingerprint();
+    const target = join(cache, `${fingerprint.slice(0, 32)}-v${graphVersion}`);
+    if (!existsSync(join(target, 'weights.json'))) writeWeights(source, target);
+    const graphFile = join(target, 'decoder.onnx');
+    if (!existsSync(graphFile)) writeGraph(shape, target, graphFile);
+    return { shape, graphFile, fingerprint };
+  } finally {
+    source.close();
   }
-  return { shape, graphFile, fingerprint };
+}
+
+function writeGraph(shape: DecoderShape, target: string, graphFile: string): void {
+  const bytes = buildDecoder(shape, readWeightMap(target), weightFile);
+  const temporary = `${graphFile}.${process.pid}.tmp`;
+  try {
+    writeFileSync(temporary, bytes);
+    renameSync(temporary, graphFile);
+  } catch (error) {
+    throw cacheError(error, target);
+  } finally {
+    rmSync(temporary, { force: true });
+  }
 }
 
 function cacheError(error: unknown, target: string): DareError {
@@ -66,29 +71,8 @@ function cacheError(error: unknown, target: string): DareError {
   return runError(message, 'Set model.cache to a folder that can be written and has enough space.', error);
 }
 
-function modelFile(folder: string): string {
-  const file = join(folder, 'model.safetensors');
-  if (!existsSync(file)) {
-    throw inputError(
-      `The model folder ${folder} has no model.safetensors`,
-      'model.path must be a Hugging Face folder with config.json, tokenizer.json and model.safetensors.',
-    );
-  }
-  return file;
-}
-
-/** sha256 over config.json and the weights. */
-function fingerprintModel(folder: string): string {
-  const hash = createHash('sha256');
-  hash.update(readFileSync(join(folder, 'config.json')));
-  const file = modelFile(folder);
-  hash.update(`${statSync(file).size}`);
-  hash.update(readFileSync(file));
-  return hash.digest('hex');
-}
-
-function writeWeights(folder: string, shape: DecoderShape, target: string): void {
-  const source = Safetensors.open(modelFile(folder));
+function writeWeights(source: ModelSource, target: string): void {
+  const { shape } = source;
   let temporary: string | undefined;
   try {
     mkdirSync(join(target, '..'), { recursive: true });
@@ -113,7 +97,6 @@ function writeWeights(folder: string, shape: DecoderShape, target: string): void
   } catch (error) {
     throw cacheError(error, target);
   } finally {
-    source.close();
     if (temporary !== undefined) rmSync(temporary, { recursive: true, force: true });
   }
 }
@@ -133,7 +116,7 @@ function readWeightMap(target: string): WeightMap {
 }
 
 /** Joins the Hugging Face tensors of one weight along their outputs and transposes them if the graph wants [in, out]. */
-function readWeight(source: Safetensors, spec: WeightSpec, model: DecoderShape): Float32Array {
+function readWeight(source: ModelSource, spec: WeightSpec, model: DecoderShape): Float32Array {
   const parts = spec.sources.map((part) => ({ ...part, values: source.read(part.name, part.shape) }));
   if (!spec.transpose) return (parts[0] as { values: Float32Array }).values;
   const [inputs, outputs] = spec.shape as [number, number];

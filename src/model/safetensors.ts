@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { inputError, messageOf } from '../errors.js';
+import type { StoredTensor } from './source.js';
 
 /** https://huggingface.co/docs/safetensors: 8 bytes of header length, a JSON header, then the tensors' bytes. */
 interface TensorEntry {
@@ -8,8 +9,11 @@ interface TensorEntry {
   data_offsets: [number, number];
 }
 
+/** Types that can be read. */
 const bytesPerElement: Record<string, number> = { F32: 4, F16: 2, BF16: 2 };
 const largestHeader = 100_000_000;
+/** Bytes of a file that are held while it is read from beginning to end. */
+const chunkSize = 1 << 24;
 
 /** A safetensors file opened for reading one tensor at a time; every size is checked before anything is allocated. */
 export class Safetensors {
@@ -41,12 +45,33 @@ export class Safetensors {
     }
   }
 
-  names(): string[] {
-    return [...this.entries.keys()];
+  /** Bytes of the file. */
+  get size(): number {
+    return fstatSync(this.descriptor).size;
   }
 
-  /** The tensor as float32, in row-major order. Throws inputError when it is missing or has another shape. */
-  read(name: string, shape: readonly number[]): Float32Array {
+  /** In the order of their bytes. */
+  tensors(): StoredTensor[] {
+    const all = [...this.entries].map(
+      ([
+        name,
+        {
+          dtype,
+          shape,
+          data_offsets: [from, to],
+        },
+      ]) => {
+        return { from, tensor: { name, type: dtype, shape, bytes: to - from } };
+      },
+    );
+    return all.sort((one, other) => one.from - other.from).map(({ tensor }) => tensor);
+  }
+
+  /**
+   * Rows [from, from + count) of a tensor as float32, in row-major order; the rows of a vector are its elements.
+   * Throws inputError when the tensor is missing, has another shape or a type that can't be read.
+   */
+  readRows(name: string, shape: readonly number[], from: number, count: number): Float32Array {
     const entry = this.entries.get(name);
     if (entry === undefined)
       throw inputError(`${this.file} has no tensor "${name}", which its config.json calls for`);
@@ -57,10 +82,28 @@ export class Safetensors {
         'The weights and config.json belong to different models.',
       );
     }
-    const [from, to] = entry.data_offsets;
-    const bytes = Buffer.alloc(to - from);
-    readFully(this.file, this.descriptor, bytes, this.dataStart + from);
+    const width = bytesPerElement[entry.dtype];
+    if (width === undefined) {
+      throw inputError(
+        `${this.file}: tensor "${name}" has the type ${entry.dtype}; F32, F16 and BF16 are supported`,
+      );
+    }
+    const rowBytes = shape.slice(1).reduce((product, size) => product * size, width);
+    const bytes = Buffer.allocUnsafeSlow(count * rowBytes);
+    const start = this.dataStart + entry.data_offsets[0] + from * rowBytes;
+    readFully(this.file, this.descriptor, bytes, start);
     return toFloat32(entry.dtype, bytes);
+  }
+
+  /** Gives the whole file to `use`, in chunks that are valid until it returns. */
+  forEachChunk(use: (bytes: Uint8Array) => void): void {
+    const chunk = Buffer.allocUnsafeSlow(chunkSize);
+    const { size } = this;
+    for (let at = 0; at < size; at += chunkSize) {
+      const part = chunk.subarray(0, Math.min(chunkSize, size - at));
+      readFully(this.file, this.descriptor, part, at);
+      use(part);
+    }
   }
 
   close(): void {
@@ -106,13 +149,14 @@ function entryProblem(entry: unknown, dataSize: number): string | undefined {
   const { dtype, shape, data_offsets: offsets } = (entry ?? {}) as Partial<TensorEntry>;
   if (typeof dtype !== 'string' || !Array.isArray(shape) || !Array.isArray(offsets))
     return 'has no type, shape or place';
-  const width = bytesPerElement[dtype];
-  if (width === undefined) return `has the type ${dtype}; F32, F16 and BF16 are supported`;
   if (!shape.every((size) => Number.isSafeInteger(size) && size >= 0))
     return 'has a shape that is no list of sizes';
   const [from, to] = offsets;
-  const length = shape.reduce((product, size) => product * size, 1) * width;
-  if (!Number.isSafeInteger(from) || from < 0 || to - from !== length)
+  if (!Number.isSafeInteger(from) || !Number.isSafeInteger(to) || from < 0 || to < from)
+    return `lies from byte ${from} to ${to}`;
+  const length = shape.reduce((product, size) => product * size, bytesPerElement[dtype] ?? Number.NaN);
+  // of other types only the place is known here: they are refused when they are read
+  if (!Number.isNaN(length) && to - from !== length)
     return `has ${to - from} bytes, its shape calls for ${length}`;
   if (to > dataSize) return `ends at byte ${to} of ${dataSize}: the file is truncated`;
   return undefined;

@@ -1,0 +1,52 @@
+/** A model as files: where its weights and its text side come from, whatever the format. */
+import { statSync } from 'node:fs';
+import { inputError, messageOf } from '../errors.js';
+import type { DecoderShape } from './config.js';
+import { HuggingFaceModel } from './hugging-face.js';
+
+/** A model whose files are open for reading one tensor, or some rows of one, at a time. */
+export interface ModelSource {
+  /** As the user gave it. */
+  readonly path: string;
+  readonly shape: DecoderShape;
+  /** Folder with tokenizer.json, tokenizer_config.json, config.json for the text side. */
+  readonly textFolder: string;
+  /** Every tensor of the files, as it is stored. */
+  readonly tensors: readonly StoredTensor[];
+  /**
+   * Tensor by its Hugging Face name as float32, row-major [out, in].
+   * Throws inputError when it is missing or of another shape.
+   */
+  read(name: string, shape: readonly number[]): Float32Array;
+  /** `count` rows (elements, of a vector) of that tensor from row `from` on: what `read` has there. */
+  readRows(name: string, shape: readonly number[], from: number, count: number): Float32Array;
+  /** sha256 over everything that decides what the model computes. */
+  fingerprint(): string;
+  close(): void;
+}
+
+export interface StoredTensor {
+  name: string;
+  /** The file format's own name for the type: F16, BF16, Q4_K, ... */
+  type: string;
+  shape: readonly number[];
+  bytes: number;
+}
+
+/**
+ * Opens a Hugging Face folder.
+ * Throws inputError for a model that is missing, broken or not supported.
+ */
+export function openModel(path: string, _cache: string): ModelSource {
+  let isFolder: boolean;
+  try {
+    isFolder = statSync(path).isDirectory();
+  } catch (error) {
+    throw inputError(`The model ${path} can't be opened: ${messageOf(error)}`, expectedModel, error);
+  }
+  if (isFolder) return HuggingFaceModel.open(path);
+  throw inputError(`The model ${path} is a file`, expectedModel);
+}
+
+const expectedModel =
+  'model.path must be a Hugging Face folder with config.json, tokenizer.json and model.safetensors.';
