@@ -2,9 +2,12 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { inputError, messageOf } from '../errors.js';
+import type { RopeScaling } from './rope.js';
 
-/** Sizes of a Llama decoder, from a Hugging Face config.json. */
+/** Sizes and variants of a decoder with RMS norms, rotary positions, grouped queries and a SwiGLU network. */
 export interface DecoderShape {
+  /** Name of the class in Hugging Face transformers. */
+  architecture: string;
   layers: number;
   hidden: number;
   heads: number;
@@ -12,35 +15,115 @@ export interface DecoderShape {
   headSize: number;
   intermediate: number;
   vocabulary: number;
-  /** Positions the model was trained for: prompt and output together. */
+  /** Positions of a sequence, prompt and output together: what the model was trained for, but at most its window. */
   context: number;
+  /** Width of the sliding attention window, where it is what limits `context`. */
+  window?: number;
   ropeBase: number;
+  ropeScaling?: RopeScaling;
   normEpsilon: number;
   tiedEmbeddings: boolean;
+  /** Whether the projections to queries, keys and values have biases. */
+  qkvBias: boolean;
+  /** Whether the projection after attention has a bias. */
+  attentionOutBias: boolean;
+  mlpBias: boolean;
+  /** Whether each query and key head gets an RMS norm before its rotation. */
+  qkNorm: boolean;
 }
 
 const size = z.number().int().positive().max(10_000_000);
+const ropeSchema = z.looseObject({
+  rope_type: z.string().optional(),
+  /** The key's name in older files. */
+  type: z.string().optional(),
+  rope_theta: z.number().positive().optional(),
+  factor: z.number().positive().optional(),
+  low_freq_factor: z.number().positive().optional(),
+  high_freq_factor: z.number().positive().optional(),
+  original_max_position_embeddings: size.optional(),
+  partial_rotary_factor: z.number().optional(),
+});
 const schema = z.object({
   architectures: z.array(z.string()).min(1),
   hidden_size: size,
   num_hidden_layers: size,
   num_attention_heads: size,
-  num_key_value_heads: size.optional(),
+  num_key_value_heads: size.nullish(),
   head_dim: size.nullish(),
   intermediate_size: size,
   vocab_size: size,
   max_position_embeddings: size,
   rms_norm_eps: z.number().positive(),
-  rope_theta: z.number().positive().optional(),
-  rope_scaling: z.unknown().optional(),
-  rope_parameters: z
-    .object({ rope_type: z.string().optional(), rope_theta: z.number().optional() })
-    .nullish(),
+  rope_theta: z.number().positive().nullish(),
+  rope_scaling: ropeSchema.nullish(),
+  rope_parameters: ropeSchema.nullish(),
+  partial_rotary_factor: z.number().nullish(),
   tie_word_embeddings: z.boolean().default(false),
   attention_bias: z.boolean().default(false),
   mlp_bias: z.boolean().default(false),
   hidden_act: z.string().default('silu'),
+  sliding_window: size.nullish(),
+  use_sliding_window: z.boolean().default(false),
+  max_window_layers: z.number().int().nonnegative().nullish(),
+  layer_types: z.array(z.string()).nullish(),
+  quantization_config: z.looseObject({ quant_method: z.string().optional() }).nullish(),
 });
+type ModelConfig = z.infer<typeof schema>;
+
+/** What the classes of transformers do differently, apart from what their config.json says. */
+interface Family {
+  qkvBias: (config: ModelConfig) => boolean;
+  attentionOutBias: (config: ModelConfig) => boolean;
+  mlpBias: (config: ModelConfig) => boolean;
+  qkNorm: boolean;
+  /** Whether `sliding_window` counts. */
+  windowed: (config: ModelConfig) => boolean;
+  /** Where config.json lacks them. */
+  window?: number;
+  kvHeads?: number;
+  headSize?: number;
+}
+
+const never = () => false;
+const families: Readonly<Record<string, Family>> = {
+  LlamaForCausalLM: {
+    qkvBias: (config) => config.attention_bias,
+    attentionOutBias: (config) => config.attention_bias,
+    mlpBias: (config) => config.mlp_bias,
+    qkNorm: false,
+    windowed: never,
+  },
+  MistralForCausalLM: {
+    qkvBias: never,
+    attentionOutBias: never,
+    mlpBias: never,
+    qkNorm: false,
+    windowed: () => true,
+    window: 4096,
+    kvHeads: 8,
+  },
+  Qwen2ForCausalLM: {
+    qkvBias: () => true,
+    attentionOutBias: never,
+    mlpBias: never,
+    qkNorm: false,
+    windowed: (config) => config.use_sliding_window,
+    kvHeads: 32,
+  },
+  Qwen3ForCausalLM: {
+    qkvBias: (config) => config.attention_bias,
+    attentionOutBias: (config) => config.attention_bias,
+    mlpBias: never,
+    qkNorm: true,
+    windowed: (config) => config.use_sliding_window,
+    kvHeads: 32,
+    headSize: 128,
+  },
+};
+
+/** Architectures that the decoder graph can express, as config.json names them. */
+export const supportedArchitectures = Object.keys(families);
 
 /**
  * Reads `<folder>/config.json`.
@@ -58,50 +141,101 @@ export function readModelConfig(folder: string): DecoderShape {
       error,
     );
   }
-  const architecture = (json as { architectures?: unknown } | null)?.architectures;
-  if (Array.isArray(architecture) && architecture[0] !== 'LlamaForCausalLM') {
-    throw inputError(
-      `The architecture ${String(architecture[0])} of ${file} isn't supported; LlamaForCausalLM is`,
-    );
+  const architecture = (json as { architectures?: string[] } | null)?.architectures?.[0];
+  const family = Object.hasOwn(families, String(architecture)) ? families[String(architecture)] : undefined;
+  if (Array.isArray((json as { architectures?: unknown } | null)?.architectures) && family === undefined) {
+    const known = `${supportedArchitectures.slice(0, -1).join(', ')} and ${supportedArchitectures.at(-1)}`;
+    throw inputError(`The architecture ${architecture} of ${file} isn't supported; ${known} are`);
   }
   const parsed = schema.safeParse(json);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
+  if (!parsed.success || family === undefined) {
+    const issue = parsed.error?.issues[0];
     throw inputError(
       `${file}: ${issue?.path.join('.')}: ${issue?.message}`,
-      'Is this the config.json of a Llama model?',
+      `Is this the config.json of one of ${supportedArchitectures.join(', ')}?`,
     );
   }
-  const config = parsed.data;
-  const refusal = unsupported(config);
+  const shape = shapeOf(parsed.data, family);
+  const refusal = unsupported(parsed.data, shape);
   if (refusal !== undefined) throw inputError(`The model ${folder} isn't supported: ${refusal}`);
-  const kvHeads = config.num_key_value_heads ?? config.num_attention_heads;
+  return shape;
+}
+
+function shapeOf(config: ModelConfig, family: Family): DecoderShape {
+  const rope = config.rope_scaling ?? config.rope_parameters;
+  const scaling = ropeScaling(config);
+  const window = slidingWindow(config, family);
+  const limited = window !== undefined && window < config.max_position_embeddings;
   return {
+    architecture: config.architectures[0] as string,
     layers: config.num_hidden_layers,
     hidden: config.hidden_size,
     heads: config.num_attention_heads,
-    kvHeads,
-    headSize: config.head_dim ?? config.hidden_size / config.num_attention_heads,
+    kvHeads: config.num_key_value_heads ?? family.kvHeads ?? config.num_attention_heads,
+    headSize: config.head_dim ?? family.headSize ?? config.hidden_size / config.num_attention_heads,
     intermediate: config.intermediate_size,
     vocabulary: config.vocab_size,
-    context: config.max_position_embeddings,
-    ropeBase: config.rope_theta ?? config.rope_parameters?.rope_theta ?? 10_000,
+    context: limited ? window : config.max_position_embeddings,
+    ...(limited ? { window } : {}),
+    ropeBase: rope?.rope_theta ?? config.rope_theta ?? 10_000,
+    ...(typeof scaling === 'object' ? { ropeScaling: scaling } : {}),
     normEpsilon: config.rms_norm_eps,
     tiedEmbeddings: config.tie_word_embeddings,
+    qkvBias: family.qkvBias(config),
+    attentionOutBias: family.attentionOutBias(config),
+    mlpBias: family.mlpBias(config),
+    qkNorm: family.qkNorm,
   };
 }
 
-/** What the decoder graph can't express in this configuration, or undefined. */
-function unsupported(config: z.infer<typeof schema>): string | undefined {
-  const ropeType = config.rope_parameters?.rope_type ?? 'default';
-  if (config.attention_bias || config.mlp_bias) return 'it has biases in its linear layers';
-  if (config.hidden_act !== 'silu') return `its activation is ${config.hidden_act}, expected silu`;
-  if (config.rope_scaling != null || ropeType !== 'default') return 'it scales its rotary positions';
-  if (config.num_attention_heads % (config.num_key_value_heads ?? 1) !== 0) {
-    return 'its attention heads are no multiple of its key/value heads';
+/** The scaling, undefined for none, or why it can't be had. */
+function ropeScaling(config: ModelConfig): RopeScaling | string | undefined {
+  const rope = config.rope_scaling ?? config.rope_parameters;
+  if (rope == null) return undefined;
+  const type = rope.rope_type ?? rope.type;
+  if (type === 'default' || (type === undefined && rope.factor === undefined)) return undefined;
+  if (type !== 'linear' && type !== 'llama3') {
+    return `it scales its rotary positions by ${type ?? 'an unnamed rule'}; linear and llama3 are supported`;
   }
-  if (config.head_dim == null && config.hidden_size % config.num_attention_heads !== 0) {
-    return 'its hidden size is no multiple of its attention heads';
+  const { factor } = rope;
+  if (factor === undefined) return `its ${type} rope scaling has no factor`;
+  if (type === 'linear') return { type, factor };
+  const { low_freq_factor: low, high_freq_factor: high, original_max_position_embeddings: original } = rope;
+  if (low === undefined || high === undefined || original === undefined || low >= high) {
+    return 'its llama3 rope scaling lacks low_freq_factor < high_freq_factor and original_max_position_embeddings';
+  }
+  return { type, factor, lowFrequencyFactor: low, highFrequencyFactor: high, originalContext: original };
+}
+
+/** Width of the attention window that some layer has, in tokens; a sequence within it sees everything. */
+function slidingWindow(config: ModelConfig, family: Family): number | undefined {
+  const { sliding_window: window = family.window } = config;
+  if (window == null || !family.windowed(config)) return undefined;
+  const { layer_types: types, max_window_layers: full } = config;
+  if (types != null) return types.includes('sliding_attention') ? window : undefined;
+  return full != null && full >= config.num_hidden_layers ? undefined : window;
+}
+
+/** What the decoder graph can't express in this configuration, or undefined. */
+function unsupported(config: ModelConfig, shape: DecoderShape): string | undefined {
+  const scaling = ropeScaling(config);
+  const quantised = config.quantization_config;
+  const rotated = config.rope_parameters?.partial_rotary_factor ?? config.partial_rotary_factor ?? 1;
+  const layerType = config.layer_types?.find(
+    (type) => type !== 'full_attention' && type !== 'sliding_attention',
+  );
+  if (quantised != null) {
+    return `its weights are quantised (${quantised.quant_method ?? 'unknown method'}); F32, F16 and BF16 are supported`;
+  }
+  if (config.hidden_act !== 'silu') return `its activation is ${config.hidden_act}, expected silu`;
+  if (typeof scaling === 'string') return scaling;
+  if (rotated !== 1) return `it rotates ${rotated} of each head only`;
+  if (layerType !== undefined) return `it has layers of the type ${layerType}, expected full_attention`;
+  if (shape.heads % shape.kvHeads !== 0) {
+    return `its ${shape.heads} attention heads are no multiple of its ${shape.kvHeads} key/value heads`;
+  }
+  if (!Number.isInteger(shape.headSize / 2)) {
+    return `its heads have ${shape.headSize} elements, expected an even number`;
   }
   return undefined;
 }

@@ -1,5 +1,5 @@
 /**
- * The decoder graph: a Llama decoder over a batch of sequences, each with a tree of draft tokens, and a verification
+ * The decoder graph: a decoder of the Llama kind over a batch of sequences, each with a tree of draft tokens, and a verification
  * head. Query heads that share a key/value head are folded into the rows (G = heads / kvHeads rows a token), so that
  * one MultiHeadAttention node serves grouped queries, a batch, a tree mask and a KV cache at once.
  */
@@ -13,7 +13,7 @@ export interface WeightSpec {
   name: string;
   /** Shape in the graph, row-major. */
   shape: readonly number[];
-  /** Hugging Face tensors, each [out, in], joined along `out`. */
+  /** Hugging Face tensors, each [out, in] or [out], joined along `out`. */
   sources: readonly WeightSource[];
   /** Whether the graph wants [in, out]. */
   transpose: boolean;
@@ -24,6 +24,8 @@ export interface WeightSource {
   shape: readonly [number] | readonly [number, number];
   /** Which axis is made of query heads that the folded attention wants in (G, kvHeads) order. */
   foldedHeads?: 'out' | 'in';
+  /** How many times it stands there, 1 if left out. */
+  repeat?: number;
 }
 
 /** Every weight of the graph, in the order in which the layers use them. */
@@ -34,32 +36,64 @@ export function weightSpecs(shape: DecoderShape): WeightSpec[] {
   const specs: WeightSpec[] = [plain('embedding', 'model.embed_tokens.weight', [vocabulary, hidden])];
   for (let layer = 0; layer < shape.layers; layer++) {
     const from = `model.layers.${layer}.`;
-    const linear = (name: string, inputs: number, parts: readonly WeightSource[]): WeightSpec => ({
-      name: `${name}.${layer}`,
-      shape: [inputs, parts.reduce((sum, part) => sum + part.shape[0], 0)],
-      sources: parts.map((part) => ({ ...part, name: `${from}${part.name}.weight` })),
-      transpose: true,
-    });
+    const linear = (name: LinearLayer, inputs: number, parts: readonly WeightSource[]): WeightSpec[] => {
+      const sources = parts.map((part) => ({ ...part, name: `${from}${part.name}.weight` }));
+      const outputs = parts.reduce((sum, part) => sum + part.shape[0], 0);
+      const weight = { name: `${name}.${layer}`, shape: [inputs, outputs], sources, transpose: true };
+      if (!hasBias(shape, name)) return [weight];
+      const biases = parts.map(({ name, shape: [outputs], foldedHeads }): WeightSource => {
+        // the inputs' order is no matter of the bias
+        const folded = foldedHeads === 'out' ? { foldedHeads } : {};
+        return { name: `${from}${name}.bias`, shape: [outputs], ...folded };
+      });
+      const bias = { name: `${name}_bias.${layer}`, shape: [outputs], sources: biases, transpose: false };
+      return [weight, bias];
+    };
     specs.push(
       plain(`attention_norm.${layer}`, `${from}input_layernorm.weight`, [hidden]),
-      linear('qkv', hidden, [
+      ...linear('qkv', hidden, [
         { name: 'self_attn.q_proj', shape: [queries, hidden], foldedHeads: 'out' },
         { name: 'self_attn.k_proj', shape: [keys, hidden] },
         { name: 'self_attn.v_proj', shape: [keys, hidden] },
       ]),
-      linear('attention_out', queries, [
+      ...(shape.qkNorm ? [qkNorm(shape, layer, from)] : []),
+      ...linear('attention_out', queries, [
         { name: 'self_attn.o_proj', shape: [hidden, queries], foldedHeads: 'in' },
       ]),
       plain(`mlp_norm.${layer}`, `${from}post_attention_layernorm.weight`, [hidden]),
-      linear('gate', hidden, [{ name: 'mlp.gate_proj', shape: [intermediate, hidden] }]),
-      linear('up', hidden, [{ name: 'mlp.up_proj', shape: [intermediate, hidden] }]),
-      linear('down', intermediate, [{ name: 'mlp.down_proj', shape: [hidden, intermediate] }]),
+      ...linear('gate', hidden, [{ name: 'mlp.gate_proj', shape: [intermediate, hidden] }]),
+      ...linear('up', hidden, [{ name: 'mlp.up_proj', shape: [intermediate, hidden] }]),
+      ...linear('down', intermediate, [{ name: 'mlp.down_proj', shape: [hidden, intermediate] }]),
     );
   }
   specs.push(plain('final_norm', 'model.norm.weight', [hidden]));
   if (!shape.tiedEmbeddings) specs.push(plain('vocabulary_out', 'lm_head.weight', [vocabulary, hidden]));
   return specs;
 }
+
+type LinearLayer = 'qkv' | 'attention_out' | 'gate' | 'up' | 'down';
+
+function hasBias(shape: DecoderShape, layer: LinearLayer): boolean {
+  if (layer === 'qkv') return shape.qkvBias;
+  return layer === 'attention_out' ? shape.attentionOutBias : shape.mlpBias;
+}
+
+/** One row for each query and key head: all heads of a kind share their norm's weight. */
+function qkNorm(shape: DecoderShape, layer: number, from: string): WeightSpec {
+  const { heads, kvHeads, headSize } = shape;
+  return {
+    name: `qk_norm.${layer}`,
+    shape: [heads + kvHeads, headSize],
+    sources: [
+      { name: `${from}self_attn.q_norm.weight`, shape: [headSize], repeat: heads },
+      { name: `${from}self_attn.k_norm.weight`, shape: [headSize], repeat: kvHeads },
+    ],
+    transpose: false,
+  };
+}
+
+/** Tables of cos and sin of the rotary angles, [context, headSize / 2]: weights that no tensor holds. */
+export const ropeTables = { cos: Math.cos, sin: Math.sin } as const;
 
 function plain(name: string, source: string, shape: WeightSource['shape']): WeightSpec {
   return { name, shape, sources: [{ name: source, shape }], transpose: false };
@@ -85,6 +119,9 @@ export function buildDecoder(shape: DecoderShape, weights: WeightMap, weightFile
   for (const { name, shape: dims } of weightSpecs(shape)) {
     graph.weight(name, dims, weights.get(name) as WeightLocation);
   }
+  for (const name of Object.keys(ropeTables)) {
+    graph.weight(name, [shape.context, shape.headSize / 2], weights.get(name) as WeightLocation);
+  }
   declareInputs(graph, shape);
   graph.node('Gather', ['embedding', 'input_ids'], ['embedded']);
   let residual = 'embedded';
@@ -93,7 +130,7 @@ export function buildDecoder(shape: DecoderShape, weights: WeightMap, weightFile
     residual = norm(graph, shape, `attention_norm.${l}`, residual, addition, `n1.${l}`);
     const attended = attention(graph, shape, `n1.${l}`, l);
     residual = norm(graph, shape, `mlp_norm.${l}`, residual, attended, `n2.${l}`);
-    addition = mlp(graph, `n2.${l}`, l);
+    addition = mlp(graph, shape, `n2.${l}`, l);
   }
   norm(graph, shape, 'final_norm', residual, addition, 'normed');
   verificationHead(graph, shape);
@@ -116,7 +153,26 @@ function declareInputs(graph: OnnxGraph, shape: DecoderShape): void {
   graph.constant('fold', 'int64', [3], [0, -1, keys]);
   graph.constant('unfold', 'int64', [2], [-1, heads * headSize]);
   graph.constant('as_column', 'int64', [2], [-1, 1]);
-  ropeTables(graph, shape);
+  if (shape.qkNorm) {
+    graph.constant('as_heads', 'int64', [4], [0, 0, heads + kvHeads, headSize]);
+    graph.constant('as_row', 'int64', [3], [0, 0, (heads + kvHeads) * headSize]);
+    graph.constant('ones', 'float32', [headSize], new Float32Array(headSize).fill(1));
+  }
+}
+
+/** rows x weight, plus the layer's bias where it has one: Gemm adds it in the same node. Returns the output's name. */
+function linear(
+  graph: OnnxGraph,
+  shape: DecoderShape,
+  layer: LinearLayer,
+  l: number,
+  rows: string,
+  output: string,
+): string {
+  const weight = `${layer}.${l}`;
+  if (hasBias(shape, layer)) graph.node('Gemm', [rows, weight, `${layer}_bias.${l}`], [output]);
+  else graph.node('MatMul', [rows, weight], [output]);
+  return output;
 }
 
 /** RMS norm of residual + addition (of the residual alone in the first layer); returns the name of that sum. */
@@ -152,13 +208,14 @@ function attention(graph: OnnxGraph, shape: DecoderShape, rows: string, l: numbe
   const [key, value] = [`new_key.${l}`, `new_value.${l}`];
   for (const cache of caches) graph.input(cache, 'float32', ['B', kvHeads, 'P', headSize]);
   for (const rows of [key, value]) graph.output(rows, 'float32', ['B', 'T', kvHeads * headSize]);
-  graph.node('MatMul', [rows, `qkv.${l}`], [`qkv_rows.${l}`]);
+  linear(graph, shape, 'qkv', l, rows, `qkv_rows.${l}`);
   graph.node('Gather', [`qkv_rows.${l}`, 'padded'], [`qkv_padded.${l}`]);
   graph.node('Split', [`qkv_padded.${l}`, 'rotary_and_values'], [`qk.${l}`, value], { axis: 2 });
+  const unrotated = shape.qkNorm ? normHeads(graph, shape, `qk.${l}`, l) : `qk.${l}`;
   const rotary = { num_heads: heads + kvHeads, rotary_embedding_dim: 0 };
   graph.node(
     'RotaryEmbedding',
-    [`qk.${l}`, 'position_ids', 'cos', 'sin'],
+    [unrotated, 'position_ids', 'cos', 'sin'],
     [`rotated.${l}`],
     rotary,
     'com.microsoft',
@@ -175,18 +232,30 @@ function attention(graph: OnnxGraph, shape: DecoderShape, rows: string, l: numbe
   );
   graph.node('Reshape', [`attended.${l}`, 'unfold'], [`unfolded.${l}`]);
   graph.node('Gather', [`unfolded.${l}`, 'packed'], [`attended_rows.${l}`]);
-  graph.node('MatMul', [`attended_rows.${l}`, `attention_out.${l}`], [`attention_rows.${l}`]);
-  return `attention_rows.${l}`;
+  return linear(graph, shape, 'attention_out', l, `attended_rows.${l}`, `attention_rows.${l}`);
+}
+
+/**
+ * RMS norm of every query and key head, [B, T, heads + kvHeads, headSize]. Queries and keys have weights of their own,
+ * which a Mul of [heads + kvHeads, headSize] applies to all heads at once.
+ */
+function normHeads(graph: OnnxGraph, shape: DecoderShape, rows: string, l: number): string {
+  const epsilon = { float: shape.normEpsilon };
+  const [split, normed, scaled, joined] = [`heads.${l}`, `normed.${l}`, `scaled.${l}`, `normed_qk.${l}`];
+  graph.node('Reshape', [rows, 'as_heads'], [split]);
+  graph.node('SimplifiedLayerNormalization', [split, 'ones'], [normed], { axis: -1, epsilon });
+  graph.node('Mul', [normed, `qk_norm.${l}`], [scaled]);
+  graph.node('Reshape', [scaled, 'as_row'], [joined]);
+  return joined;
 }
 
 /** SwiGLU: down(silu(gate(x)) * up(x)); QuickGelu with alpha 1 is silu in one node. */
-function mlp(graph: OnnxGraph, rows: string, l: number): string {
-  graph.node('MatMul', [rows, `gate.${l}`], [`gate_rows.${l}`]);
-  graph.node('MatMul', [rows, `up.${l}`], [`up_rows.${l}`]);
+function mlp(graph: OnnxGraph, shape: DecoderShape, rows: string, l: number): string {
+  linear(graph, shape, 'gate', l, rows, `gate_rows.${l}`);
+  linear(graph, shape, 'up', l, rows, `up_rows.${l}`);
   graph.node('QuickGelu', [`gate_rows.${l}`], [`silu.${l}`], { alpha: { float: 1 } }, 'com.microsoft');
   graph.node('Mul', [`silu.${l}`, `up_rows.${l}`], [`gated.${l}`]);
-  graph.node('MatMul', [`gated.${l}`, `down.${l}`], [`down_rows.${l}`]);
-  return `down_rows.${l}`;
+  return linear(graph, shape, 'down', l, `gated.${l}`, `down_rows.${l}`);
 }
 
 /**
@@ -208,15 +277,4 @@ function verificationHead(graph: OnnxGraph, shape: DecoderShape): void {
   graph.node('Concat', columns, ['verdicts'], { axis: 1 });
   graph.output('verdicts', 'float32', ['V', 'columns']);
   graph.output('hidden', 'float32', ['V', shape.hidden]);
-}
-
-/** cos and sin of position * base^(-2i / headSize), one row a position: RoFormer, arXiv 2104.09864, eq. 34. */
-function ropeTables(graph: OnnxGraph, shape: DecoderShape): void {
-  const half = shape.headSize / 2;
-  const angles = Array.from({ length: shape.context * half }, (_, at) => {
-    const position = Math.floor(at / half);
-    return position / shape.ropeBase ** ((2 * (at % half)) / shape.headSize);
-  });
-  graph.constant('cos', 'float32', [shape.context, half], angles.map(Math.cos));
-  graph.constant('sin', 'float32', [shape.context, half], angles.map(Math.sin));
 }

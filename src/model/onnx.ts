@@ -44,11 +44,11 @@ export class OnnxGraph {
     name: string,
     type: 'int64' | 'float32',
     shape: readonly number[],
-    values: readonly number[],
+    values: ArrayLike<number>,
   ): string {
     const bytes =
       type === 'int64'
-        ? new Uint8Array(BigInt64Array.from(values, BigInt).buffer)
+        ? new Uint8Array(BigInt64Array.from(Array.from(values), BigInt).buffer)
         : new Uint8Array(Float32Array.from(values).buffer);
     return this.initializer(name, tensor(name, type, shape).bytes(9, bytes));
   }

@@ -1,29 +1,18 @@
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DareError, runError } from '../errors.js';
 import { fileError } from '../lake/file-error.js';
 import type { DecoderShape } from './config.js';
-import { buildDecoder, type WeightMap, type WeightSpec, weightSpecs } from './graph.js';
+import { buildDecoder, ropeTables, type WeightMap, type WeightSpec, weightSpecs } from './graph.js';
 import type { WeightLocation } from './onnx.js';
+import { ropeFrequencies, ropeTable } from './rope.js';
 import { type ModelSource, openModel } from './source.js';
+import { WeightFile } from './weight-file.js';
+import { forEachRun, transposed, weightRows } from './weights.js';
 
 /** Raised whenever the graph or the layout of the weights changes, so that cached models are built anew. */
-const graphVersion = 4;
+const graphVersion = 5;
 const weightFile = 'weights.bin';
-/** ONNX Runtime maps external data into memory: start every weight at a page. */
-const alignment = 4096;
 
 export interface PreparedModel {
   shape: DecoderShape;
@@ -77,21 +66,15 @@ function writeWeights(source: ModelSource, target: string): void {
   try {
     mkdirSync(join(target, '..'), { recursive: true });
     temporary = mkdtempSync(`${target}.tmp-`);
-    const locations = new Map<string, WeightLocation>();
-    const out = openSync(join(temporary, weightFile), 'w');
+    const out = new WeightFile(join(temporary, weightFile));
     try {
-      let offset = 0;
-      for (const spec of weightSpecs(shape)) {
-        const bytes = Buffer.from(readWeight(source, spec, shape).buffer);
-        writeWhole(out, bytes, offset);
-        locations.set(spec.name, { offset, length: bytes.length });
-        offset += Math.ceil(bytes.length / alignment) * alignment;
-      }
-      fsyncSync(out);
+      for (const spec of weightSpecs(shape)) writeWeight(out, source, spec);
+      writeRopeTables(out, shape);
+      out.sync();
     } finally {
-      closeSync(out);
+      out.close();
     }
-    writeFileSync(join(temporary, 'weights.json'), JSON.stringify(Object.fromEntries(locations)));
+    writeFileSync(join(temporary, 'weights.json'), JSON.stringify(Object.fromEntries(out.locations)));
     // Another process may have built the same model meanwhile: its result is the same.
     if (!existsSync(target)) renameSync(temporary, target);
   } catch (error) {
@@ -101,10 +84,30 @@ function writeWeights(source: ModelSource, target: string): void {
   }
 }
 
-/** A write can be cut short, on a disk that is nearly full for one: the next call then tells why. */
-function writeWhole(file: number, bytes: Uint8Array, offset: number): void {
-  let done = 0;
-  while (done < bytes.length) done += writeSync(file, bytes, done, bytes.length - done, offset + done);
+function writeWeight(out: WeightFile, source: ModelSource, spec: WeightSpec): void {
+  const elements = spec.shape.reduce((product, size) => product * size, 1);
+  const location = out.reserve(spec.name, elements * 4);
+  if (spec.transpose) {
+    out.write(location, 0, transposed(source, spec, source.shape));
+    return;
+  }
+  for (const rows of weightRows(source, spec, source.shape)) {
+    const rowBytes = rows.values.byteLength / rows.places.length;
+    forEachRun(rows, (values, place) => out.write(location, place * rowBytes, values));
+  }
+}
+
+/** A long context makes large tables: they are written some positions at a time. */
+function writeRopeTables(out: WeightFile, shape: DecoderShape): void {
+  const frequencies = ropeFrequencies(shape);
+  const rowBytes = frequencies.length * 4;
+  for (const [name, of] of Object.entries(ropeTables)) {
+    const location = out.reserve(name, shape.context * rowBytes);
+    for (let from = 0; from < shape.context; from += 4096) {
+      const count = Math.min(4096, shape.context - from);
+      out.write(location, from * rowBytes, ropeTable(of, frequencies, from, count));
+    }
+  }
 }
 
 function readWeightMap(target: string): WeightMap {
@@ -113,39 +116,4 @@ function readWeightMap(target: string): WeightMap {
     WeightLocation
   >;
   return new Map(Object.entries(json));
-}
-
-/** Joins the Hugging Face tensors of one weight along their outputs and transposes them if the graph wants [in, out]. */
-function readWeight(source: ModelSource, spec: WeightSpec, model: DecoderShape): Float32Array {
-  const parts = spec.sources.map((part) => ({ ...part, values: source.read(part.name, part.shape) }));
-  if (!spec.transpose) return (parts[0] as { values: Float32Array }).values;
-  const [inputs, outputs] = spec.shape as [number, number];
-  const joined = new Float32Array(inputs * outputs);
-  let column = 0;
-  for (const { values, foldedHeads } of parts) {
-    const rows = values.length / inputs;
-    const rowPlace = foldedHeads === 'out' ? foldedPlaces(model) : undefined;
-    const inputPlace = foldedHeads === 'in' ? foldedPlaces(model) : undefined;
-    for (let row = 0; row < rows; row++) {
-      const toColumn = column + (rowPlace?.[row] ?? row);
-      for (let i = 0; i < inputs; i++) {
-        joined[(inputPlace?.[i] ?? i) * outputs + toColumn] = values[row * inputs + i] as number;
-      }
-    }
-    column += rows;
-  }
-  return joined;
-}
-
-/**
- * Where each element of the query heads goes: head k * G + g (Hugging Face: the G queries of key/value head k lie side
- * by side) moves to g * kvHeads + k, so that folding the G queries into the rows is a plain reshape.
- */
-function foldedPlaces({ heads, kvHeads, headSize }: DecoderShape): Int32Array {
-  const group = heads / kvHeads;
-  return Int32Array.from({ length: heads * headSize }, (_, at) => {
-    const head = Math.floor(at / headSize);
-    const folded = (head % group) * kvHeads + Math.floor(head / group);
-    return folded * headSize + (at % headSize);
-  });
 }
