@@ -1,7 +1,13 @@
-import { runError } from '../errors.js';
 import { type PreparedModel, prepareModel } from '../model/prepare.js';
 import { hidden, KvCache } from './cache.js';
-import { type Engine, type StepInput, type TreeRows, Verdicts } from './engine.js';
+import {
+  type Engine,
+  notFinite,
+  type StepInput,
+  type StepOptions,
+  type TreeRows,
+  Verdicts,
+} from './engine.js';
 import { PrefixCache } from './prefix.js';
 import { GraphSession } from './session.js';
 
@@ -68,7 +74,7 @@ export class CpuEngine implements Engine {
     this.modelTime.prefill += performance.now() - started;
   }
 
-  async step(inputs: readonly StepInput[], topK: number): Promise<Verdicts[]> {
+  async step(inputs: readonly StepInput[], topK: number, options?: StepOptions): Promise<Verdicts[]> {
     if (inputs.length !== this.order.length)
       throw new Error(`${inputs.length} trees for ${this.order.length} slots`);
     const trees = this.order.map((slot) => {
@@ -78,26 +84,28 @@ export class CpuEngine implements Engine {
     });
     const rows = Math.max(...trees.map((tree) => tree.tokens.length));
     const started = performance.now();
-    const graphInput = { ...this.arrange(trees, rows), topK, cache: this.cache.past() };
+    const graphInput = {
+      ...this.arrange(trees, rows),
+      topK,
+      logits: options?.logits === true,
+      cache: this.cache.past(),
+    };
     const output = await this.session.run(graphInput);
     this.modelTime.steps += performance.now() - started;
     this.fresh = output.cache;
     this.order.forEach((slot, index) => {
       this.firstRow.set(slot, index * rows);
     });
+    if (output.verdicts.some(Number.isNaN)) throw notFinite();
+    const { vocabulary } = this.model.shape;
+    const all = output.logits === undefined ? undefined : { logits: output.logits, vocabulary };
     const verdicts = new Map<number, Verdicts>();
     let first = 0;
     trees.forEach((tree, index) => {
       const slot = this.order[index] as number;
-      verdicts.set(slot, new Verdicts(output.verdicts, output.hidden, first, this.hiddenSize, topK));
+      verdicts.set(slot, new Verdicts(output.verdicts, output.hidden, first, this.hiddenSize, topK, all));
       first += tree.tokens.length;
     });
-    if (output.verdicts.some(Number.isNaN)) {
-      throw runError(
-        'The model computed NaN',
-        'Its weights are broken, or overflow in the chosen weight type.',
-      );
-    }
     return inputs.map(({ slot }) => verdicts.get(slot) as Verdicts);
   }
 

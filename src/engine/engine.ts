@@ -1,3 +1,5 @@
+import { type DareError, runError } from '../errors.js';
+
 /**
  * The seam between decoding and devices. Slots hold sequences; a step runs the model once over the draft trees of all
  * of them. Devices and graphs differ only behind this interface.
@@ -17,6 +19,12 @@ export interface StepInput {
   tree: TreeRows;
 }
 
+/** What a step gives beyond the verdicts. */
+export interface StepOptions {
+  /** All logits of every row: vocabulary * 4 bytes a row, copied from the device. */
+  logits: boolean;
+}
+
 export interface Engine {
   /** How many sequences fit in a step. */
   readonly slots: number;
@@ -32,8 +40,11 @@ export interface Engine {
    * Throws when the slot is taken or the ids don't fit.
    */
   admit(slot: number, ids: Int32Array): Promise<void>;
-  /** One model step; every admitted slot takes part. `topK` best tokens come with each verdict (at least 2). */
-  step(inputs: readonly StepInput[], topK: number): Promise<Verdicts[]>;
+  /**
+   * One model step; every admitted slot takes part. `topK` best tokens come with each verdict (at least 2).
+   * Rejects with `notFinite` when a row has a logit that is NaN or infinite.
+   */
+  step(inputs: readonly StepInput[], topK: number, options?: StepOptions): Promise<Verdicts[]>;
   /** Keeps rows of the slot's last tree in the cache: a path that begins at row 0. The other rows are forgotten. */
   keep(slot: number, path: readonly number[]): void;
   release(slot: number): void;
@@ -48,7 +59,8 @@ export class Verdicts {
    * @param packed [rows, 1 + 3 * topK]: probability of the row's token in its parent's row, then the highest logits,
    *   their probabilities, their tokens
    * @param states [rows, hiddenSize]: the normed hidden states that the head reads
-   * @param first the tree's first row in both
+   * @param first the tree's first row in all of them
+   * @param all [rows, vocabulary]: the logits, where the step was asked for them
    */
   constructor(
     private readonly packed: Float32Array,
@@ -56,6 +68,7 @@ export class Verdicts {
     private readonly first: number,
     private readonly hiddenSize: number,
     readonly topK: number,
+    private readonly all?: { logits: Float32Array; vocabulary: number },
   ) {
     this.columns = 1 + 3 * topK;
   }
@@ -78,9 +91,24 @@ export class Verdicts {
     return this.packed[(this.first + row) * this.columns + 1 + 2 * this.topK + rank] as number;
   }
 
+  /** Logits of all tokens after this row, [vocabulary]; a view that is valid until the next step. */
+  logits(row: number): Float32Array {
+    if (this.all === undefined) throw new Error("the step wasn't asked for logits");
+    const start = (this.first + row) * this.all.vocabulary;
+    return this.all.logits.subarray(start, start + this.all.vocabulary);
+  }
+
   /** Normed hidden state of this row, [hiddenSize]; a view that is valid until the next step. */
   hidden(row: number): Float32Array {
     const start = (this.first + row) * this.hiddenSize;
     return this.states.subarray(start, start + this.hiddenSize);
   }
+}
+
+/** A logit that is NaN or infinite: nothing that is decoded from it means anything. */
+export function notFinite(): DareError {
+  return runError(
+    'The model computed NaN or an infinite logit',
+    'Its weights are broken, or overflow in the chosen weight type.',
+  );
 }

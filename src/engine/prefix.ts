@@ -62,6 +62,7 @@ export class PrefixCache {
       verdictRows: BigInt64Array.of(0n),
       parentToken: BigInt64Array.of(0n, 0n),
       topK: 1,
+      logits: false,
       cache: this.arrays,
     });
     return output.cache;

@@ -28,6 +28,8 @@ export interface GraphInput {
   /** [V * 2]: parent among the verdict rows, own token. */
   parentToken: BigInt64Array;
   topK: number;
+  /** Whether the rows' logits are wanted. */
+  logits: boolean;
   /** Per layer key and value: [B, kvHeads, P, headSize]. */
   cache: readonly Float32Array[];
 }
@@ -37,6 +39,8 @@ export interface GraphOutput {
   verdicts: Float32Array;
   /** [V, hidden] */
   hidden: Float32Array;
+  /** [V, vocabulary] where they were wanted. */
+  logits: Float32Array | undefined;
   /** Of the new rows, per layer key and value: [B, T, kvHeads, headSize]. */
   cache: readonly Float32Array[];
 }
@@ -44,12 +48,15 @@ export interface GraphOutput {
 /** The decoder graph in ONNX Runtime: typed arrays in, typed arrays out. */
 export class GraphSession {
   private readonly cacheNames: string[];
+  /** What every run fetches: onnxruntime-node copies each output that is asked for. */
+  private readonly fetches: string[];
 
   private constructor(
     private readonly session: InferenceSession,
     private readonly model: PreparedModel,
   ) {
     this.cacheNames = Array.from({ length: model.shape.layers }, (_, l) => [`key.${l}`, `value.${l}`]).flat();
+    this.fetches = ['verdicts', 'hidden', ...this.cacheNames.map((name) => `new_${name}`)];
   }
 
   /**
@@ -99,10 +106,11 @@ export class GraphSession {
         headSize,
       ]);
     });
-    const outputs = await this.session.run(feeds);
+    const outputs = await this.session.run(feeds, input.logits ? [...this.fetches, 'logits'] : this.fetches);
     return {
       verdicts: outputs.verdicts?.data as Float32Array,
       hidden: outputs.hidden?.data as Float32Array,
+      logits: outputs.logits?.data as Float32Array | undefined,
       cache: this.cacheNames.map((name) => outputs[`new_${name}`]?.data as Float32Array),
     };
   }

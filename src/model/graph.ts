@@ -110,7 +110,8 @@ function plain(name: string, source: string, shape: WeightSource['shape']): Weig
  * verdict_rows [V]: which of the N rows; parent_token [V, 2]: for each verdict row the index of its parent among the
  * verdict rows, and its own token; top_k [1].
  * Outputs: verdicts [V, 1 + 3k]: the probability of the row's own token in its parent's row, then the k highest
- * logits, their probabilities, their tokens; hidden [V, hidden]: the normed states that the head reads; new_key.l,
+ * logits, their probabilities, their tokens; logits [V, vocabulary]: fetched only where a decoding option changes them;
+ * hidden [V, hidden]: the normed states that the head reads; new_key.l,
  * new_value.l [B, T, kvHeads * headSize]: of the new rows alone, because onnxruntime-node copies every output (the
  * whole cache as an output took half of an autoregressive step of 16 texts).
  */
@@ -276,5 +277,6 @@ function verificationHead(graph: OnnxGraph, shape: DecoderShape): void {
   const columns = ['own_column', 'top_logits', 'top_probabilities', 'top_ids'];
   graph.node('Concat', columns, ['verdicts'], { axis: 1 });
   graph.output('verdicts', 'float32', ['V', 'columns']);
+  graph.output('logits', 'float32', ['V', shape.vocabulary]);
   graph.output('hidden', 'float32', ['V', shape.hidden]);
 }

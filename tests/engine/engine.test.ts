@@ -190,6 +190,44 @@ test('random orders and slot counts give what each prompt gives alone', async ()
   );
 });
 
+test('the logits of each row are those that the verdicts rank, and come only when they are asked for', async () => {
+  const engine = await open(2);
+  const [first, second] = [0, 20].map((at) => Int32Array.from((references[at] as Reference).prompt_ids)) as [
+    Int32Array,
+    Int32Array,
+  ];
+  await engine.admit(0, first);
+  await engine.admit(1, second);
+  const tree: TreeRows = {
+    tokens: Int32Array.of(second.at(-1) as number, 11, 12),
+    parents: Int32Array.of(-1, 0, 0),
+  };
+  const inputs = [
+    { slot: 1, tree },
+    { slot: 0, tree: single(first.at(-1) as number) },
+  ];
+  const verdicts = await engine.step(inputs, 3, { logits: true });
+  inputs.forEach(({ tree: { tokens, parents } }, i) => {
+    const verdict = verdicts[i] as Verdicts;
+    for (const [row, token] of tokens.entries()) {
+      const logits = verdict.logits(row);
+      const order = [...logits.keys()].sort((a, b) => (logits[b] as number) - (logits[a] as number));
+      for (const rank of [0, 1, 2]) {
+        assert.is(verdict.token(row, rank), order[rank]);
+        assert.is(verdict.logit(row, rank), logits[order[rank] as number]);
+      }
+      if (row === 0) continue;
+      const before = verdict.logits(parents[row] as number);
+      const sum = before.reduce((total, logit) => total + Math.exp(logit), 0);
+      const expected = Math.exp(before[token] as number) / sum;
+      assert.ok(Math.abs(verdict.ownProbability(row) / expected - 1) < 1e-4);
+    }
+  });
+  const [without] = (await engine.step(inputs, 3)) as [Verdicts, Verdicts];
+  assert.throws(() => without.logits(0), /wasn't asked/);
+  await engine.close();
+});
+
 test('a slot that is taken, an empty prompt and a missing tree are refused', async () => {
   const engine = await open(2);
   await engine.admit(0, Int32Array.of(5, 6));
