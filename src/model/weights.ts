@@ -10,17 +10,16 @@ export interface WeightRows {
   places: Int32Array;
 }
 
-/** Elements of a block: 16 MiB as float32. */
-const blockElements = 1 << 22;
-
 /**
  * Reads the Hugging Face tensors of one weight, joined along their outputs, with query heads in the order of the
  * folded attention. No more than a block is held, so that the largest matrix needs no memory to speak of.
+ * @param blockElements of a block, at least one row: 16 MiB as float32 if left out
  */
 export function* weightRows(
   source: ModelSource,
   spec: WeightSpec,
   model: DecoderShape,
+  blockElements = 1 << 22,
 ): Generator<WeightRows> {
   let first = 0;
   for (const { name, shape, foldedHeads, repeat = 1 } of spec.sources) {
