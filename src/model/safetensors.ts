@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { inputError, messageOf } from '../errors.js';
+import { halfTable } from './half.js';
 import type { StoredTensor } from './source.js';
 
 /** https://huggingface.co/docs/safetensors: 8 bytes of header length, a JSON header, then the tensors' bytes. */
@@ -184,22 +185,4 @@ function toFloat32(dtype: string, bytes: Buffer): Float32Array {
   const table = halfTable();
   for (let i = 0; i < halves.length; i++) result[i] = table[halves[i] as number] as number;
   return result;
-}
-
-let cachedHalfTable: Float32Array | undefined;
-
-/** The value of each of the 65,536 float16 bit patterns (IEEE 754-2008 binary16). */
-function halfTable(): Float32Array {
-  if (cachedHalfTable !== undefined) return cachedHalfTable;
-  const table = new Float32Array(65_536);
-  for (let bits = 0; bits < table.length; bits++) {
-    const sign = bits & 0x8000 ? -1 : 1;
-    const exponent = (bits >> 10) & 31;
-    const fraction = bits & 1023;
-    if (exponent === 0) table[bits] = sign * fraction * 2 ** -24;
-    else if (exponent === 31) table[bits] = fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
-    else table[bits] = sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-  }
-  cachedHalfTable = table;
-  return table;
 }
