@@ -1,5 +1,5 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { inputError, messageOf } from '../errors.js';
+import { BinaryFile } from './binary-file.js';
 import { halfTable } from './half.js';
 import type { StoredTensor } from './source.js';
 
@@ -13,42 +13,30 @@ interface TensorEntry {
 /** Types that can be read. */
 const bytesPerElement: Record<string, number> = { F32: 4, F16: 2, BF16: 2 };
 const largestHeader = 100_000_000;
-/** Bytes of a file that are held while it is read from beginning to end. */
-const chunkSize = 1 << 24;
 
 /** A safetensors file opened for reading one tensor at a time; every size is checked before anything is allocated. */
 export class Safetensors {
   private constructor(
-    private readonly file: string,
-    private readonly descriptor: number,
+    private readonly file: BinaryFile,
     private readonly dataStart: number,
     private readonly entries: Map<string, TensorEntry>,
   ) {}
 
   /** Throws inputError when the file is truncated or isn't a safetensors file. */
-  static open(file: string): Safetensors {
-    let descriptor: number;
+  static open(path: string): Safetensors {
+    const file = BinaryFile.open(path);
     try {
-      descriptor = openSync(file, 'r');
+      const { entries, dataStart } = readHeader(file);
+      return new Safetensors(file, dataStart, entries);
     } catch (error) {
-      throw inputError(
-        `The weights ${file} can't be opened: ${messageOf(error)}`,
-        'Check model.path.',
-        error,
-      );
-    }
-    try {
-      const { entries, dataStart } = readHeader(file, descriptor);
-      return new Safetensors(file, descriptor, dataStart, entries);
-    } catch (error) {
-      closeSync(descriptor);
+      file.close();
       throw error;
     }
   }
 
   /** Bytes of the file. */
   get size(): number {
-    return fstatSync(this.descriptor).size;
+    return this.file.size;
   }
 
   /** In the order of their bytes. */
@@ -75,10 +63,10 @@ export class Safetensors {
   readRows(name: string, shape: readonly number[], from: number, count: number): Float32Array {
     const entry = this.entries.get(name);
     if (entry === undefined)
-      throw inputError(`${this.file} has no tensor "${name}", which its config.json calls for`);
+      throw inputError(`${this.file.path} has no tensor "${name}", which its config.json calls for`);
     if (entry.shape.join() !== shape.join()) {
       throw inputError(
-        `${this.file}: tensor "${name}" has the shape [${entry.shape.join(', ')}], ` +
+        `${this.file.path}: tensor "${name}" has the shape [${entry.shape.join(', ')}], ` +
           `config.json calls for [${shape.join(', ')}]`,
         'The weights and config.json belong to different models.',
       );
@@ -86,48 +74,39 @@ export class Safetensors {
     const width = bytesPerElement[entry.dtype];
     if (width === undefined) {
       throw inputError(
-        `${this.file}: tensor "${name}" has the type ${entry.dtype}; F32, F16 and BF16 are supported`,
+        `${this.file.path}: tensor "${name}" has the type ${entry.dtype}; F32, F16 and BF16 are supported`,
       );
     }
     const rowBytes = shape.slice(1).reduce((product, size) => product * size, width);
     const bytes = Buffer.allocUnsafeSlow(count * rowBytes);
     const start = this.dataStart + entry.data_offsets[0] + from * rowBytes;
-    readFully(this.file, this.descriptor, bytes, start);
+    this.file.read(bytes, start);
     return toFloat32(entry.dtype, bytes);
   }
 
   /** Gives the whole file to `use`, in chunks that are valid until it returns. */
   forEachChunk(use: (bytes: Uint8Array) => void): void {
-    const chunk = Buffer.allocUnsafeSlow(chunkSize);
-    const { size } = this;
-    for (let at = 0; at < size; at += chunkSize) {
-      const part = chunk.subarray(0, Math.min(chunkSize, size - at));
-      readFully(this.file, this.descriptor, part, at);
-      use(part);
-    }
+    this.file.forEachChunk(use);
   }
 
   close(): void {
-    closeSync(this.descriptor);
+    this.file.close();
   }
 }
 
-function readHeader(
-  file: string,
-  descriptor: number,
-): { entries: Map<string, TensorEntry>; dataStart: number } {
+function readHeader(file: BinaryFile): { entries: Map<string, TensorEntry>; dataStart: number } {
   const broken = (why: string) =>
-    inputError(`${file} is not a whole safetensors file: ${why}`, 'Copy or download the model again.');
-  const fileSize = fstatSync(descriptor).size;
+    inputError(`${file.path} is not a whole safetensors file: ${why}`, 'Copy or download the model again.');
+  const fileSize = file.size;
   const prefix = Buffer.alloc(8);
   if (fileSize < 8) throw broken(`it has ${fileSize} bytes`);
-  readFully(file, descriptor, prefix, 0);
+  file.read(prefix, 0);
   const headerLength = Number(prefix.readBigUInt64LE(0));
   if (headerLength > largestHeader || 8 + headerLength > fileSize) {
     throw broken(`its header claims ${headerLength} bytes, the file has ${fileSize}`);
   }
   const header = Buffer.alloc(headerLength);
-  readFully(file, descriptor, header, 8);
+  file.read(header, 8);
   let parsed: unknown;
   try {
     parsed = JSON.parse(header.toString('utf8'));
@@ -161,15 +140,6 @@ function entryProblem(entry: unknown, dataSize: number): string | undefined {
     return `has ${to - from} bytes, its shape calls for ${length}`;
   if (to > dataSize) return `ends at byte ${to} of ${dataSize}: the file is truncated`;
   return undefined;
-}
-
-function readFully(file: string, descriptor: number, into: Buffer, position: number): void {
-  let done = 0;
-  while (done < into.length) {
-    const read = readSync(descriptor, into, done, Math.min(into.length - done, 1 << 30), position + done);
-    if (read === 0) throw inputError(`${file} ended while it was read`, 'Is something replacing the file?');
-    done += read;
-  }
 }
 
 function toFloat32(dtype: string, bytes: Buffer): Float32Array {
