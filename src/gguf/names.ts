@@ -1,0 +1,31 @@
+/** Names of tensors: GGUF's beside Hugging Face's (gguf-py/gguf/tensor_mapping.py of llama.cpp). */
+
+const outside: Readonly<Record<string, string>> = {
+  'model.embed_tokens.weight': 'token_embd.weight',
+  'model.norm.weight': 'output_norm.weight',
+  'lm_head.weight': 'output.weight',
+};
+
+const ofLayers: Readonly<Record<string, string>> = {
+  input_layernorm: 'attn_norm',
+  'self_attn.q_proj': 'attn_q',
+  'self_attn.k_proj': 'attn_k',
+  'self_attn.v_proj': 'attn_v',
+  'self_attn.o_proj': 'attn_output',
+  'self_attn.q_norm': 'attn_q_norm',
+  'self_attn.k_norm': 'attn_k_norm',
+  post_attention_layernorm: 'ffn_norm',
+  'mlp.gate_proj': 'ffn_gate',
+  'mlp.up_proj': 'ffn_up',
+  'mlp.down_proj': 'ffn_down',
+};
+
+const layered = /^model\.layers\.(\d+)\.(.+)\.(weight|bias)$/;
+
+/** GGUF's name for a Hugging Face name; undefined for a tensor that GGUF decoders don't have. */
+export function ggufName(huggingFaceName: string): string | undefined {
+  const match = layered.exec(huggingFaceName);
+  if (match === null) return outside[huggingFaceName];
+  const part = ofLayers[match[2] as string];
+  return part === undefined ? undefined : `blk.${match[1]}.${part}.${match[3]}`;
+}

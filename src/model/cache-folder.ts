@@ -1,0 +1,32 @@
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DareError, runError } from '../errors.js';
+import { fileError } from '../lake/file-error.js';
+
+/**
+ * Makes the folder `target` of the model's cache, unless it is there: `build` fills a folder beside it, which is then
+ * renamed, so that nobody meets half a folder. A folder's name must tell its content: of two processes that build the
+ * same one, the first wins.
+ * Throws runError when it can't be written.
+ */
+export function cachedFolder(target: string, build: (folder: string) => void): void {
+  if (existsSync(target)) return;
+  let temporary: string | undefined;
+  try {
+    mkdirSync(dirname(target), { recursive: true });
+    temporary = mkdtempSync(`${target}.tmp-`);
+    build(temporary);
+    if (!existsSync(target)) renameSync(temporary, target);
+  } catch (error) {
+    if (!existsSync(target)) throw cacheError(error, target);
+  } finally {
+    if (temporary !== undefined) rmSync(temporary, { recursive: true, force: true });
+  }
+}
+
+/** The error for a part of the model's cache that couldn't be written. */
+export function cacheError(error: unknown, target: string): DareError {
+  if (error instanceof DareError) return error;
+  const { message } = fileError(error, "the model's cache could not be written", target);
+  return runError(message, 'Set model.cache to a folder that can be written and has enough space.', error);
+}
