@@ -15,52 +15,51 @@ export class Cursor {
   constructor(private readonly file: BinaryFile) {}
 
   u8(): number {
-    return this.window.readUInt8(this.take(1));
+    return this.take(1).readUInt8(0);
   }
 
   i8(): number {
-    return this.window.readInt8(this.take(1));
+    return this.take(1).readInt8(0);
   }
 
   u16(): number {
-    return this.window.readUInt16LE(this.take(2));
+    return this.take(2).readUInt16LE(0);
   }
 
   i16(): number {
-    return this.window.readInt16LE(this.take(2));
+    return this.take(2).readInt16LE(0);
   }
 
   u32(): number {
-    return this.window.readUInt32LE(this.take(4));
+    return this.take(4).readUInt32LE(0);
   }
 
   i32(): number {
-    return this.window.readInt32LE(this.take(4));
+    return this.take(4).readInt32LE(0);
   }
 
   f32(): number {
-    return this.window.readFloatLE(this.take(4));
+    return this.take(4).readFloatLE(0);
   }
 
   f64(): number {
-    return this.window.readDoubleLE(this.take(8));
+    return this.take(8).readDoubleLE(0);
   }
 
   /** As a number: beyond 2^53, where no size of a real file lies, the last digits are lost. */
   u64(): number {
-    return Number(this.window.readBigUInt64LE(this.take(8)));
+    return Number(this.take(8).readBigUInt64LE(0));
   }
 
   i64(): number {
-    return Number(this.window.readBigInt64LE(this.take(8)));
+    return Number(this.take(8).readBigInt64LE(0));
   }
 
   /** 8 bytes of length, then UTF-8. */
   string(): string {
     const length = this.u64();
     this.expect(length, 'a text');
-    const start = this.take(length);
-    return this.window.toString('utf8', start, start + length);
+    return this.take(length).toString('utf8');
   }
 
   /** How many of something follow, each of at least `bytes` bytes. Throws when the file can't hold them. */
@@ -88,8 +87,8 @@ export class Cursor {
     if (end > largestHeader) throw this.broken(`its header goes on beyond ${largestHeader} bytes`);
   }
 
-  /** Place in the window of the next `length` bytes, which are passed over. */
-  private take(length: number): number {
+  /** The next `length` bytes, which are passed over. */
+  private take(length: number): Buffer {
     this.expect(length, 'a value');
     const end = this.position + length;
     if (end > this.windowStart + this.window.length) {
@@ -100,6 +99,6 @@ export class Cursor {
     }
     const start = this.position - this.windowStart;
     this.position = end;
-    return start;
+    return this.window.subarray(start, start + length);
   }
 }

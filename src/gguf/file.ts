@@ -62,6 +62,13 @@ export class GgufFile {
     return values;
   }
 
+  /** The header as it is in the file. */
+  headerBytes(): Buffer {
+    const bytes = Buffer.allocUnsafeSlow(this.header.size);
+    this.file.read(bytes, 0);
+    return bytes;
+  }
+
   forEachChunk(use: (bytes: Uint8Array) => void): void {
     this.file.forEachChunk(use);
   }

@@ -1,6 +1,8 @@
 import { inputError } from '../errors.js';
 import type { MetadataValue } from './header.js';
 
+const largestSize = 10_000_000;
+
 /** The metadata of a GGUF file by their types. Values that are there but of another type throw inputError. */
 export class Metadata {
   constructor(
@@ -36,12 +38,12 @@ export class Metadata {
     );
   }
 
-  /** A number of things, at least 1. */
+  /** A number of things: at least 1, and no more than any model has. */
   size(key: string): number | undefined {
     return this.as(
       key,
-      'a whole number above 0',
-      (value) => Number.isSafeInteger(value) && Number(value) > 0,
+      `a whole number from 1 to ${largestSize}`,
+      (value) => Number.isInteger(value) && Number(value) > 0 && Number(value) <= largestSize,
     );
   }
 

@@ -6,6 +6,8 @@
 export type RopeScaling =
   /** Positions divided by `factor`. */
   | { type: 'linear'; factor: number }
+  /** Each frequency divided by its own factor, [headSize / 2]: Llama 3's scaling as GGUF files store it. */
+  | { type: 'factors'; factors: readonly number[] }
   /** Llama 3: slow rotations divided by `factor`, fast ones kept, those between interpolated. */
   | {
       type: 'llama3';
@@ -30,6 +32,10 @@ export function ropeFrequencies({ headSize, ropeBase, ropeScaling }: Rope): Floa
   );
   if (ropeScaling === undefined) return frequencies;
   if (ropeScaling.type === 'linear') return frequencies.map((frequency) => frequency / ropeScaling.factor);
+  if (ropeScaling.type === 'factors') {
+    const { factors } = ropeScaling;
+    return frequencies.map((frequency, i) => frequency / (factors[i] as number));
+  }
   const { factor, lowFrequencyFactor: low, highFrequencyFactor: high, originalContext } = ropeScaling;
   return frequencies.map((frequency) => {
     const turns = (originalContext * frequency) / (2 * Math.PI);

@@ -1,6 +1,8 @@
 /** A model as files: where its weights and its text side come from, whatever the format. */
 import { statSync } from 'node:fs';
 import { inputError, messageOf } from '../errors.js';
+import { GgufModel } from '../gguf/model.js';
+import { isGguf } from '../gguf/text-folder.js';
 import type { DecoderShape } from './config.js';
 import { HuggingFaceModel } from './hugging-face.js';
 
@@ -34,19 +36,20 @@ export interface StoredTensor {
 }
 
 /**
- * Opens a Hugging Face folder.
+ * Opens a Hugging Face folder or a GGUF file. What is made of its text side goes to the folder `cache`.
  * Throws inputError for a model that is missing, broken or not supported.
  */
-export function openModel(path: string, _cache: string): ModelSource {
-  let isFolder: boolean;
+export function openModel(path: string, cache: string): ModelSource {
+  if (isGguf(path)) return GgufModel.open(path, cache);
   try {
-    isFolder = statSync(path).isDirectory();
+    statSync(path);
   } catch (error) {
-    throw inputError(`The model ${path} can't be opened: ${messageOf(error)}`, expectedModel, error);
+    throw inputError(
+      `The model ${path} can't be opened: ${messageOf(error)}`,
+      'model.path must be a Hugging Face folder with config.json, tokenizer.json and model.safetensors, ' +
+        'or a GGUF file.',
+      error,
+    );
   }
-  if (isFolder) return HuggingFaceModel.open(path);
-  throw inputError(`The model ${path} is a file`, expectedModel);
+  return HuggingFaceModel.open(path);
 }
-
-const expectedModel =
-  'model.path must be a Hugging Face folder with config.json, tokenizer.json and model.safetensors.';
