@@ -9,14 +9,15 @@ import { decodeSettings, defaultModelCache, slotsOf } from '../src/decode/settin
 import { type TableCounts, type TableJob, type TableResult, TableRun } from '../src/decode/table.js';
 import { inputError } from '../src/errors.js';
 import { makeFolder, removeStale, temporaryBeside } from '../src/lake/lake.js';
-import { readModelConfig } from '../src/model/config.js';
+import { openModel } from '../src/model/source.js';
+import { loadTextModel } from '../src/model/text.js';
 import { defaultMaxLength } from '../src/pool/builder.js';
 import { loadPools, noPools, type PoolSet } from '../src/pool/folder.js';
 import type { StageContext, StageResult, StageTools } from '../src/stage.js';
-import { TextModel } from '../src/text/tokenizer.js';
+import type { TextModel } from '../src/text/tokenizer.js';
 
 export interface DecodeOptions {
-  /** Hugging Face folder. */
+  /** Hugging Face folder or GGUF file. */
   model: string;
   /** Parquet with `prompt_id` and `prompt` or `messages`. */
   prompts: string;
@@ -58,7 +59,7 @@ export async function decode(
       `Run dare prompts --partition ${partition} first.`,
     );
   }
-  const tokenizer = TextModel.load(config.model.path);
+  const tokenizer = loadTextModel(config.model.path, config.model.cache);
   const poolFolder = lake.dir('pools', partition);
   const job: Job = {
     model: config.model.path,
@@ -85,7 +86,7 @@ export async function decode(
 export async function decodeStandalone(options: DecodeOptions, tools: StageTools): Promise<StageResult> {
   const config = loadStandalone(options.set, options);
   const out = resolve(options.out);
-  const tokenizer = TextModel.load(options.model);
+  const tokenizer = loadTextModel(options.model, config.model.cache);
   const pools = options.pools === undefined ? noPools : await loadPools(options.pools, tokenizer.fingerprint);
   makeFolder(dirname(out));
   removeStale(dirname(out));
@@ -119,7 +120,7 @@ async function decodeJob(job: Job, tools: StageTools): Promise<Decoded> {
   checkVocabulary(job);
   const worker = await DecodeWorker.start({
     model: job.model,
-    cache: config.model.cache ?? defaultModelCache(),
+    cache: modelCache(config),
     slots: slotsOf(config.decode),
     threads: config.model.threads ?? 0,
     vocabulary: tokenizer.vocabularySize,
@@ -189,13 +190,19 @@ async function decodeAndPublish(
   }
 }
 
+function modelCache({ model }: StandaloneConfig): string {
+  return model.cache ?? defaultModelCache();
+}
+
 /** A tokenizer with more tokens than the model has embeddings is another model's: its ids would lead outside them. */
-function checkVocabulary({ model, tokenizer }: Job): void {
-  const { vocabulary } = readModelConfig(model);
+function checkVocabulary({ model, config, tokenizer }: Job): void {
+  const source = openModel(model, modelCache(config));
+  const { vocabulary } = source.shape;
+  source.close();
   if (tokenizer.vocabularySize <= vocabulary) return;
   throw inputError(
-    `The tokenizer.json of ${model} has token ids up to ${tokenizer.vocabularySize - 1}, ` +
-      `the model of its config.json has ${vocabulary} tokens.`,
+    `The tokenizer of ${model} has token ids up to ${tokenizer.vocabularySize - 1}, ` +
+      `its model has ${vocabulary} tokens.`,
     'Take tokenizer.json, config.json and the weights from the same model.',
   );
 }

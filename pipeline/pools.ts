@@ -1,15 +1,16 @@
 import { existsSync } from 'node:fs';
 import { inputError } from '../src/errors.js';
 import { textPages } from '../src/lake/pages.js';
+import { loadTextModel } from '../src/model/text.js';
 import { defaultMaxLength, PoolBuilder, poolSettings } from '../src/pool/builder.js';
 import { writePools } from '../src/pool/folder.js';
 import type { StageContext, StageResult, StageTools } from '../src/stage.js';
-import { TextModel } from '../src/text/tokenizer.js';
+import type { TextModel } from '../src/text/tokenizer.js';
 
 export interface PoolsOptions {
   /** Parquet file or glob with `text`, optional `entity_type` and `cohort`. */
   texts: string;
-  /** Folder with tokenizer.json and tokenizer_config.json. */
+  /** Folder with tokenizer.json and tokenizer_config.json, or a GGUF file. */
   tokenizer: string;
   out: string;
 }
@@ -23,13 +24,14 @@ export async function pools(context: StageContext): Promise<StageResult> {
   const files = config.pools.texts === undefined ? earlierTexts(context) : [config.pools.texts];
   const dir = lake.prepare('pools', partition);
   const { maxLength } = config.pools;
-  const result = await buildInto(dir, files, TextModel.load(config.model.path), maxLength, context);
+  const tokenizer = loadTextModel(config.model.path, config.model.cache);
+  const result = await buildInto(dir, files, tokenizer, maxLength, context);
   return { ...result, partition };
 }
 
 /** Builds pools from any Parquet with texts, without a lake. */
 export async function poolsStandalone(options: PoolsOptions, tools: StageTools): Promise<StageResult> {
-  const tokenizer = TextModel.load(options.tokenizer);
+  const tokenizer = loadTextModel(options.tokenizer, undefined);
   return await buildInto(options.out, [options.texts], tokenizer, defaultMaxLength, tools);
 }
 

@@ -5,10 +5,11 @@ import { openEntityCohorts } from '../src/lake/entity-cohorts.js';
 import { openInputs } from '../src/lake/inputs.js';
 import { type Manifest, replaceTable } from '../src/lake/manifest.js';
 import { withWorkSession } from '../src/lake/work-session.js';
+import { loadTextModel } from '../src/model/text.js';
 import type { StageContext, StageResult } from '../src/stage.js';
 import { fieldText } from '../src/text/field.js';
 import { type EntityType, type PromptPlan, type PromptTask, planPrompts } from '../src/text/prompt-plan.js';
-import { TextModel } from '../src/text/tokenizer.js';
+import type { TextModel } from '../src/text/tokenizer.js';
 
 /** Rows of a page: what is rendered between two looks at the signal, and all that JavaScript holds at once. */
 const pageRows = 8192;
@@ -29,7 +30,7 @@ export async function prompts(context: StageContext): Promise<StageResult> {
   const started = performance.now();
   const { config, lake, partition } = context;
   const plan = planPrompts(config);
-  const model = TextModel.load(config.model.path);
+  const model = loadTextModel(config.model.path, config.model.cache);
   lake.prepare('prompts', partition);
   return withWorkSession(context, 'prompts', async (duck) => {
     const opened = await openInputs(duck, config.inputs);
