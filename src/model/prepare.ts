@@ -1,7 +1,6 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { DareError, runError } from '../errors.js';
-import { fileError } from '../lake/file-error.js';
+import { cachedFolder, cacheError } from './cache-folder.js';
 import type { DecoderShape } from './config.js';
 import { buildDecoder, ropeTables, type WeightMap, type WeightSpec, weightSpecs } from './graph.js';
 import type { WeightLocation } from './onnx.js';
@@ -32,7 +31,7 @@ export function prepareModel(path: string, cache: string): PreparedModel {
     const { shape } = source;
     const fingerprint = source.fingerprint();
     const target = join(cache, `${fingerprint.slice(0, 32)}-v${graphVersion}`);
-    if (!existsSync(join(target, 'weights.json'))) writeWeights(source, target);
+    cachedFolder(target, (folder) => writeWeights(source, folder));
     const graphFile = join(target, 'decoder.onnx');
     if (!existsSync(graphFile)) writeGraph(shape, target, graphFile);
     return { shape, graphFile, fingerprint };
@@ -54,34 +53,17 @@ function writeGraph(shape: DecoderShape, target: string, graphFile: string): voi
   }
 }
 
-function cacheError(error: unknown, target: string): DareError {
-  if (error instanceof DareError) return error;
-  const { message } = fileError(error, "the model's cache could not be written", target);
-  return runError(message, 'Set model.cache to a folder that can be written and has enough space.', error);
-}
-
-function writeWeights(source: ModelSource, target: string): void {
+function writeWeights(source: ModelSource, folder: string): void {
   const { shape } = source;
-  let temporary: string | undefined;
+  const out = new WeightFile(join(folder, weightFile));
   try {
-    mkdirSync(join(target, '..'), { recursive: true });
-    temporary = mkdtempSync(`${target}.tmp-`);
-    const out = new WeightFile(join(temporary, weightFile));
-    try {
-      for (const spec of weightSpecs(shape)) writeWeight(out, source, spec);
-      writeRopeTables(out, shape);
-      out.sync();
-    } finally {
-      out.close();
-    }
-    writeFileSync(join(temporary, 'weights.json'), JSON.stringify(Object.fromEntries(out.locations)));
-    // Another process may have built the same model meanwhile: its result is the same.
-    if (!existsSync(target)) renameSync(temporary, target);
-  } catch (error) {
-    throw cacheError(error, target);
+    for (const spec of weightSpecs(shape)) writeWeight(out, source, spec);
+    writeRopeTables(out, shape);
+    out.sync();
   } finally {
-    if (temporary !== undefined) rmSync(temporary, { recursive: true, force: true });
+    out.close();
   }
+  writeFileSync(join(folder, 'weights.json'), JSON.stringify(Object.fromEntries(out.locations)));
 }
 
 function writeWeight(out: WeightFile, source: ModelSource, spec: WeightSpec): void {
