@@ -56,10 +56,10 @@ export function ggufOf(model: FamilyCase): { metadata: Record<string, Value>; te
   const architecture =
     { Qwen2ForCausalLM: 'qwen2', Qwen3ForCausalLM: 'qwen3' }[config.architectures[0] ?? ''] ?? 'llama';
   const heads = config.num_attention_heads as number;
+  const headSize = config.head_dim ?? (config.hidden_size as number) / heads;
   const key = (part: string) => `${architecture}.${part}`;
-  const scaling = (config.rope_parameters ?? config.rope_scaling) as unknown as
-    | Record<string, number>
-    | undefined;
+  const rope = (config.rope_parameters ?? config.rope_scaling ?? {}) as unknown as Record<string, number>;
+  const base = rope.rope_theta ?? config.rope_theta ?? 10_000;
   const metadata: Record<string, Value> = {
     'general.architecture': { text: architecture },
     [key('block_count')]: { u32: config.num_hidden_layers as number },
@@ -67,21 +67,50 @@ export function ggufOf(model: FamilyCase): { metadata: Record<string, Value>; te
     [key('embedding_length')]: { u32: config.hidden_size as number },
     [key('feed_forward_length')]: { u32: config.intermediate_size as number },
     [key('attention.head_count')]: { u32: heads },
-    [key('attention.head_count_kv')]: { u32: config.num_key_value_heads as number },
     [key('attention.layer_norm_rms_epsilon')]: { f32: config.rms_norm_eps as number },
-    [key('rope.freq_base')]: { f32: scaling?.rope_theta ?? config.rope_theta ?? 10_000 },
+    [key('rope.freq_base')]: { f32: base },
   };
-  if (config.head_dim !== undefined) metadata[key('attention.key_length')] = { u32: config.head_dim };
+  if (config.num_key_value_heads != null) {
+    metadata[key('attention.head_count_kv')] = { u32: config.num_key_value_heads };
+  }
+  if (config.head_dim != null) metadata[key('attention.key_length')] = { u32: config.head_dim };
+  if (config.sliding_window != null && architecture === 'llama') {
+    metadata[key('attention.sliding_window')] = { u32: config.sliding_window };
+  }
+  const type = rope.rope_type ?? rope.type;
+  if (String(type) === 'linear') {
+    metadata[key('rope.scaling.type')] = { text: 'linear' };
+    metadata[key('rope.scaling.factor')] = { f32: rope.factor as number };
+  }
   const tensors = Object.entries(model.tensors).map(([name, shape]): Tensor => {
     let values = tensorOf(name, shape);
     if (architecture === 'llama' && /[qk]_proj/.test(name)) {
       const perHead =
-        (shape[0] as number) / (name.includes('q_proj') ? heads : (config.num_key_value_heads as number));
+        (shape[0] as number) / (name.includes('q_proj') ? heads : (config.num_key_value_heads ?? heads));
       values = interleaved(values, shape[0] as number, perHead);
     }
     return { name: renamed(name), shape, type: 0, bytes: new Uint8Array(values.buffer) };
   });
+  if (String(type) === 'llama3') tensors.push(ropeFactors(rope, base, headSize));
   return { metadata, tensors };
+}
+
+/** Llama 3's scaling as the converter stores it: by how much each rotation is slower. */
+function ropeFactors(rope: Record<string, number>, base: number, headSize: number): Tensor {
+  const [factor, low, high] = [rope.factor, rope.low_freq_factor, rope.high_freq_factor] as [
+    number,
+    number,
+    number,
+  ];
+  const original = rope.original_max_position_embeddings as number;
+  const factors = Float32Array.from({ length: headSize / 2 }, (_, i) => {
+    const turns = original / (2 * Math.PI * base ** ((2 * i) / headSize));
+    if (turns > high) return 1;
+    if (turns < low) return factor;
+    const smooth = (turns - low) / (high - low);
+    return 1 / ((1 - smooth) / factor + smooth);
+  });
+  return { name: 'rope_freqs.weight', shape: [headSize / 2], type: 0, bytes: new Uint8Array(factors.buffer) };
 }
 
 function interleaved(values: Float32Array, rows: number, perHead: number): Float32Array {

@@ -1,0 +1,201 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { type ModelSource, openModel } from '../../src/model/source.js';
+import { type FamilyCase, references, tensorOf, writeModel } from '../model/fixture.js';
+import { checkParity } from '../model/parity.js';
+import { errorOf } from '../text/fixture.js';
+import { ggufOf, type Tensor, type Value, writeGguf } from './fixture.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'dare-gguf-model-'));
+test.after(() => rmSync(folder, { recursive: true, force: true }));
+const cache = join(folder, 'cache');
+const file = join(folder, 'model.gguf');
+
+const caseOf = (name: string) => references.cases.find((model) => model.name === name) as FamilyCase;
+
+function use<T>(path: string, work: (source: ModelSource) => T): T {
+  const source = openModel(path, cache);
+  try {
+    return work(source);
+  } finally {
+    source.close();
+  }
+}
+
+for (const model of references.cases) {
+  test(`${model.name} as a GGUF file: tree and greedy text equal those of transformers`, async () => {
+    await checkParity(model, writeGguf(file, ggufOf(model)), cache);
+  });
+
+  test(`${model.name}: the tensors of the GGUF file are those of the folder, whole and in parts`, () => {
+    writeGguf(file, ggufOf(model));
+    use(file, (source) => {
+      for (const [name, shape] of Object.entries(model.tensors)) {
+        const expected = tensorOf(name, shape);
+        assert.equal(source.read(name, shape), expected, name);
+        const [rows, inputs = 1] = shape as [number, number?];
+        const middle = source.readRows(name, shape, 5, rows - 9);
+        assert.equal(middle, expected.subarray(5 * inputs, (rows - 4) * inputs), name);
+      }
+    });
+  });
+}
+
+test('the shape is that of the config.json', () => {
+  for (const model of references.cases) {
+    const path = join(folder, model.name);
+    writeModel(path, model);
+    writeGguf(file, ggufOf(model));
+    const { architecture, ropeScaling, normEpsilon, ...shape } = use(path, (source) => source.shape);
+    const found = use(file, (source) => source.shape);
+    // GGUF files call Mistral llama, and keep numbers as float32
+    const expected = architecture === 'MistralForCausalLM' ? 'LlamaForCausalLM' : architecture;
+    assert.is(found.architecture, expected);
+    assert.is(found.normEpsilon, Math.fround(normEpsilon));
+    assert.is(found.ropeScaling === undefined, ropeScaling === undefined);
+    const { architecture: _, ropeScaling: __, normEpsilon: ___, ...rest } = found;
+    assert.equal(rest, shape, model.name);
+  }
+});
+
+test('the fingerprint is of the content, not of the name', () => {
+  const content = ggufOf(caseOf('llama'));
+  const fingerprint = (path: string) => use(path, (source) => source.fingerprint());
+  const one = fingerprint(writeGguf(file, content));
+  assert.match(one, /^[0-9a-f]{64}$/);
+  assert.is(fingerprint(writeGguf(join(folder, 'copy.GGUF'), content)), one);
+  const [first, ...others] = content.tensors as [Tensor, ...Tensor[]];
+  const changed = { ...first, bytes: first.bytes.map((byte, i) => (i === 40 ? byte ^ 1 : byte)) };
+  assert.is.not(fingerprint(writeGguf(file, { ...content, tensors: [changed, ...others] })), one);
+});
+
+test('tensors are listed as they are stored', () => {
+  writeGguf(file, ggufOf(caseOf('qwen3')));
+  const tensors = use(file, (source) => source.tensors);
+  const listed = tensors.find(({ name }) => name === 'blk.1.attn_q_norm.weight');
+  assert.equal(listed, { name: 'blk.1.attn_q_norm.weight', type: 'F32', shape: [32], bytes: 128 });
+});
+
+interface Change {
+  metadata?: Record<string, Value | undefined>;
+  /** Names of tensors that are left out. */
+  without?: string;
+  tensors?: Tensor[];
+}
+const floats = (name: string, shape: number[]): Tensor => {
+  const size = shape.reduce((product, length) => product * length, 1);
+  return { name, shape, type: 0, bytes: new Uint8Array(4 * size) };
+};
+
+const refusals: [string, Change, RegExp][] = [
+  [
+    'another architecture',
+    { metadata: { 'general.architecture': { text: 'gemma3' } } },
+    /holds a gemma3 model, which isn't supported; models of the architectures llama, qwen2, qwen3 are/,
+  ],
+  [
+    'an adapter',
+    { metadata: { 'general.type': { text: 'adapter' } } },
+    /holds an adapter, which isn't supported/,
+  ],
+  [
+    'one part of a model',
+    { metadata: { 'split.count': { u32: 3 } } },
+    /isn't supported: it is one of 3 parts; join them with llama-gguf-split --merge/,
+  ],
+  [
+    'a mixture of experts',
+    { metadata: { 'llama.expert_count': { u32: 8 } } },
+    /it is a mixture of 8 experts/,
+  ],
+  [
+    'YaRN',
+    { metadata: { 'llama.rope.scaling.type': { text: 'yarn' } } },
+    /it scales its rotary positions by yarn; linear and Llama 3's scaling are/,
+  ],
+  [
+    'two scalings',
+    {
+      metadata: { 'llama.rope.scaling.factor': { f32: 2 } },
+      tensors: [floats('rope_freqs.weight', [8])],
+    },
+    /it scales its rotary positions twice/,
+  ],
+  [
+    'partial rotation',
+    { metadata: { 'llama.rope.dimension_count': { u32: 8 } } },
+    /it rotates 8 of the 16 elements of each head only/,
+  ],
+  [
+    'values of another size',
+    { metadata: { 'llama.attention.value_length': { u32: 8 } } },
+    /the heads of its values have 8 elements, those of its keys 16/,
+  ],
+  [
+    'heads that don’t divide',
+    { metadata: { 'llama.attention.head_count_kv': { u32: 4 } } },
+    /its 6 attention heads are no multiple of its 4 key\/value heads/,
+  ],
+  [
+    'metadata that are missing',
+    { metadata: { 'llama.attention.layer_norm_rms_epsilon': undefined } },
+    /lacks llama.attention.layer_norm_rms_epsilon in its metadata/,
+  ],
+  [
+    'metadata of another type',
+    { metadata: { 'llama.embedding_length': { text: '96' } } },
+    /llama.embedding_length is "96", expected a whole number from 1 to/,
+  ],
+  [
+    'more layers than tensors',
+    { metadata: { 'llama.block_count': { u32: 9_000_000 } } },
+    /llama.block_count is 9000000, it has 21 tensors/,
+  ],
+  [
+    'a tensor that is missing',
+    { without: 'blk.1.ffn_up.weight' },
+    /has no tensor "blk.1.ffn_up.weight", which its metadata call for/,
+  ],
+  [
+    'tensors that the decoder would leave out',
+    { tensors: [floats('blk.0.attn_sinks.weight', [6]), floats('blk.1.attn_sinks.weight', [6])] },
+    /it has tensors that are no part of a LlamaForCausalLM: blk.0.attn_sinks.weight, blk.1.attn_sinks.weight$/,
+  ],
+];
+
+for (const [what, { metadata = {}, without, tensors = [] }, message] of refusals) {
+  test(`refused: ${what}`, () => {
+    const content = ggufOf(caseOf('llama'));
+    const entries = Object.entries({ ...content.metadata, ...metadata });
+    writeGguf(file, {
+      metadata: Object.fromEntries(
+        entries.filter((entry): entry is [string, Value] => entry[1] !== undefined),
+      ),
+      tensors: [...content.tensors.filter(({ name }) => name !== without), ...tensors],
+    });
+    const error = errorOf(() => openModel(file, cache));
+    assert.is(error.exitCode, 2, error.stack);
+    assert.match(error.message, message);
+  });
+}
+
+test('refused: a tensor of another shape than the metadata say', () => {
+  const content = ggufOf(caseOf('llama'));
+  const tensors = content.tensors.map((tensor) =>
+    tensor.name === 'blk.0.ffn_up.weight' ? floats(tensor.name, [96, 160]) : tensor,
+  );
+  writeGguf(file, { ...content, tensors });
+  const error = errorOf(() =>
+    use(file, (source) => source.read('model.layers.0.mlp.up_proj.weight', [160, 96])),
+  );
+  assert.is(error.exitCode, 2);
+  assert.match(
+    error.message,
+    /"blk.0.ffn_up.weight" has the shape \[96, 160\], the metadata call for \[160, 96\]/,
+  );
+});
+
+test.run();
