@@ -32,3 +32,22 @@ export function runError(message: string, hint?: string, cause?: unknown): DareE
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** An error that crosses threads: its class would be lost. */
+export interface ThreadError {
+  message: string;
+  exitCode: 1 | 2;
+  hint: string | undefined;
+}
+
+/** What another thread is told of an error. */
+export function threadError(error: unknown): ThreadError {
+  if (error instanceof DareError)
+    return { message: error.message, exitCode: error.exitCode, hint: error.hint };
+  return { message: messageOf(error), exitCode: 1, hint: undefined };
+}
+
+/** The error that another thread told of. */
+export function revive({ message, exitCode, hint }: ThreadError): DareError {
+  return new DareError(message, exitCode, hint);
+}

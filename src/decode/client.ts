@@ -1,8 +1,8 @@
 import { Worker } from 'node:worker_threads';
-import { DareError, messageOf, runError } from '../errors.js';
+import { type DareError, messageOf, revive, runError, type ThreadError } from '../errors.js';
 import type { PoolKey } from '../pool/builder.js';
 import type { LoopStatistics } from './loop.js';
-import type { FromWorker, ThreadError, ToWorker, WorkerOptions } from './messages.js';
+import type { FromWorker, ToWorker, WorkerOptions } from './messages.js';
 import type { DecodeSettings, Outcome } from './sequence.js';
 
 type WithoutId<T> = T extends { id: number } ? Omit<T, 'id'> : never;
@@ -129,8 +129,4 @@ export class DecodeWorker {
 
 function unexpected(type: string): ThreadError {
   return { message: `The decoding thread began with "${type}".`, exitCode: 1, hint: undefined };
-}
-
-function revive({ message, exitCode, hint }: ThreadError): DareError {
-  return new DareError(message, exitCode, hint);
 }

@@ -1,4 +1,5 @@
 /** What the main thread and the decoding thread say to each other. */
+import type { ThreadError } from '../errors.js';
 import type { PoolKey } from '../pool/builder.js';
 import type { LoopStatistics } from './loop.js';
 import type { DecodeSettings, Outcome } from './sequence.js';
@@ -32,10 +33,3 @@ export type FromWorker =
   | { type: 'failed'; id: number; error: ThreadError }
   /** The thread can't go on. */
   | { type: 'broken'; error: ThreadError };
-
-/** An error that crosses threads: its class would be lost. */
-export interface ThreadError {
-  message: string;
-  exitCode: 1 | 2;
-  hint: string | undefined;
-}

@@ -5,12 +5,12 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { DraftPools } from '../draft/drafter.js';
 import { CpuEngine } from '../engine/cpu.js';
-import { DareError, messageOf } from '../errors.js';
+import { threadError } from '../errors.js';
 import { type PoolKey, sharedKey } from '../pool/builder.js';
 import { openPool } from '../pool/file.js';
 import type { Pool } from '../pool/trie.js';
 import { DecodeLoop } from './loop.js';
-import type { FromWorker, ThreadError, ToWorker, WorkerOptions } from './messages.js';
+import type { FromWorker, ToWorker, WorkerOptions } from './messages.js';
 
 const port = parentPort;
 if (port === null) throw new Error('worker.js is started by DecodeWorker');
@@ -58,10 +58,4 @@ function poolsOf(pools: ReadonlyMap<PoolKey, Pool>, key: PoolKey): DraftPools {
   const cohort = key === sharedKey ? undefined : pools.get(key);
   const shared = pools.get(sharedKey);
   return { ...(cohort === undefined ? {} : { cohort }), ...(shared === undefined ? {} : { shared }) };
-}
-
-function threadError(error: unknown): ThreadError {
-  if (error instanceof DareError)
-    return { message: error.message, exitCode: error.exitCode, hint: error.hint };
-  return { message: messageOf(error), exitCode: 1, hint: undefined };
 }
