@@ -36,17 +36,20 @@ export interface StageContext extends StageTools {
 }
 
 /** Printed as the last line of stdout. Extra keys must be plain JSON. */
-export interface StageResult {
+export interface CommandResult {
   stage: string;
+  /** One sentence each. The command line logs them (also when quiet): a stage doesn't log them itself. */
+  warnings: string[];
+  /** For people: printed on stderr (not with --json or --quiet) and left out of the JSON line. */
+  summary?: string;
+  [extra: string]: unknown;
+}
+
+export interface StageResult extends CommandResult {
   partition: string;
   /** Rows of the table that was written (for pools: texts that they were made of). */
   rows: number;
   /** Absolute paths of what was written. */
   files: string[];
   seconds: number;
-  /** One sentence each. The command line logs them (also when quiet): a stage doesn't log them itself. */
-  warnings: string[];
-  /** For people: printed on stderr (not with --json or --quiet) and left out of the JSON line. */
-  summary?: string;
-  [extra: string]: unknown;
 }

@@ -1,5 +1,5 @@
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { DareError, runError } from '../errors.js';
 import { fileError } from '../lake/file-error.js';
 
@@ -14,13 +14,24 @@ export function cachedFolder(target: string, build: (folder: string) => void): v
   let temporary: string | undefined;
   try {
     mkdirSync(dirname(target), { recursive: true });
-    temporary = mkdtempSync(`${target}.tmp-`);
+    temporary = mkdtempSync(`${target}${unfinished}`);
     build(temporary);
     if (!existsSync(target)) renameSync(temporary, target);
   } catch (error) {
     if (!existsSync(target)) throw cacheError(error, target);
   } finally {
     if (temporary !== undefined) rmSync(temporary, { recursive: true, force: true });
+  }
+}
+
+/** How the name of a folder that this process is building goes on. */
+const unfinished = `.tmp-${process.pid}-`;
+
+/** Removes what a thread of this process was building in `cache` when it was ended. */
+export function removeUnfinished(cache: string): void {
+  if (!existsSync(cache)) return;
+  for (const name of readdirSync(cache)) {
+    if (name.includes(unfinished)) rmSync(join(cache, name), { recursive: true, force: true });
   }
 }
 

@@ -2,6 +2,7 @@
 export interface TokenizerJson {
   added_tokens: AddedToken[];
   model: {
+    type?: string | undefined;
     vocab: Record<string, number> | [string, number][];
     merges?: (string | string[])[];
     unk_token?: string | null;

@@ -1,0 +1,21 @@
+/** A thread that prepares one model: converting a large one takes minutes, in which signals must be heard. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { type ThreadError, threadError } from '../errors.js';
+import { type PreparedModel, prepareModel } from './prepare.js';
+
+/** `workerData` of the thread. */
+export interface PrepareJob {
+  path: string;
+  cache: string;
+}
+
+export type PrepareAnswer = { prepared: PreparedModel } | { error: ThreadError };
+
+const { path, cache } = workerData as PrepareJob;
+let answer: PrepareAnswer;
+try {
+  answer = { prepared: prepareModel(path, cache) };
+} catch (error) {
+  answer = { error: threadError(error) };
+}
+parentPort?.postMessage(answer);
