@@ -2,14 +2,14 @@
 /** Arguments -> stage; exit codes; the JSON line. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Command, parseCommand, type StageName, stageOf } from './cli/arguments.js';
+import { type Command, commandOf, type Options, parseCommand } from './cli/arguments.js';
 import { Interrupted, watchSignals } from './cli/interrupt.js';
 import { DareError, messageOf, runError } from './errors.js';
 import { packageRoot } from './paths.js';
 import { createLog } from './report/log.js';
 import { createProgress, silentProgress } from './report/progress.js';
 import { Screen } from './report/screen.js';
-import type { StageResult, StageTools } from './stage.js';
+import type { CommandResult, StageTools } from './stage.js';
 
 const argv = process.argv.slice(2);
 const screen = new Screen(process.stderr);
@@ -19,14 +19,15 @@ for (const stream of [process.stdout, process.stderr]) stream.on('error', () => 
 
 try {
   const command = parseCommand(argv);
-  if (command.kind === 'stage') await runCommand(command);
+  if (command.kind === 'stage') await runStageCommand(command);
+  else if (command.kind === 'model') await runModelCommand(command);
   else await printInformation(command);
 } catch (error) {
   const json = argv.includes('--json');
-  fail(stageOf(argv), error, { json, stack: argv.includes('--debug') });
+  fail(commandOf(argv), error, { json, stack: argv.includes('--debug') });
 }
 
-async function printInformation(command: Exclude<Command, { kind: 'stage' }>): Promise<void> {
+async function printInformation(command: Command & { kind: 'help' | 'version' }): Promise<void> {
   if (command.kind === 'version') {
     const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as {
       version: string;
@@ -34,11 +35,29 @@ async function printInformation(command: Exclude<Command, { kind: 'stage' }>): P
     process.stdout.write(`${version}\n`);
     return;
   }
-  const { overview, stageHelp } = await import('./cli/help.js');
-  process.stdout.write(command.stage === undefined ? overview() : stageHelp(command.stage));
+  const { commandHelp, overview } = await import('./cli/help.js');
+  process.stdout.write(command.command === undefined ? overview() : commandHelp(command.command));
 }
 
-async function runCommand({ stage, standalone, options }: Command & { kind: 'stage' }): Promise<void> {
+function runStageCommand({ stage, standalone, options }: Command & { kind: 'stage' }): Promise<void> {
+  return runCommand(stage, options, async (tools) => {
+    const { runStage, runStandalone } = await import('./cli/stages.js');
+    return await (standalone ? runStandalone : runStage)(stage, options, tools);
+  });
+}
+
+function runModelCommand({ action, path, options }: Command & { kind: 'model' }): Promise<void> {
+  return runCommand(`model ${action}`, options, async (tools) => {
+    const { runModel } = await import('./cli/stages.js');
+    return await runModel(action, path, options, tools);
+  });
+}
+
+async function runCommand(
+  name: string,
+  options: Options,
+  run: (tools: StageTools) => Promise<CommandResult>,
+): Promise<void> {
   const { json = false, quiet = false, debug = false } = options;
   const log = createLog(screen, { json, level: quiet ? 'warn' : debug ? 'debug' : 'info', stack: debug });
   const line = (text: string, fields: object) => log.info(json ? { progress: fields } : {}, text);
@@ -50,23 +69,22 @@ async function runCommand({ stage, standalone, options }: Command & { kind: 'sta
   const failed = (error: unknown) => {
     // After a signal whatever went wrong is its consequence.
     if (signal.aborted && error !== signal.reason) log.debug({ err: error }, 'while stopping');
-    fail(stage, signal.aborted ? signal.reason : error, { json, stack: debug });
+    fail(name, signal.aborted ? signal.reason : error, { json, stack: debug });
   };
   process.on('uncaughtException', failed);
   try {
-    const { runStage, runStandalone } = await import('./cli/stages.js');
-    const { summary, ...result } = await (standalone ? runStandalone : runStage)(stage, options, tools);
+    const { summary, ...result } = await run(tools);
     screen.status('');
     for (const warning of result.warnings) log.warn({}, warning);
     if (summary !== undefined && !json && !quiet) screen.line(summary);
-    finish(result as StageResult, 0);
+    finish(result, 0);
   } catch (error) {
     failed(error);
   }
 }
 
 /** Says what went wrong on stderr and ends the process with the error's exit code. */
-function fail(stage: StageName | undefined, error: unknown, mode: { json: boolean; stack: boolean }): void {
+function fail(stage: string | undefined, error: unknown, mode: { json: boolean; stack: boolean }): void {
   const known = error instanceof DareError || error instanceof Interrupted;
   const reported = known
     ? error

@@ -5,6 +5,11 @@ import { inputError } from '../errors.js';
 
 export const STAGES = ['segment', 'prompts', 'pools', 'decode', 'publish', 'run'] as const;
 export type StageName = (typeof STAGES)[number];
+export const MODEL_ACTIONS = ['inspect', 'import'] as const;
+export type ModelAction = (typeof MODEL_ACTIONS)[number];
+/** What can be named first on the command line. */
+export const COMMANDS = [...STAGES, 'model'] as const;
+export type CommandName = (typeof COMMANDS)[number];
 
 const OPTIONS = {
   config: { type: 'string' },
@@ -24,6 +29,7 @@ const OPTIONS = {
   concurrency: { type: 'string' },
   texts: { type: 'string' },
   tokenizer: { type: 'string' },
+  cache: { type: 'string' },
 } as const;
 type OptionName = keyof typeof OPTIONS;
 
@@ -37,6 +43,8 @@ const COMMON: readonly OptionName[] = [
   'debug',
   'help',
 ];
+/** What `dare model` knows. */
+const MODEL: readonly OptionName[] = ['cache', 'json', 'quiet', 'debug', 'help'];
 /** What a stage knows beyond the common options. */
 const OWN: Readonly<Partial<Record<StageName, readonly OptionName[]>>> = {
   pools: ['texts', 'tokenizer', 'out'],
@@ -64,11 +72,13 @@ export interface Options {
   concurrency?: string;
   texts?: string;
   tokenizer?: string;
+  cache?: string;
 }
 
 export type Command =
-  | { kind: 'help'; stage?: StageName }
+  | { kind: 'help'; command?: CommandName }
   | { kind: 'version' }
+  | { kind: 'model'; action: ModelAction; path: string; options: Options }
   | { kind: 'stage'; stage: StageName; standalone: boolean; options: Options };
 
 /** @throws DareError with exit code 2 and one sentence about what is wrong */
@@ -78,22 +88,43 @@ export function parseCommand(argv: readonly string[]): Command {
   if (name === undefined) {
     if (values.version === true) return { kind: 'version' };
     if (values.help === true) return { kind: 'help' };
-    throw inputError(`no stage given: expected one of ${STAGES.join(', ')}`, 'dare --help explains them.');
+    throw inputError(
+      `no stage given: expected one of ${STAGES.join(', ')}, or model`,
+      'dare --help explains them.',
+    );
   }
-  const stage = STAGES.find((known) => known === name);
-  if (stage === undefined) throw unknownStage(name);
-  if (values.help === true) return { kind: 'help', stage };
+  const command = COMMANDS.find((known) => known === name);
+  if (command === undefined) throw unknownCommand(name);
+  if (values.help === true) return { kind: 'help', command };
   const given = tokens.flatMap((token) => (token.kind === 'option' ? [token.name as OptionName] : []));
-  checkOptions(stage, given, rest);
-  for (const option of given) {
-    if (values[option] === '') throw usageError(stage, `--${option} is empty`);
-  }
-  return { kind: 'stage', stage, standalone: checkStandalone(stage, given), options: values };
+  if (command === 'model') return modelCommand(values, given, rest);
+  if (rest[0] !== undefined) throw unexpected(command, rest[0]);
+  checkOptions(command, [...COMMON, ...(OWN[command] ?? [])], given, values);
+  return { kind: 'stage', stage: command, standalone: checkStandalone(command, given), options: values };
 }
 
-/** The stage that the arguments name, for reporting on arguments that can't be parsed. */
-export function stageOf(argv: readonly string[]): StageName | undefined {
-  return STAGES.find((stage) => stage === argv.find((argument) => !argument.startsWith('-')));
+function modelCommand(
+  options: Options,
+  given: readonly OptionName[],
+  [name, path, ...rest]: readonly string[],
+): Command {
+  const ways = 'expected dare model inspect PATH or dare model import PATH';
+  const action = MODEL_ACTIONS.find((known) => known === name);
+  if (name === undefined) throw usageError('model', `no action given: ${ways}`);
+  if (action === undefined) {
+    const meant = didYouMean(name, MODEL_ACTIONS);
+    throw usageError('model', `${JSON.stringify(name)} is nothing that dare model does: ${ways}${meant}`);
+  }
+  if (path === undefined || path === '')
+    throw usageError('model', `the path of the model is missing: ${ways}`);
+  if (rest[0] !== undefined) throw unexpected('model', rest[0]);
+  checkOptions('model', MODEL, given, options);
+  return { kind: 'model', action, path, options };
+}
+
+/** The command that the arguments name, for reporting on arguments that can't be parsed. */
+export function commandOf(argv: readonly string[]): CommandName | undefined {
+  return COMMANDS.find((command) => command === argv.find((argument) => !argument.startsWith('-')));
 }
 
 function parse(argv: readonly string[]) {
@@ -103,8 +134,8 @@ function parse(argv: readonly string[]) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === undefined || !code.startsWith('ERR_PARSE_ARGS')) throw error;
     const first = argv[0];
-    if (first !== undefined && !first.startsWith('-') && stageOf(argv) === undefined)
-      throw unknownStage(first);
+    if (first !== undefined && !first.startsWith('-') && commandOf(argv) === undefined)
+      throw unknownCommand(first);
     const option = /'(-[^' <,=]*)/.exec(message)?.[1] ?? '';
     const known = Object.keys(OPTIONS).map((name) => `--${name}`);
     const sentence =
@@ -113,25 +144,33 @@ function parse(argv: readonly string[]) {
         : /does not take an argument/.test(message)
           ? `${option} takes no value`
           : `${option} needs a value (one that starts with a dash is written ${option}=VALUE)`;
-    throw inputError(sentence, helpHint(stageOf(argv)), error);
+    throw inputError(sentence, helpHint(commandOf(argv)), error);
   }
 }
 
-function checkOptions(stage: StageName, given: readonly OptionName[], rest: readonly string[]): void {
-  if (rest[0] !== undefined) {
-    throw usageError(stage, `unexpected argument ${JSON.stringify(rest[0])}: options start with --`);
-  }
-  const known = [...COMMON, ...(OWN[stage] ?? [])];
+function checkOptions(
+  command: CommandName,
+  known: readonly OptionName[],
+  given: readonly OptionName[],
+  values: Options,
+): void {
   for (const [index, option] of given.entries()) {
     if (!known.includes(option)) {
-      const owners = STAGES.filter((other) => OWN[other]?.includes(option)).map((other) => `dare ${other}`);
+      const owners = COMMANDS.filter((other) =>
+        (other === 'model' ? MODEL : OWN[other])?.includes(option),
+      ).map((other) => `dare ${other}`);
       const owner = owners.length === 0 ? '' : ` (it belongs to ${owners.join(' and ')})`;
-      throw usageError(stage, `dare ${stage} has no option --${option}${owner}`);
+      throw usageError(command, `dare ${command} has no option --${option}${owner}`);
     }
     if (option !== 'set' && given.indexOf(option) < index) {
-      throw usageError(stage, `--${option} is given twice`);
+      throw usageError(command, `--${option} is given twice`);
     }
+    if (values[option as keyof Options] === '') throw usageError(command, `--${option} is empty`);
   }
+}
+
+function unexpected(command: CommandName, argument: string) {
+  return usageError(command, `unexpected argument ${JSON.stringify(argument)}: options start with --`);
 }
 
 /** Whether the stage runs without a configuration file; refuses what belongs to neither way. */
@@ -155,17 +194,17 @@ function checkStandalone(stage: StageName, given: readonly OptionName[]): boolea
   return true;
 }
 
-function unknownStage(name: string) {
+function unknownCommand(name: string) {
   return inputError(
-    `${JSON.stringify(name)} is no stage of dare: expected one of ${STAGES.join(', ')}${didYouMean(name, STAGES)}`,
+    `${JSON.stringify(name)} is no stage of dare: expected one of ${STAGES.join(', ')}, or model${didYouMean(name, COMMANDS)}`,
     'dare --help explains them.',
   );
 }
 
-function usageError(stage: StageName, sentence: string) {
-  return inputError(sentence, helpHint(stage));
+function usageError(command: CommandName, sentence: string) {
+  return inputError(sentence, helpHint(command));
 }
 
-function helpHint(stage: StageName | undefined): string {
-  return `dare ${stage === undefined ? '' : `${stage} `}--help shows the options.`;
+function helpHint(command: CommandName | undefined): string {
+  return `dare ${command === undefined ? '' : `${command} `}--help shows the options.`;
 }

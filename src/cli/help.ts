@@ -1,5 +1,5 @@
 /** What `dare --help` and `dare <stage> --help` print. */
-import type { StageName } from './arguments.js';
+import type { CommandName, StageName } from './arguments.js';
 
 const SUMMARIES: Readonly<Record<StageName, string>> = {
   segment: 'group users and items into cohorts',
@@ -9,6 +9,7 @@ const SUMMARIES: Readonly<Record<StageName, string>> = {
   publish: 'join the texts into one feature row per user and item',
   run: 'all of these in order, and a summary',
 };
+const MODEL_SUMMARY = 'look at a model, or prepare it for decoding';
 
 const COMMON = `Options
   --config FILE            the configuration, YAML. data-samples/dare.yaml explains every key
@@ -34,7 +35,7 @@ Exit codes
   130  stopped by SIGINT, 143 by SIGTERM: the stage stops between two steps, leaves the earlier output as it was
        and no half file. A second signal ends it at once. A stage that was done by then ends with 0`;
 
-const DETAILS: Readonly<Record<StageName, string>> = {
+const DETAILS: Readonly<Record<CommandName, string>> = {
   segment: `Usage
   dare segment --config FILE [options]
 
@@ -125,6 +126,25 @@ Examples
   dare run --config data-samples/dare.yaml
   dare run --config dare.yaml --partition 2026-10-01 --json
   dare run --config dare.yaml --set decode.mode=greedy --set model.threads=8`,
+  model: `Usage
+  dare model inspect PATH [options]
+  dare model import PATH [options]
+
+PATH is a Hugging Face folder or a GGUF file. inspect tells what the model is: architecture, size, context, tokenizer,
+chat template, how its weights are stored, the memory that decoding needs, and whether it is supported, else why not
+(one sentence a reason; the exit code is 0 then too, and "supported" in the JSON line false). import converts the
+weights and builds the decoder graph in the cache, as the first decoding would.
+
+Options
+  --cache DIR              folder of prepared models (default ~/.cache/dare/models), the configuration's model.cache
+  --json                   stderr carries JSON log lines only, no sentences and no progress bar
+  --quiet                  stderr carries warnings and errors only
+  --debug                  log more, and show where an error arose
+  -h, --help               this text
+
+Examples
+  dare model inspect data-samples/model
+  dare model import models/Qwen3-0.6B --cache /scratch/models`,
 };
 
 export function overview(): string {
@@ -134,10 +154,14 @@ export function overview(): string {
 Usage
   dare <stage> --config FILE [options]
   dare <stage> --help
+  dare model inspect|import PATH
   dare --version
 
 Stages, in the order of the data's way
 ${names.join('\n')}
+
+Beside them
+  ${'model'.padEnd(9)}${MODEL_SUMMARY}
 
 ${COMMON}
 
@@ -150,6 +174,7 @@ ${OUTPUT}
 `;
 }
 
-export function stageHelp(stage: StageName): string {
-  return `dare ${stage}: ${SUMMARIES[stage]}\n\n${DETAILS[stage]}\n\n${OUTPUT}\n`;
+export function commandHelp(command: CommandName): string {
+  const summary = command === 'model' ? MODEL_SUMMARY : SUMMARIES[command];
+  return `dare ${command}: ${summary}\n\n${DETAILS[command]}\n\n${OUTPUT}\n`;
 }

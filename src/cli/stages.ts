@@ -1,8 +1,8 @@
 /** Runs a stage. Stages are loaded when they are needed, so that help and wrong usage answer at once. */
 import { checkPartition, loadConfig } from '../config/load.js';
 import { Lake } from '../lake/lake.js';
-import type { StageContext, StageResult, StageTools } from '../stage.js';
-import type { Options, StageName } from './arguments.js';
+import type { CommandResult, StageContext, StageResult, StageTools } from '../stage.js';
+import type { ModelAction, Options, StageName } from './arguments.js';
 
 type Stage = (context: StageContext) => Promise<StageResult>;
 
@@ -23,6 +23,17 @@ export async function runStage(stage: StageName, options: Options, tools: StageT
   const lake = new Lake(config.lake);
   const run = await stages[stage]();
   return await run({ ...tools, config, lake, partition: config.partition });
+}
+
+/** `dare model`: neither configuration nor lake. */
+export async function runModel(
+  action: ModelAction,
+  path: string,
+  { cache }: Options,
+  tools: StageTools,
+): Promise<CommandResult> {
+  const { importModel, inspect } = await import('../../pipeline/model.js');
+  return action === 'inspect' ? inspect(path, cache) : await importModel(path, tools, cache);
 }
 
 /** `dare pools` and `dare decode` without configuration and lake: files in, files out. */

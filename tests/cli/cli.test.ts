@@ -22,7 +22,17 @@ test('--help explains stages, options, exit codes; --version tells the version',
   const help = await dare(['--help']);
   assert.is(help.code, 0);
   assert.is(help.stderr, '');
-  for (const word of [...STAGES, '--config', '--set', '--json', 'Exit codes', '130', '143', 'Examples']) {
+  for (const word of [
+    ...STAGES,
+    'model',
+    '--config',
+    '--set',
+    '--json',
+    'Exit codes',
+    '130',
+    '143',
+    'Examples',
+  ]) {
     assert.ok(help.stdout.includes(word), word);
   }
   assert.match((await dare(['--version'])).stdout, /^\d+\.\d+\.\d+\n$/);
@@ -36,6 +46,19 @@ test('every stage explains itself, whatever else is given', async () => {
     assert.ok(stdout.startsWith(`dare ${STAGES[index]}: `), stdout);
     for (const word of ['Usage', '--partition P', 'Examples', 'Exit codes', '--quiet'])
       assert.ok(stdout.includes(word));
+  }
+});
+
+test('dare model explains itself', async () => {
+  for (const args of [
+    ['model', '--help'],
+    ['model', 'inspect', 'x', '-h'],
+  ]) {
+    const { code, stdout, stderr } = await dare(args);
+    assert.equal([code, stderr], [0, '']);
+    assert.ok(stdout.startsWith('dare model: '), stdout);
+    for (const word of ['dare model inspect PATH', 'dare model import PATH', '--cache DIR', 'Exit codes'])
+      assert.ok(stdout.includes(word), word);
   }
 });
 
@@ -72,6 +95,16 @@ const WRONG: readonly [args: string[], message: string, stage?: string][] = [
     "can't read the configuration none.yaml: there is no such file",
     'prompts',
   ],
+  [['model'], 'no action given: expected dare model inspect PATH or dare model import PATH', 'model'],
+  [['model', 'inspct', 'm'], 'did you mean inspect?', 'model'],
+  [['model', 'import'], 'the path of the model is missing', 'model'],
+  [['model', 'inspect', 'm', 'n'], 'unexpected argument "n"', 'model'],
+  [['model', 'inspect', 'm', '--cache='], '--cache is empty', 'model'],
+  [['model', 'inspect', 'm', '--config', 'c'], 'dare model has no option --config', 'model'],
+  [['run', '--config', SAMPLE, '--cache', 'c'], '--cache (it belongs to dare model)', 'run'],
+  [['modle', 'inspect', 'm'], '; did you mean model?'],
+  [['model', 'inspect', 'nowhere'], "nowhere can't be opened", 'model inspect'],
+  [['model', 'import', 'nowhere', '--cache', 'c'], "nowhere can't be opened", 'model import'],
   [['prompts', '--config', SAMPLE, '--set', 'decode.nodes'], 'expected path.to.key=value', 'prompts'],
   [['prompts', '--config', SAMPLE, '--set', 'decode.nodse=1'], 'did you mean nodes?', 'prompts'],
   [['prompts', '--config', SAMPLE, '--partition', '../up'], `partition "../up" can't be used`, 'prompts'],
