@@ -180,9 +180,9 @@ test('model.safetensors goes before an index', () => {
   use(single, (source) => assert.is(source.tensors.length, Object.keys(model.tensors).length));
 });
 
-test('a file is no model folder', () => {
+test('a safetensors file is no model', () => {
   const path = join(write(1), 'model.safetensors');
-  assert.throws(() => openModel(path, folder), /is a file/);
+  assert.throws(() => openModel(path, folder), /is no GGUF file/);
 });
 
 test.run();
