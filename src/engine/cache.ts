@@ -6,9 +6,6 @@
  * it moves all sequences; columns behind a sequence's end are hidden by the bias.
  */
 
-/** A bias that hides a column. Not -infinity: a row that sees nothing (padding) must not become NaN. */
-export const hidden = -10_000;
-
 /** Columns that the width grows by. */
 const block = 32;
 

@@ -1,5 +1,6 @@
 import { type PreparedModel, prepareModel } from '../model/prepare.js';
-import { hidden, KvCache } from './cache.js';
+import { treeBias } from './bias.js';
+import { KvCache } from './cache.js';
 import {
   type Engine,
   notFinite,
@@ -31,8 +32,9 @@ export class CpuEngine implements Engine {
   /** Keys and values of the last step's rows, and each slot's first row in them. */
   private fresh: readonly Float32Array[] = [];
   private readonly firstRow = new Map<number, number>();
-  /** Reused between steps: it is the largest input, and every element is written anew. */
+  /** Reused between steps: they are the largest inputs, and every element is written anew. */
   private bias = new Float32Array(0);
+  private localBias = new Float32Array(0);
 
   private constructor(
     private readonly model: PreparedModel,
@@ -140,8 +142,11 @@ export class CpuEngine implements Engine {
     const packed = new BigInt64Array(total);
     const positions = new BigInt64Array(batch * rows);
     const size = batch * rows * group * (past + rows);
+    const { gemma } = this.model.shape;
     if (this.bias.length < size) this.bias = new Float32Array(size * 2);
+    if (gemma !== undefined && this.localBias.length < size) this.localBias = new Float32Array(size * 2);
     const bias = this.bias.subarray(0, size);
+    const localBias = this.localBias.subarray(0, size);
     const verdictRows = BigInt64Array.from({ length: total }, (_, i) => BigInt(i));
     const parentToken = new BigInt64Array(total * 2);
     let first = 0;
@@ -161,34 +166,23 @@ export class CpuEngine implements Engine {
         parentToken[(first + row) * 2 + 1] = token;
       }
       const offset = index * rows * group * (past + rows);
-      treeBias(bias, offset, tree.parents, rows, group, start, past);
+      const mask = { parents: tree.parents, depths, rows, group, length: start, past };
+      treeBias(bias, offset, mask);
+      if (gemma !== undefined) treeBias(localBias, offset, mask, gemma.window);
       first += tree.tokens.length;
     });
-    return { batch, rows, past, tokens, padded, packed, positions, bias, verdictRows, parentToken };
-  }
-}
-
-/**
- * Bias of one sequence at `offset`, [rows * group, past + rows]: a row sees the `length` cached tokens, its ancestors
- * and itself. Each row stands `group` times, once for every query head that shares a key/value head.
- */
-function treeBias(
-  bias: Float32Array,
-  offset: number,
-  parents: Int32Array,
-  rows: number,
-  group: number,
-  length: number,
-  past: number,
-): void {
-  const width = past + rows;
-  for (let row = 0; row < rows; row++) {
-    const start = offset + row * group * width;
-    bias.fill(0, start, start + length);
-    bias.fill(hidden, start + length, start + width);
-    if (row < parents.length) {
-      for (let at = row; at >= 0; at = parents[at] as number) bias[start + past + at] = 0;
-    }
-    for (let copy = 1; copy < group; copy++) bias.copyWithin(start + copy * width, start, start + width);
+    return {
+      batch,
+      rows,
+      past,
+      tokens,
+      padded,
+      packed,
+      positions,
+      bias,
+      localBias,
+      verdictRows,
+      parentToken,
+    };
   }
 }

@@ -1,5 +1,6 @@
 import type { DecoderShape } from '../model/config.js';
-import { type CacheShape, hidden } from './cache.js';
+import { causalBias } from './bias.js';
+import type { CacheShape } from './cache.js';
 import type { GraphSession } from './session.js';
 
 /** Rows of one prefill run: bounds the memory of the bias and of the intermediate rows. */
@@ -42,22 +43,19 @@ export class PrefixCache {
 
   /** Keys and values of the next rows, each [rows, kvHeads, headSize]. */
   private async run(ids: Int32Array, past: number, rows: number): Promise<readonly Float32Array[]> {
-    const group = this.shape.heads / this.shape.kvHeads;
-    const width = past + rows;
-    const bias = new Float32Array(rows * group * width);
-    for (let row = 0; row < rows * group; row++) {
-      bias.fill(hidden, row * width + past + Math.floor(row / group) + 1, (row + 1) * width);
-    }
+    const { heads, kvHeads, gemma } = this.shape;
+    const group = heads / kvHeads;
     const places = BigInt64Array.from({ length: rows }, (_, i) => BigInt(i));
     const output = await this.session.run({
       batch: 1,
       rows,
       past,
-      tokens: BigInt64Array.from(ids.subarray(past, width), BigInt),
+      tokens: BigInt64Array.from(ids.subarray(past, past + rows), BigInt),
       padded: places,
       packed: places,
       positions: BigInt64Array.from({ length: rows }, (_, i) => BigInt(past + i)),
-      bias,
+      bias: causalBias(rows, past, group),
+      localBias: gemma === undefined ? new Float32Array(0) : causalBias(rows, past, group, gemma.window),
       // the head wants at least one row; its verdict isn't used
       verdictRows: BigInt64Array.of(0n),
       parentToken: BigInt64Array.of(0n, 0n),

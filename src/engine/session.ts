@@ -23,6 +23,8 @@ export interface GraphInput {
   positions: BigInt64Array;
   /** [B * T * G * (P + T)] */
   bias: Float32Array;
+  /** The same for layers with a window; of no meaning for models without them. */
+  localBias: Float32Array;
   /** Rows of the N that get a verdict, [V]. */
   verdictRows: BigInt64Array;
   /** [V * 2]: parent among the verdict rows, own token. */
@@ -85,7 +87,7 @@ export class GraphSession {
 
   async run(input: GraphInput): Promise<GraphOutput> {
     const { batch, rows, past } = input;
-    const { kvHeads, headSize, heads } = this.model.shape;
+    const { kvHeads, headSize, heads, gemma } = this.model.shape;
     const folded = rows * (heads / kvHeads);
     const count = input.verdictRows.length;
     const feeds: Record<string, Tensor> = {
@@ -98,6 +100,9 @@ export class GraphSession {
       parent_token: new ort.Tensor('int64', input.parentToken, [count, 2]),
       top_k: new ort.Tensor('int64', BigInt64Array.of(BigInt(input.topK)), [1]),
     };
+    if (gemma !== undefined) {
+      feeds.local_bias = new ort.Tensor('float32', input.localBias, [batch, 1, folded, past + rows]);
+    }
     this.cacheNames.forEach((name, a) => {
       feeds[name] = new ort.Tensor('float32', input.cache[a] as Float32Array, [
         batch,

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { inputError, messageOf } from '../errors.js';
+import { type GemmaShape, readGemma } from './gemma.js';
 import type { RopeScaling } from './rope.js';
 
 /** Sizes and variants of a decoder with RMS norms, rotary positions, grouped queries and a SwiGLU network. */
@@ -30,6 +31,8 @@ export interface DecoderShape {
   mlpBias: boolean;
   /** Whether each query and key head gets an RMS norm before its rotation. */
   qkNorm: boolean;
+  /** Of Gemma 3 alone. */
+  gemma?: GemmaShape;
 }
 
 const size = z.number().int().positive().max(10_000_000);
@@ -79,6 +82,8 @@ interface Family {
   qkNorm: boolean;
   /** Whether `sliding_window` counts. */
   windowed: (config: ModelConfig) => boolean;
+  /** The only activation that its graph has. */
+  activation: string;
   /** Where config.json lacks them. */
   window?: number;
   kvHeads?: number;
@@ -86,6 +91,7 @@ interface Family {
 }
 
 const never = () => false;
+const gemmaArchitecture = 'Gemma3ForCausalLM';
 const families: Readonly<Record<string, Family>> = {
   LlamaForCausalLM: {
     qkvBias: (config) => config.attention_bias,
@@ -93,6 +99,7 @@ const families: Readonly<Record<string, Family>> = {
     mlpBias: (config) => config.mlp_bias,
     qkNorm: false,
     windowed: never,
+    activation: 'silu',
   },
   MistralForCausalLM: {
     qkvBias: never,
@@ -102,6 +109,7 @@ const families: Readonly<Record<string, Family>> = {
     windowed: () => true,
     window: 4096,
     kvHeads: 8,
+    activation: 'silu',
   },
   Qwen2ForCausalLM: {
     qkvBias: () => true,
@@ -110,6 +118,7 @@ const families: Readonly<Record<string, Family>> = {
     qkNorm: false,
     windowed: (config) => config.use_sliding_window,
     kvHeads: 32,
+    activation: 'silu',
   },
   Qwen3ForCausalLM: {
     qkvBias: (config) => config.attention_bias,
@@ -118,7 +127,17 @@ const families: Readonly<Record<string, Family>> = {
     qkNorm: true,
     windowed: (config) => config.use_sliding_window,
     kvHeads: 32,
+    activation: 'silu',
     headSize: 128,
+  },
+  [gemmaArchitecture]: {
+    qkvBias: (config) => config.attention_bias,
+    attentionOutBias: (config) => config.attention_bias,
+    mlpBias: never,
+    qkNorm: true,
+    windowed: never,
+    kvHeads: 4,
+    activation: 'gelu_pytorch_tanh',
   },
 };
 
@@ -147,7 +166,9 @@ export function readModelConfig(folder: string): DecoderShape {
     const known = `${supportedArchitectures.slice(0, -1).join(', ')} and ${supportedArchitectures.at(-1)}`;
     throw inputError(`The architecture ${architecture} of ${file} isn't supported; ${known} are`);
   }
-  const parsed = schema.safeParse(json);
+  const { gemma, common } =
+    architecture === gemmaArchitecture ? readGemma(json as object, file) : { gemma: undefined, common: json };
+  const parsed = schema.safeParse(common);
   if (!parsed.success || family === undefined) {
     const issue = parsed.error?.issues[0];
     throw inputError(
@@ -155,8 +176,8 @@ export function readModelConfig(folder: string): DecoderShape {
       `Is this the config.json of one of ${supportedArchitectures.join(', ')}?`,
     );
   }
-  const shape = shapeOf(parsed.data, family);
-  const refusal = unsupported(parsed.data, shape);
+  const shape = { ...shapeOf(parsed.data, family), ...(gemma === undefined ? {} : { gemma }) };
+  const refusal = unsupported(parsed.data, family, shape);
   if (refusal !== undefined) throw inputError(`The model ${folder} isn't supported: ${refusal}`);
   return shape;
 }
@@ -217,7 +238,7 @@ function slidingWindow(config: ModelConfig, family: Family): number | undefined 
 }
 
 /** What the decoder graph can't express in this configuration, or undefined. */
-function unsupported(config: ModelConfig, shape: DecoderShape): string | undefined {
+function unsupported(config: ModelConfig, family: Family, shape: DecoderShape): string | undefined {
   const scaling = ropeScaling(config);
   const quantised = config.quantization_config;
   const rotated = config.rope_parameters?.partial_rotary_factor ?? config.partial_rotary_factor ?? 1;
@@ -227,7 +248,8 @@ function unsupported(config: ModelConfig, shape: DecoderShape): string | undefin
   if (quantised != null) {
     return `its weights are quantised (${quantised.quant_method ?? 'unknown method'}); F32, F16 and BF16 are supported`;
   }
-  if (config.hidden_act !== 'silu') return `its activation is ${config.hidden_act}, expected silu`;
+  if (config.hidden_act !== family.activation)
+    return `its activation is ${config.hidden_act}, expected ${family.activation}`;
   if (typeof scaling === 'string') return scaling;
   if (rotated !== 1) return `it rotates ${rotated} of each head only`;
   if (layerType !== undefined) return `it has layers of the type ${layerType}, expected full_attention`;

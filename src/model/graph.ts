@@ -5,6 +5,7 @@
  */
 import type { DecoderShape } from './config.js';
 import { OnnxGraph, type WeightLocation } from './onnx.js';
+import type { Rope } from './rope.js';
 
 /** Where each weight lies; names as in `weightSpecs`. */
 export type WeightMap = ReadonlyMap<string, WeightLocation>;
@@ -26,6 +27,8 @@ export interface WeightSource {
   foldedHeads?: 'out' | 'in';
   /** How many times it stands there, 1 if left out. */
   repeat?: number;
+  /** What is added to every element, 0 if left out. */
+  add?: number;
 }
 
 /** Every weight of the graph, in the order in which the layers use them. */
@@ -33,6 +36,7 @@ export function weightSpecs(shape: DecoderShape): WeightSpec[] {
   const { hidden, intermediate, vocabulary } = shape;
   const queries = shape.heads * shape.headSize;
   const keys = shape.kvHeads * shape.headSize;
+  const norm = (name: string, source: string): WeightSpec => plain(name, source, [hidden], normOffset(shape));
   const specs: WeightSpec[] = [plain('embedding', 'model.embed_tokens.weight', [vocabulary, hidden])];
   for (let layer = 0; layer < shape.layers; layer++) {
     const from = `model.layers.${layer}.`;
@@ -50,7 +54,7 @@ export function weightSpecs(shape: DecoderShape): WeightSpec[] {
       return [weight, bias];
     };
     specs.push(
-      plain(`attention_norm.${layer}`, `${from}input_layernorm.weight`, [hidden]),
+      norm(`attention_norm.${layer}`, `${from}input_layernorm.weight`),
       ...linear('qkv', hidden, [
         { name: 'self_attn.q_proj', shape: [queries, hidden], foldedHeads: 'out' },
         { name: 'self_attn.k_proj', shape: [keys, hidden] },
@@ -60,15 +64,30 @@ export function weightSpecs(shape: DecoderShape): WeightSpec[] {
       ...linear('attention_out', queries, [
         { name: 'self_attn.o_proj', shape: [hidden, queries], foldedHeads: 'in' },
       ]),
-      plain(`mlp_norm.${layer}`, `${from}post_attention_layernorm.weight`, [hidden]),
+      ...layerNorms(shape).map(([name, source]) => norm(`${name}.${layer}`, `${from}${source}.weight`)),
       ...linear('gate', hidden, [{ name: 'mlp.gate_proj', shape: [intermediate, hidden] }]),
       ...linear('up', hidden, [{ name: 'mlp.up_proj', shape: [intermediate, hidden] }]),
       ...linear('down', intermediate, [{ name: 'mlp.down_proj', shape: [hidden, intermediate] }]),
     );
   }
-  specs.push(plain('final_norm', 'model.norm.weight', [hidden]));
+  specs.push(norm('final_norm', 'model.norm.weight'));
   if (!shape.tiedEmbeddings) specs.push(plain('vocabulary_out', 'lm_head.weight', [vocabulary, hidden]));
   return specs;
+}
+
+/** Norms behind the first one of a layer: name in the graph, name in the files. */
+function layerNorms({ gemma }: DecoderShape): [name: string, source: string][] {
+  if (gemma === undefined) return [['mlp_norm', 'post_attention_layernorm']];
+  return [
+    ['attended_norm', 'post_attention_layernorm'],
+    ['mlp_norm', 'pre_feedforward_layernorm'],
+    ['mlp_out_norm', 'post_feedforward_layernorm'],
+  ];
+}
+
+/** Gemma's norms multiply by 1 + weight. */
+function normOffset({ gemma }: DecoderShape): number {
+  return gemma === undefined ? 0 : 1;
 }
 
 type LinearLayer = 'qkv' | 'attention_out' | 'gate' | 'up' | 'down';
@@ -81,22 +100,37 @@ function hasBias(shape: DecoderShape, layer: LinearLayer): boolean {
 /** One row for each query and key head: all heads of a kind share their norm's weight. */
 function qkNorm(shape: DecoderShape, layer: number, from: string): WeightSpec {
   const { heads, kvHeads, headSize } = shape;
+  const add = normOffset(shape);
   return {
     name: `qk_norm.${layer}`,
     shape: [heads + kvHeads, headSize],
     sources: [
-      { name: `${from}self_attn.q_norm.weight`, shape: [headSize], repeat: heads },
-      { name: `${from}self_attn.k_norm.weight`, shape: [headSize], repeat: kvHeads },
+      { name: `${from}self_attn.q_norm.weight`, shape: [headSize], repeat: heads, add },
+      { name: `${from}self_attn.k_norm.weight`, shape: [headSize], repeat: kvHeads, add },
     ],
     transpose: false,
   };
 }
 
-/** Tables of cos and sin of the rotary angles, [context, headSize / 2]: weights that no tensor holds. */
-export const ropeTables = { cos: Math.cos, sin: Math.sin } as const;
+/** A table of cos or sin of the rotary angles, [context, headSize / 2]: a weight that no tensor holds. */
+export interface RopeTable {
+  name: string;
+  of: (angle: number) => number;
+  rope: Rope;
+}
 
-function plain(name: string, source: string, shape: WeightSource['shape']): WeightSpec {
-  return { name, shape, sources: [{ name: source, shape }], transpose: false };
+export function ropeTables(shape: DecoderShape): RopeTable[] {
+  const tables = (prefix: string, rope: Rope): RopeTable[] => [
+    { name: `${prefix}cos`, of: Math.cos, rope },
+    { name: `${prefix}sin`, of: Math.sin, rope },
+  ];
+  const { gemma, headSize } = shape;
+  if (gemma === undefined) return tables('', shape);
+  return [...tables('', shape), ...tables('local_', { headSize, ropeBase: gemma.localRopeBase })];
+}
+
+function plain(name: string, source: string, shape: WeightSource['shape'], add = 0): WeightSpec {
+  return { name, shape, sources: [{ name: source, shape, add }], transpose: false };
 }
 
 /**
@@ -106,7 +140,7 @@ function plain(name: string, source: string, shape: WeightSource['shape']): Weig
  *
  * Inputs: input_ids [N]; padded [B, T]: which of the N rows stands at each place, any row for padding; packed [N]:
  * each row's place in the flattened [B * T]; position_ids [B, T]; bias [B, 1, T * G, S]: 0 where a row may look, -10000
- * elsewhere, each token's row repeated G times; key.l, value.l [B, kvHeads, P, headSize] for each layer l;
+ * elsewhere, each token's row repeated G times; local_bias: the same for Gemma's local layers; key.l, value.l [B, kvHeads, P, headSize] for each layer l;
  * verdict_rows [V]: which of the N rows; parent_token [V, 2]: for each verdict row the index of its parent among the
  * verdict rows, and its own token; top_k [1].
  * Outputs: verdicts [V, 1 + 3k]: the probability of the row's own token in its parent's row, then the k highest
@@ -120,18 +154,18 @@ export function buildDecoder(shape: DecoderShape, weights: WeightMap, weightFile
   for (const { name, shape: dims } of weightSpecs(shape)) {
     graph.weight(name, dims, weights.get(name) as WeightLocation);
   }
-  for (const name of Object.keys(ropeTables)) {
+  for (const { name } of ropeTables(shape)) {
     graph.weight(name, [shape.context, shape.headSize / 2], weights.get(name) as WeightLocation);
   }
   declareInputs(graph, shape);
   graph.node('Gather', ['embedding', 'input_ids'], ['embedded']);
-  let residual = 'embedded';
+  let residual = shape.gemma === undefined ? 'embedded' : scaleEmbedding(graph, shape);
   let addition = '';
   for (let l = 0; l < shape.layers; l++) {
     residual = norm(graph, shape, `attention_norm.${l}`, residual, addition, `n1.${l}`);
-    const attended = attention(graph, shape, `n1.${l}`, l);
+    const attended = postNorm(graph, shape, `attended_norm.${l}`, attention(graph, shape, `n1.${l}`, l));
     residual = norm(graph, shape, `mlp_norm.${l}`, residual, attended, `n2.${l}`);
-    addition = mlp(graph, shape, `n2.${l}`, l);
+    addition = postNorm(graph, shape, `mlp_out_norm.${l}`, mlp(graph, shape, `n2.${l}`, l));
   }
   norm(graph, shape, 'final_norm', residual, addition, 'normed');
   verificationHead(graph, shape);
@@ -146,6 +180,7 @@ function declareInputs(graph: OnnxGraph, shape: DecoderShape): void {
   graph.input('packed', 'int64', ['N']);
   graph.input('position_ids', 'int64', ['B', 'T']);
   graph.input('bias', 'float32', ['B', 1, 'TG', 'S']);
+  if (shape.gemma !== undefined) graph.input('local_bias', 'float32', ['B', 1, 'TG', 'S']);
   graph.input('verdict_rows', 'int64', ['V']);
   graph.input('parent_token', 'int64', ['V', 2]);
   graph.input('top_k', 'int64', [1]);
@@ -202,9 +237,23 @@ function norm(
   return sum;
 }
 
+/** Gemma's norm of what a part of a layer adds; elsewhere it is added as it is. */
+function postNorm(graph: OnnxGraph, shape: DecoderShape, weight: string, rows: string): string {
+  if (shape.gemma === undefined) return rows;
+  norm(graph, shape, weight, rows, '', `${rows}.normed`);
+  return `${rows}.normed`;
+}
+
+function scaleEmbedding(graph: OnnxGraph, shape: DecoderShape): string {
+  graph.constant('embedding_scale', 'float32', [], [Math.sqrt(shape.hidden)]);
+  graph.node('Mul', ['embedded', 'embedding_scale'], ['embedded.scaled']);
+  return 'embedded.scaled';
+}
+
 /** Packed projections, rotary positions on queries and keys at once, folded attention over cache and new rows. */
 function attention(graph: OnnxGraph, shape: DecoderShape, rows: string, l: number): string {
-  const { heads, kvHeads, headSize } = shape;
+  const { heads, kvHeads, headSize, gemma } = shape;
+  const prefix = gemma?.localLayers[l] === true ? 'local_' : '';
   const caches = [`key.${l}`, `value.${l}`];
   const [key, value] = [`new_key.${l}`, `new_value.${l}`];
   for (const cache of caches) graph.input(cache, 'float32', ['B', kvHeads, 'P', headSize]);
@@ -216,7 +265,7 @@ function attention(graph: OnnxGraph, shape: DecoderShape, rows: string, l: numbe
   const rotary = { num_heads: heads + kvHeads, rotary_embedding_dim: 0 };
   graph.node(
     'RotaryEmbedding',
-    [unrotated, 'position_ids', 'cos', 'sin'],
+    [unrotated, 'position_ids', `${prefix}cos`, `${prefix}sin`],
     [`rotated.${l}`],
     rotary,
     'com.microsoft',
@@ -225,10 +274,10 @@ function attention(graph: OnnxGraph, shape: DecoderShape, rows: string, l: numbe
   graph.node('Reshape', [`q.${l}`, 'fold'], [`folded.${l}`]);
   graph.node(
     'MultiHeadAttention',
-    [`folded.${l}`, key, value, '', '', 'bias', ...caches],
+    [`folded.${l}`, key, value, '', '', `${prefix}bias`, ...caches],
     // the operator wants to give cache and new rows joined; nobody reads them
     [`attended.${l}`, `joined_key.${l}`, `joined_value.${l}`],
-    { num_heads: kvHeads, scale: { float: headSize ** -0.5 } },
+    { num_heads: kvHeads, scale: { float: gemma?.scoreScale ?? headSize ** -0.5 } },
     'com.microsoft',
   );
   graph.node('Reshape', [`attended.${l}`, 'unfold'], [`unfolded.${l}`]);
@@ -250,12 +299,14 @@ function normHeads(graph: OnnxGraph, shape: DecoderShape, rows: string, l: numbe
   return joined;
 }
 
-/** SwiGLU: down(silu(gate(x)) * up(x)); QuickGelu with alpha 1 is silu in one node. */
+/** SwiGLU: down(silu(gate(x)) * up(x)); QuickGelu with alpha 1 is silu in one node. Gemma has GELU by tanh there. */
 function mlp(graph: OnnxGraph, shape: DecoderShape, rows: string, l: number): string {
   linear(graph, shape, 'gate', l, rows, `gate_rows.${l}`);
   linear(graph, shape, 'up', l, rows, `up_rows.${l}`);
-  graph.node('QuickGelu', [`gate_rows.${l}`], [`silu.${l}`], { alpha: { float: 1 } }, 'com.microsoft');
-  graph.node('Mul', [`silu.${l}`, `up_rows.${l}`], [`gated.${l}`]);
+  const activation = shape.gemma === undefined ? 'QuickGelu' : 'FastGelu';
+  const attributes = shape.gemma === undefined ? { alpha: { float: 1 } } : {};
+  graph.node(activation, [`gate_rows.${l}`], [`activated.${l}`], attributes, 'com.microsoft');
+  graph.node('Mul', [`activated.${l}`, `up_rows.${l}`], [`gated.${l}`]);
   return linear(graph, shape, 'down', l, `gated.${l}`, `down_rows.${l}`);
 }
 

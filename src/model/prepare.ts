@@ -10,7 +10,7 @@ import { WeightFile } from './weight-file.js';
 import { forEachRun, transposed, weightRows } from './weights.js';
 
 /** Raised whenever the graph or the layout of the weights changes, so that cached models are built anew. */
-const graphVersion = 5;
+const graphVersion = 6;
 const weightFile = 'weights.bin';
 
 export interface PreparedModel {
@@ -81,9 +81,9 @@ function writeWeight(out: WeightFile, source: ModelSource, spec: WeightSpec): vo
 
 /** A long context makes large tables: they are written some positions at a time. */
 function writeRopeTables(out: WeightFile, shape: DecoderShape): void {
-  const frequencies = ropeFrequencies(shape);
-  const rowBytes = frequencies.length * 4;
-  for (const [name, of] of Object.entries(ropeTables)) {
+  for (const { name, of, rope } of ropeTables(shape)) {
+    const frequencies = ropeFrequencies(rope);
+    const rowBytes = frequencies.length * 4;
     const location = out.reserve(name, shape.context * rowBytes);
     for (let from = 0; from < shape.context; from += 4096) {
       const count = Math.min(4096, shape.context - from);

@@ -22,7 +22,7 @@ export function* weightRows(
   blockElements = 1 << 22,
 ): Generator<WeightRows> {
   let first = 0;
-  for (const { name, shape, foldedHeads, repeat = 1 } of spec.sources) {
+  for (const { name, shape, foldedHeads, repeat = 1, add = 0 } of spec.sources) {
     const [outputs, inputs = 1] = shape;
     const outputPlaces = foldedHeads === 'out' ? foldedPlaces(model) : undefined;
     const inputPlaces = foldedHeads === 'in' ? foldedPlaces(model) : undefined;
@@ -30,7 +30,8 @@ export function* weightRows(
     for (let turn = 0; turn < repeat; turn++) {
       for (let from = 0; from < outputs; from += step) {
         const count = Math.min(step, outputs - from);
-        const values = source.readRows(name, shape, from, count);
+        const read = source.readRows(name, shape, from, count);
+        const values = add === 0 ? read : read.map((value) => value + add);
         yield {
           values: inputPlaces === undefined ? values : permuteInputs(values, inputPlaces),
           places: Int32Array.from({ length: count }, (_, row) => {

@@ -96,7 +96,7 @@ const refused: readonly [name: string, changes: Record<string, unknown>, message
   [
     'llama',
     { architectures: ['GPT2LMHeadModel'] },
-    /GPT2LMHeadModel .* isn't supported; LlamaForCausalLM, .* and Qwen3ForCausalLM are/,
+    /GPT2LMHeadModel .* isn't supported; LlamaForCausalLM, .* and Gemma3ForCausalLM are/,
   ],
   ['llama', { architectures: ['constructor'] }, /constructor .* isn't supported/],
   ['llama', { architectures: [] }, /isn't supported/],
@@ -116,7 +116,36 @@ const refused: readonly [name: string, changes: Record<string, unknown>, message
   ['llama', { num_key_value_heads: 4 }, /6 attention heads are no multiple of its 4 key\/value heads/],
   ['llama', { head_dim: 15 }, /heads have 15 elements, expected an even number/],
   ['qwen3', { layer_types: ['linear_attention'] }, /layers of the type linear_attention/],
+  ['gemma3', { hidden_activation: 'gelu' }, /activation is gelu, expected gelu_pytorch_tanh/],
+  ['gemma3', { final_logit_softcapping: 30 }, /caps its scores or logits/],
+  ['gemma3', { attn_logit_softcapping: 50 }, /caps its scores or logits/],
+  ['gemma3', { use_bidirectional_attention: true }, /attention looks ahead/],
+  ['gemma3', { sliding_window: 'wide' }, /config\.json: sliding_window/],
+  [
+    'gemma3',
+    { rope_parameters: { sliding_attention: { rope_type: 'linear', factor: 2 } } },
+    /rotary positions of its local layers by linear/,
+  ],
 ];
+
+test('Gemma: layers and bases, with the defaults of transformers', () => {
+  const { gemma, ...shape } = read('gemma3, tied', {
+    num_hidden_layers: 7,
+    sliding_window_pattern: undefined,
+    sliding_window: undefined,
+    rope_theta: undefined,
+    rope_local_base_freq: undefined,
+    head_dim: undefined,
+    query_pre_attn_scalar: undefined,
+  });
+  assert.equal(gemma, {
+    localLayers: [true, true, true, true, true, false, true],
+    window: 4096,
+    localRopeBase: 10_000,
+    scoreScale: 1 / 16,
+  });
+  assert.equal([shape.ropeBase, shape.headSize, shape.tiedEmbeddings, shape.context], [1e6, 256, true, 128]);
+});
 
 for (const [name, changes, message] of refused) {
   test(`refused: ${name} with ${JSON.stringify(changes)}`, () => {

@@ -38,9 +38,10 @@ for (const [name, type, shards] of stored) {
 
 test('every family is there with tied and with untied embeddings', () => {
   const found = references.cases.map(
-    ({ config }) => `${(config.architectures as string[])[0]} ${config.tie_word_embeddings}`,
+    ({ config, tensors }) =>
+      `${(config.architectures as string[])[0]} ${tensors['lm_head.weight'] === undefined}`,
   );
-  for (const family of ['Llama', 'Mistral', 'Qwen2', 'Qwen3']) {
+  for (const family of ['Llama', 'Mistral', 'Qwen2', 'Qwen3', 'Gemma3']) {
     for (const tied of [true, false]) assert.ok(found.includes(`${family}ForCausalLM ${tied}`), family);
   }
 });

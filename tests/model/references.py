@@ -34,6 +34,16 @@ QWEN2 = dict(
     BASE, architectures=["Qwen2ForCausalLM"], model_type="qwen2", use_sliding_window=False, sliding_window=64
 )
 QWEN3 = dict(BASE, architectures=["Qwen3ForCausalLM"], model_type="qwen3", head_dim=32, rms_norm_eps=1e-6)
+GEMMA3 = dict(
+    {key: value for key, value in BASE.items() if key not in ("hidden_act", "tie_word_embeddings")},
+    architectures=["Gemma3ForCausalLM"],
+    model_type="gemma3_text",
+    hidden_activation="gelu_pytorch_tanh",
+    head_dim=32,
+    query_pre_attn_scalar=24,
+    # narrower than the prompt, so that local layers forget some of it
+    sliding_window=16,
+)
 LLAMA3_SCALING = dict(
     factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=64
 )
@@ -58,6 +68,17 @@ CASES = {
     "qwen2, tied": dict(QWEN2, tie_word_embeddings=True, rope_parameters=dict(rope_type="default", rope_theta=1e6)),
     "qwen3": dict(QWEN3, rope_theta=1e6),
     "qwen3, tied, biases": dict(QWEN3, tie_word_embeddings=True, attention_bias=True, rope_theta=1e6),
+    "gemma3, tied": dict(GEMMA3, sliding_window_pattern=2, rope_local_base_freq=5e3, rope_theta=2e4),
+    "gemma3": dict(
+        GEMMA3,
+        tie_word_embeddings=False,
+        attention_bias=True,
+        layer_types=["full_attention", "sliding_attention"],
+        rope_parameters=dict(
+            full_attention=dict(rope_type="linear", factor=4.0, rope_theta=2e4),
+            sliding_attention=dict(rope_type="default", rope_theta=5e3),
+        ),
+    ),
 }
 
 PROMPT = [(37 * i * i + 11 * i + 5) % 256 for i in range(40)]
