@@ -85,7 +85,7 @@ Examples
 Reads the tables prompts and pools. Writes the table texts: the text and its tokens, a vector, how it ended, and what
 it took (decode steps, drafted, accepted and relaxed tokens, divergence in nats).
 
-  --mode M                 autoregressive, greedy or relaxed (default); the same as --set decode.mode=M
+  --mode M                 autoregressive, greedy, relaxed (default) or sample; the same as --set decode.mode=M
   --concurrency N          texts decoded together: auto (default) or 1 to 1024; as --set decode.concurrency=N
 
 Without a configuration
@@ -102,7 +102,9 @@ ${COMMON}
 Examples
   dare decode --config data-samples/dare.yaml
   dare decode --config dare.yaml --mode greedy --concurrency 32
-  dare decode --model model --prompts prompts.parquet --out texts.parquet --pools pools --set decode.nodes=8`,
+  dare decode --model model --prompts prompts.parquet --out texts.parquet --pools pools --set decode.nodes=8
+  dare decode --config dare.yaml --mode sample --set 'decode.sampling={ temperature: 0.7, topP: 0.9, seed: 1 }'
+  dare decode --config dare.yaml --set 'decode.stop=["Question:"]'`,
   publish: `Usage
   dare publish --config FILE [options]
 

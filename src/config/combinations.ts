@@ -4,6 +4,7 @@
  */
 import type { z } from 'zod';
 import { type Problem, valueAt } from './describe.js';
+import type { Mode } from './schema.js';
 import * as schema from './schema.js';
 import { didYouMean } from './suggest.js';
 
@@ -147,7 +148,44 @@ function checkHistory(raw: unknown): Problem[] {
 export function checkDecode(raw: unknown): Problem[] {
   const mode = part(schema.decode.shape.mode, raw, 'decode', 'mode');
   const nodes = part(schema.decode.shape.nodes, raw, 'decode', 'nodes');
-  if (nodes !== 0 || mode === undefined || mode === 'autoregressive') return [];
+  const problems = checkSampling(raw, mode);
+  if (nodes !== 0 || mode === undefined || mode === 'autoregressive' || mode === 'sample') return problems;
   const message = `is 0; expected at least 1 with mode ${mode}; mode autoregressive decodes without drafts`;
-  return [{ path: ['decode', 'nodes'], message }];
+  return [...problems, { path: ['decode', 'nodes'], message }];
+}
+
+/** What mode sample has instead of a bound of mode relaxed. */
+const INSTEAD = {
+  topK: 'did you mean decode.sampling.topK, the tokens to draw from?',
+  minProb: "did you mean decode.sampling.minP, a share of the likeliest token's probability?",
+  divergenceBudget:
+    "mode sample follows the model's own distribution and gives nothing away: leave the key out",
+};
+
+/** Keys of another mode: they would do nothing. */
+function checkSampling(raw: unknown, mode: Mode | undefined): Problem[] {
+  const given = valueAt(raw, ['decode', 'sampling']);
+  if (mode === undefined) return [];
+  if (mode !== 'sample') {
+    if (typeof given !== 'object' || given === null) return [];
+    return Object.keys(schema.sampling.shape)
+      .filter((key) => Object.hasOwn(given, key))
+      .map((key) => {
+        const twin =
+          mode === 'relaxed' && key === 'topK' ? ' (decode.topK is the rank that mode relaxed accepts)' : '';
+        const message = `is for mode sample; mode ${mode} draws nothing; set decode.mode to sample, or leave the key out${twin}`;
+        return { path: ['decode', 'sampling', key], message };
+      });
+  }
+  const problems = Object.entries(INSTEAD)
+    .filter(([key]) => valueAt(raw, ['decode', key]) !== undefined)
+    .map(([key, instead]) => ({
+      path: ['decode', key],
+      message: `is for mode relaxed; ${instead}`,
+    }));
+  if (part(schema.sampling.shape.temperature, raw, 'decode', 'sampling', 'temperature') === 0) {
+    const message = 'is 0; expected more with mode sample; mode greedy always takes the likeliest token';
+    problems.push({ path: ['decode', 'sampling', 'temperature'], message });
+  }
+  return problems;
 }

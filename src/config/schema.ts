@@ -10,7 +10,7 @@ import { packageRoot } from '../paths.js';
 
 /** Frameworks whose templates come with the package, in the order of the documentation. */
 export const FRAMEWORKS = ['kar', 'trawl', 'once', 'rlmrec'] as const;
-export const MODES = ['autoregressive', 'greedy', 'relaxed'] as const;
+export const MODES = ['autoregressive', 'greedy', 'relaxed', 'sample'] as const;
 export type Mode = (typeof MODES)[number];
 
 /** Partitions become folder names (`partition=<P>`), so nothing in them may mean anything to a file system. */
@@ -30,6 +30,10 @@ const whole = (min: number, max: number) => {
 const real = (min: number, max = Number.POSITIVE_INFINITY) => {
   const expected = Number.isFinite(max) ? `a number from ${min} to ${max}` : `a number of at least ${min}`;
   return z.number(expected).min(min, expected).max(max, expected);
+};
+const above = (what: string, min: number, max: number) => {
+  const expected = `a ${what} above ${min} and up to ${max}`;
+  return z.number(expected).gt(min, expected).max(max, expected);
 };
 const anyNumber = () => z.number('a number');
 const choice = <const T extends readonly [string, ...string[]]>(values: T) =>
@@ -99,11 +103,7 @@ export const prompts = group({
 });
 export const rounds = group({
   /** Share of each cohort's prompts that is decoded in round 0, when there are no earlier texts. */
-  first: z
-    .number('a share above 0 and up to 1')
-    .gt(0, 'a share above 0 and up to 1')
-    .max(1, 'a share above 0 and up to 1')
-    .default(0.05),
+  first: above('share', 0, 1).default(0.05),
   /** Each round reaches this many times as far as the one before. */
   growth: z
     .number('a factor above 1')
@@ -111,6 +111,19 @@ export const rounds = group({
     .max(1000, 'a factor above 1, up to 1000')
     .default(4),
 });
+/** Mode sample. */
+export const sampling = group({
+  /** Logits are divided by it. 0 would be mode greedy: combinations.ts says so. */
+  temperature: real(0, 100).default(1),
+  /** Tokens are drawn from the likeliest so many; 0: from all. Not `decode.topK`, the rank that mode relaxed accepts. */
+  topK: whole(0, 1_000_000).default(0),
+  /** And from the likeliest that together have this probability. */
+  topP: above('share', 0, 1).default(1),
+  /** And from those with at least this share of the likeliest token's probability. */
+  minP: real(0, 1).default(0),
+  seed: whole(0, Number.MAX_SAFE_INTEGER).default(0),
+});
+const STOP = 'a list of up to 16 texts that are not empty';
 export const decode = group({
   mode: choice(MODES).default('relaxed'),
   maxNewTokens: whole(1, 32_768).default(256),
@@ -120,6 +133,11 @@ export const decode = group({
   minProb: real(0, 1).default(0.1),
   /** Relaxed: nats a text may lose in all, the sum of ln p_max - ln p(token). */
   divergenceBudget: real(0).default(4),
+  /** A text ends before the first of these. */
+  stop: listOf(text('a text that is not empty'), STOP).max(16, STOP).prefault([]),
+  /** What prompt and text hold already gets less likely by it; 1 changes nothing. */
+  repetitionPenalty: above('factor', 0, 100).default(1),
+  sampling: sampling.prefault({}),
   /** Draft nodes a step and sequence. */
   nodes: whole(0, 256).default(16),
   concurrency: autoOr(1, 1024).default('auto'),

@@ -38,6 +38,13 @@ const DEFAULTS: readonly [path: string, value: unknown, documented: string][] = 
   ['decode.minProb', 0.1, 'Default 0.1'],
   ['decode.divergenceBudget', 4, 'Default 4'],
   ['decode.nodes', 16, 'Default 16'],
+  ['decode.stop', [], 'Default: none'],
+  ['decode.repetitionPenalty', 1, 'Default 1'],
+  ['decode.sampling.temperature', 1, 'Default 1'],
+  ['decode.sampling.topK', 0, 'Default 0'],
+  ['decode.sampling.topP', 1, 'Default 1'],
+  ['decode.sampling.minP', 0, 'Default 0'],
+  ['decode.sampling.seed', 0, 'Default 0'],
   ['decode.concurrency', 'auto', 'auto (default'],
   ['decode.maxFailedShare', 0.01, 'Default 0.01'],
   ['decode.rounds.first', 0.05, 'Default 0.05'],
@@ -77,7 +84,7 @@ function about(text: string, path: string): string {
   const lines = text.split('\n');
   let at = 0;
   for (const key of path.split('.')) {
-    const found = lines.findIndex((line, index) => index >= at && new RegExp(`^ *(# )?${key}:`).test(line));
+    const found = lines.findIndex((line, index) => index >= at && new RegExp(`^ *(# *)?${key}:`).test(line));
     assert.ok(found >= 0, `${path} is not in the reference`);
     at = found;
   }

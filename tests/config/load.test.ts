@@ -53,7 +53,7 @@ const WRONG: readonly [overrides: string[], line: string][] = [
   // Names and their suggestions.
   [
     ['decode.mode=relxaed'],
-    'is "relxaed"; expected one of autoregressive, greedy, relaxed; did you mean relaxed?',
+    'is "relxaed"; expected one of autoregressive, greedy, relaxed, sample; did you mean relaxed?',
   ],
   [['decode.concurrency=Auto'], 'did you mean auto?'],
   [
@@ -117,6 +117,48 @@ const WRONG: readonly [overrides: string[], line: string][] = [
     'inputs.items.columns.item_id (--set inputs.items.columns.item_id=id): this name is taken by the id',
   ],
   [['inputs.ratings.item=u'], 'is "u", the column that inputs.ratings.user names too'],
+  [
+    ['decode.sampling.temperature=0.7'],
+    'decode.sampling.temperature (--set decode.sampling.temperature=0.7): is for mode sample; mode relaxed draws nothing; ' +
+      'set decode.mode to sample, or leave the key out',
+  ],
+  [
+    ['decode.mode=greedy', 'decode.sampling.seed=0'],
+    'decode.sampling.seed (--set decode.sampling.seed=0): is for mode sample; mode greedy draws nothing',
+  ],
+  [
+    ['decode.sampling={ topK: 40 }'],
+    'decode.sampling.topK (--set decode.sampling={ topK: 40 }): is for mode sample; mode relaxed draws nothing; ' +
+      'set decode.mode to sample, or leave the key out (decode.topK is the rank that mode relaxed accepts)',
+  ],
+  [
+    ['decode.mode=sample', 'decode.topK=40'],
+    'decode.topK (--set decode.topK=40): is for mode relaxed; did you mean decode.sampling.topK, the tokens to draw from?',
+  ],
+  [
+    ['decode.mode=sample', 'decode.minProb=0.1'],
+    "is for mode relaxed; did you mean decode.sampling.minP, a share of the likeliest token's probability?",
+  ],
+  [
+    ['decode.mode=sample', 'decode.divergenceBudget=4'],
+    "is for mode relaxed; mode sample follows the model's own distribution and gives nothing away: leave the key out",
+  ],
+  [
+    ['decode.mode=sample', 'decode.sampling.temperature=0'],
+    'decode.sampling.temperature (--set decode.sampling.temperature=0): is 0; expected more with mode sample; ' +
+      'mode greedy always takes the likeliest token',
+  ],
+  [['decode.temperature=0.7'], 'unknown key; did you mean decode.sampling.temperature? allowed here: mode,'],
+  [['decode.mode=sample', 'decode.sampling.topP=0'], 'is 0; expected a share above 0 and up to 1'],
+  [['decode.mode=sample', 'decode.sampling.topP=1.1'], 'is 1.1; expected a share above 0 and up to 1'],
+  [['decode.mode=sample', 'decode.sampling.minP=2'], 'is 2; expected a number from 0 to 1'],
+  [['decode.mode=sample', 'decode.sampling.topK=-1'], 'is -1; expected a whole number from 0 to 1000000'],
+  [['decode.mode=sample', 'decode.sampling.seed=1.5'], 'is 1.5; expected a whole number from 0 to'],
+  [['decode.mode=sample', 'decode.sampling.temperature=-1'], 'is -1; expected a number from 0 to 100'],
+  [['decode.repetitionPenalty=0'], 'is 0; expected a factor above 0 and up to 100'],
+  [['decode.stop=END'], 'is "END"; expected a list of up to 16 texts that are not empty; write [END]'],
+  [['decode.stop=[""]'], 'decode.stop[0] (--set decode.stop=[""]): is ""; expected a text that is not empty'],
+  [['decode.stop=[7]'], 'is 7; expected a text that is not empty; write "7" in quotes'],
 ];
 
 test('each wrong key is refused with the key, what is wrong, what was expected, and a suggestion', () => {
@@ -133,6 +175,9 @@ test('each wrong key is refused with the key, what is wrong, what was expected, 
 
 const ALLOWED: readonly string[][] = [
   ['decode.mode=autoregressive', 'decode.nodes=0'],
+  ['decode.mode=sample', 'decode.nodes=0'],
+  ['decode.mode=sample', 'decode.sampling={ temperature: 0.5, topK: 50, topP: 0.9, minP: 0.05, seed: 7 }'],
+  ['decode.mode=relaxed', 'decode.repetitionPenalty=1.1', 'decode.stop=["END", "\\n\\n"]'],
   ['decode.mode=greedy', 'decode.topK=3', 'decode.minProb=0.2', 'decode.divergenceBudget=0'],
   ['decode.minProb=0', 'decode.rounds.first=1', 'decode.rounds.growth=1.5', 'decode.concurrency=1024'],
   ['prompts.templates=mine', 'prompts.frameworks=[mine, kar]'],
@@ -162,7 +207,7 @@ test('one message holds every wrong key, with the line in the file', () => {
         '  cohorts.items.size (line 6): unknown key; allowed here: method, groups, columns',
         '  pools.maxLength (--set pools.maxLength=99): is 99; expected a whole number from 2 to 16',
         '  decode.topK (line 10): is "two"; expected a whole number from 1 to 64',
-        '  decode.mdoe (line 8): unknown key; did you mean mode? allowed here: mode, maxNewTokens, topK, minProb, divergenceBudget, nodes, concurrency, maxFailedShare, rounds',
+        '  decode.mdoe (line 8): unknown key; did you mean mode? allowed here: mode, maxNewTokens, topK, minProb, divergenceBudget, stop, repetitionPenalty, sampling, nodes, concurrency, maxFailedShare, rounds',
         '  decode.nodes (line 9): is 0; expected at least 1 with mode relaxed; mode autoregressive decodes without drafts',
       ].join('\n'),
     );
