@@ -177,7 +177,9 @@ async function decodeAndPublish(
   try {
     const result = await run.decode();
     const decoded = performance.now();
-    const comparison = compare ? await compareSpeed(worker, tokenizer, result.sample, settings) : undefined;
+    const comparison = compare
+      ? await compareSpeed(worker, tokenizer, result.sample, settings, table.config.sampling.seed)
+      : undefined;
     const compared = performance.now();
     // what the model took is given back before joining the rows takes memory
     await worker.close();

@@ -3,7 +3,7 @@ import { type DareError, messageOf, revive, runError, type ThreadError } from '.
 import type { PoolKey } from '../pool/builder.js';
 import type { LoopStatistics } from './loop.js';
 import type { FromWorker, ToWorker, WorkerOptions } from './messages.js';
-import type { DecodeSettings, Outcome } from './sequence.js';
+import type { DecodeSettings, Outcome, SequenceRequest } from './sequence.js';
 
 type WithoutId<T> = T extends { id: number } ? Omit<T, 'id'> : never;
 
@@ -72,8 +72,8 @@ export class DecodeWorker {
   }
 
   /** Decodes one prompt of less than `context` tokens. Rejects when the engine can't go on. */
-  decode(promptIds: Int32Array, cohort: PoolKey): Promise<Outcome> {
-    return this.ask<Outcome>({ type: 'decode', promptIds, cohort });
+  decode(request: SequenceRequest, cohort: PoolKey): Promise<Outcome> {
+    return this.ask<Outcome>({ type: 'decode', request, cohort });
   }
 
   /** Since the last `use`. */

@@ -2,6 +2,7 @@ import type { PromptRow } from '../lake/pages.js';
 import { poolKey } from '../pool/builder.js';
 import type { TextModel } from '../text/tokenizer.js';
 import type { DecodeWorker } from './client.js';
+import { streamKey } from './random.js';
 import { promptIds } from './row.js';
 import type { DecodeSettings } from './sequence.js';
 
@@ -17,7 +18,7 @@ export interface Comparison {
 const turns = 3;
 
 /**
- * Decodes a sample of prompts in turns, as configured and autoregressively, and compares the medians of the speeds.
+ * Decodes a sample of prompts in turns, as configured and without drafts, and compares the medians of the speeds.
  * The pools in use stay; nothing may be in flight. Undefined for an empty sample.
  */
 export async function compareSpeed(
@@ -25,16 +26,21 @@ export async function compareSpeed(
   tokenizer: TextModel,
   sample: readonly PromptRow[],
   settings: DecodeSettings,
+  seed: number,
 ): Promise<Comparison | undefined> {
   const requests = sample
-    .map((prompt) => ({ ids: promptIds(tokenizer, prompt), key: poolKey(prompt.entityType, prompt.cohort) }))
-    .filter(({ ids }) => ids.length > 0 && ids.length < worker.context);
+    .map((prompt) => ({
+      promptIds: promptIds(tokenizer, prompt),
+      stream: streamKey(seed, prompt.promptId),
+      key: poolKey(prompt.entityType, prompt.cohort),
+    }))
+    .filter(({ promptIds: ids }) => ids.length > 0 && ids.length < worker.context);
   if (requests.length === 0) return undefined;
   const speeds = { drafted: [] as number[], plain: [] as number[] };
   for (let turn = 0; turn < turns; turn++) {
     for (const kind of ['plain', 'drafted'] as const) {
-      worker.use(kind === 'plain' ? { ...settings, mode: 'autoregressive' } : settings);
-      await Promise.all(requests.map(({ ids, key }) => worker.decode(ids, key)));
+      worker.use(kind === 'plain' ? withoutDrafts(settings) : settings);
+      await Promise.all(requests.map(({ key, ...request }) => worker.decode(request, key)));
       const { busy, prefill, tokens } = await worker.statistics();
       speeds[kind].push((tokens / (busy - prefill)) * 1000);
     }
@@ -43,6 +49,11 @@ export async function compareSpeed(
   const autoregressiveTokensPerSecond = median(speeds.plain);
   const speedup = tokensPerSecond / autoregressiveTokensPerSecond;
   return { prompts: requests.length, tokensPerSecond, autoregressiveTokensPerSecond, speedup };
+}
+
+/** One token a step, by the same rule: drawn in mode sample, else the argmax. */
+export function withoutDrafts(settings: DecodeSettings): DecodeSettings {
+  return settings.mode === 'sample' ? { ...settings, nodes: 0 } : { ...settings, mode: 'autoregressive' };
 }
 
 export function median(values: readonly number[]): number {

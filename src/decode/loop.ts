@@ -1,7 +1,16 @@
 import { Drafter, type DraftPools } from '../draft/drafter.js';
-import type { Engine } from '../engine/engine.js';
+import type { Engine, StepOptions } from '../engine/engine.js';
 import { runError } from '../errors.js';
-import { type DecodeSettings, type Outcome, Sequence } from './sequence.js';
+import { Sampler } from './sampler.js';
+import {
+  type DecodeSettings,
+  needsLogits,
+  type Outcome,
+  Sequence,
+  type SequenceModel,
+  type SequenceRequest,
+} from './sequence.js';
+import type { Detokenise } from './stop.js';
 import { tokensToSee } from './verify.js';
 
 /** Where the time of a loop went, in milliseconds, and what it made. */
@@ -16,12 +25,11 @@ export interface LoopStatistics {
   verify: number;
   /** Batched model steps. */
   modelSteps: number;
-  /** Tokens that steps emitted, end tokens included. */
+  /** Tokens that steps emitted, end tokens and the tokens of stop strings included. */
   tokens: number;
 }
 
-interface Waiting {
-  promptIds: Int32Array;
+interface Waiting extends SequenceRequest {
   pools: DraftPools;
   resolve: (outcome: Outcome) => void;
   reject: (error: unknown) => void;
@@ -52,13 +60,21 @@ export class DecodeLoop {
   private readonly freeSlots: number[];
   private readonly drafters: Drafter[] = [];
   private running = false;
+  private readonly model: SequenceModel;
+  private readonly stepOptions: StepOptions;
 
+  /** @param detokenise needed with stop strings */
   constructor(
     private readonly engine: Engine,
     private readonly settings: DecodeSettings,
     private readonly vocabulary: number,
-    private readonly endTokens: ReadonlySet<number>,
+    endTokens: ReadonlySet<number>,
+    detokenise?: Detokenise,
   ) {
+    const { context, hiddenSize } = engine;
+    const sampler = new Sampler(settings.sampling);
+    this.model = { endTokens, context, hiddenSize, sampler, detokenise };
+    this.stepOptions = { logits: needsLogits(settings) };
     this.freeSlots = Array.from({ length: engine.slots }, (_, i) => engine.slots - 1 - i);
   }
 
@@ -66,7 +82,7 @@ export class DecodeLoop {
    * Decodes one prompt. Rejects with runError when the prompt doesn't fit the model's context; an error of the engine
    * rejects every request that is waiting or active.
    */
-  decode(promptIds: Int32Array, pools: DraftPools): Promise<Outcome> {
+  decode({ promptIds, stream }: SequenceRequest, pools: DraftPools): Promise<Outcome> {
     if (promptIds.length === 0) return Promise.reject(runError('The prompt has no tokens'));
     if (promptIds.length >= this.engine.context) {
       const limit = this.engine.context - 1;
@@ -75,7 +91,7 @@ export class DecodeLoop {
       );
     }
     return new Promise((resolve, reject) => {
-      this.waiting.push({ promptIds, pools, resolve, reject });
+      this.waiting.push({ promptIds, stream, pools, resolve, reject });
       if (!this.running) void this.run();
     });
   }
@@ -103,17 +119,9 @@ export class DecodeLoop {
   private async admit(request: Waiting): Promise<void> {
     const slot = this.freeSlots.pop() as number;
     const started = performance.now();
-    const drafter = this.drafters.pop() ?? new Drafter(this.vocabulary, this.endTokens);
+    const drafter = this.drafters.pop() ?? new Drafter(this.vocabulary, this.model.endTokens);
     drafter.begin(request.pools);
-    const { context, hiddenSize } = this.engine;
-    const sequence = new Sequence(
-      request.promptIds,
-      this.settings,
-      drafter,
-      this.endTokens,
-      context,
-      hiddenSize,
-    );
+    const sequence = new Sequence(request, this.settings, drafter, this.model);
     this.statistics.draft += performance.now() - started;
     try {
       await this.engine.admit(slot, request.promptIds);
@@ -129,7 +137,7 @@ export class DecodeLoop {
     const drafting = performance.now();
     const inputs = this.active.map(({ slot, sequence }) => ({ slot, tree: sequence.nextTree() }));
     this.statistics.draft += performance.now() - drafting;
-    const verdicts = await this.engine.step(inputs, tokensToSee(this.settings));
+    const verdicts = await this.engine.step(inputs, tokensToSee(this.settings), this.stepOptions);
     const verifying = performance.now();
     const left: Active[] = [];
     this.active.forEach((active, i) => {

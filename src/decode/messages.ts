@@ -2,7 +2,7 @@
 import type { ThreadError } from '../errors.js';
 import type { PoolKey } from '../pool/builder.js';
 import type { LoopStatistics } from './loop.js';
-import type { DecodeSettings, Outcome } from './sequence.js';
+import type { DecodeSettings, Outcome, SequenceRequest } from './sequence.js';
 
 /** `workerData` of the decoding thread. */
 export interface WorkerOptions {
@@ -21,7 +21,7 @@ export interface WorkerOptions {
 export type ToWorker =
   | { type: 'settings'; settings: DecodeSettings }
   | { type: 'pools'; pools: ReadonlyMap<PoolKey, SharedArrayBuffer> }
-  | { type: 'decode'; id: number; promptIds: Int32Array; cohort: PoolKey }
+  | { type: 'decode'; id: number; request: SequenceRequest; cohort: PoolKey }
   | { type: 'statistics'; id: number }
   | { type: 'stop' };
 

@@ -15,8 +15,20 @@ export const cpuConcurrency = 16;
 
 /** Decoding rules of a configuration. */
 export function decodeSettings(config: DecodeConfig): DecodeSettings {
-  const { mode, maxNewTokens, topK, minProb, divergenceBudget, nodes } = config;
-  return { mode, maxNewTokens, topK, minProb, divergenceBudget, nodes, minPathProbability };
+  const { mode, maxNewTokens, topK, minProb, divergenceBudget, nodes, stop, repetitionPenalty } = config;
+  const { temperature, topK: likeliest, topP, minP } = config.sampling;
+  return {
+    mode,
+    maxNewTokens,
+    topK,
+    minProb,
+    divergenceBudget,
+    nodes,
+    minPathProbability,
+    stop,
+    repetitionPenalty,
+    sampling: { temperature, topK: likeliest, topP, minP },
+  };
 }
 
 /** Sequences that are decoded together. */

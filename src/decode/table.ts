@@ -12,6 +12,7 @@ import type { StageTools } from '../stage.js';
 import type { TextModel } from '../text/tokenizer.js';
 import type { DecodeWorker } from './client.js';
 import type { LoopStatistics } from './loop.js';
+import { streamKey } from './random.js';
 import { hashShare, roundOf, roundShares } from './rounds.js';
 import { errorRow, promptIds, textRow } from './row.js';
 import { slotsOf } from './settings.js';
@@ -43,7 +44,7 @@ export interface TableCounts {
   unknownCohort: number;
   rounds: number;
   outputTokens: number;
-  /** Output tokens and end tokens: what the steps emitted. */
+  /** What the steps emitted: output tokens, end tokens, the tokens of stop strings. */
   emittedTokens: number;
   decodeSteps: number;
   relaxedTokens: number;
@@ -207,13 +208,15 @@ export class TableRun {
     }
     const key = poolKey(prompt.entityType, prompt.cohort);
     if (this.pools.version !== null && !this.pools.bytes.has(key)) this.counts.unknownCohort++;
-    const outcome = await worker.decode(ids, key);
-    const row = textRow(prompt, ids.length, outcome, tokenizer.decode(outcome.outputIds), source);
-    if (!last)
-      this.builder.add(prompt.entityType, prompt.cohort, outcome.outputIds, outcome.finishReason === 'stop');
+    const stream = streamKey(this.job.config.sampling.seed, prompt.promptId);
+    const outcome = await worker.decode({ promptIds: ids, stream }, key);
+    const text = outcome.stoppedText ?? tokenizer.decode(outcome.outputIds);
+    const row = textRow(prompt, ids.length, outcome, text, source);
+    const complete = outcome.finishReason === 'stop' && outcome.stoppedText === null;
+    if (!last) this.builder.add(prompt.entityType, prompt.cohort, outcome.outputIds, complete);
     const { counts } = this;
     counts.outputTokens += outcome.outputIds.length;
-    counts.emittedTokens += outcome.outputIds.length + (outcome.finishReason === 'stop' ? 1 : 0);
+    counts.emittedTokens += outcome.emittedTokens;
     counts.decodeSteps += outcome.decodeSteps;
     counts.relaxedTokens += outcome.relaxedTokens;
     counts.nearTies += outcome.nearTies;

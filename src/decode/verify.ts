@@ -1,6 +1,9 @@
 import type { TreeRows, Verdicts } from '../engine/engine.js';
 
-export type DecodeMode = 'autoregressive' | 'greedy' | 'relaxed';
+export type DecodeMode = 'autoregressive' | 'greedy' | 'relaxed' | 'sample';
+
+/** What verification reads: the model's verdicts, or those on changed logits. */
+export type RowVerdicts = Pick<Verdicts, 'token' | 'logit' | 'probability' | 'ownProbability'>;
 
 /** When a draft token is accepted. */
 export interface AcceptRule {
@@ -19,7 +22,7 @@ export interface Verification {
   path: number[];
   /** Nats that each row of the path cost; 0 for the argmax. */
   costs: number[];
-  /** The model's own argmax after the path. */
+  /** The token after the path: the model's own argmax, or the one drawn. */
   next: number;
   /** Decisions on the way that numerical noise could have turned. */
   nearTies: number;
@@ -41,7 +44,7 @@ export function tokensToSee(rule: AcceptRule): number {
  * equally long ones the one with the least divergence, then the one drafted first.
  * @param spent nats that the text has lost so far
  */
-export function verify(tree: TreeRows, verdicts: Verdicts, rule: AcceptRule, spent: number): Verification {
+export function verify(tree: TreeRows, verdicts: RowVerdicts, rule: AcceptRule, spent: number): Verification {
   const chosen =
     rule.mode === 'relaxed' ? relaxedPath(tree, verdicts, rule, spent) : greedyPath(tree, verdicts);
   const last = chosen.path[chosen.path.length - 1] as number;
@@ -57,7 +60,7 @@ export function verify(tree: TreeRows, verdicts: Verdicts, rule: AcceptRule, spe
 
 type Chosen = Omit<Verification, 'next'>;
 
-function greedyPath({ tokens, parents }: TreeRows, verdicts: Verdicts): Chosen {
+function greedyPath({ tokens, parents }: TreeRows, verdicts: RowVerdicts): Chosen {
   const path = [0];
   const costs = [0];
   let last = 0;
@@ -71,7 +74,7 @@ function greedyPath({ tokens, parents }: TreeRows, verdicts: Verdicts): Chosen {
   return { path, costs, nearTies: 0 };
 }
 
-function relaxedPath(tree: TreeRows, verdicts: Verdicts, rule: AcceptRule, spent: number): Chosen {
+function relaxedPath(tree: TreeRows, verdicts: RowVerdicts, rule: AcceptRule, spent: number): Chosen {
   const { tokens, parents } = tree;
   const rows = tokens.length;
   /** Divergence of the path to each row, NaN where it isn't acceptable. */
@@ -114,7 +117,7 @@ function relaxedCost(
   row: number,
   parent: number,
   token: number,
-  verdicts: Verdicts,
+  verdicts: RowVerdicts,
   rule: AcceptRule,
   spent: number,
 ): { cost: number | undefined; near: boolean } {

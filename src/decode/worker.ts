@@ -5,32 +5,39 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { DraftPools } from '../draft/drafter.js';
 import { CpuEngine } from '../engine/cpu.js';
+import type { Engine } from '../engine/engine.js';
 import { threadError } from '../errors.js';
+import { loadTextModel } from '../model/text.js';
 import { type PoolKey, sharedKey } from '../pool/builder.js';
 import { openPool } from '../pool/file.js';
 import type { Pool } from '../pool/trie.js';
+import type { TextModel } from '../text/tokenizer.js';
 import { DecodeLoop } from './loop.js';
 import type { FromWorker, ToWorker, WorkerOptions } from './messages.js';
+import type { DecodeSettings, SequenceRequest } from './sequence.js';
+import type { Detokenise } from './stop.js';
 
 const port = parentPort;
 if (port === null) throw new Error('worker.js is started by DecodeWorker');
 const options = workerData as WorkerOptions;
+let tokenizer: TextModel | undefined;
 const send = (message: FromWorker) => port.postMessage(message);
 
 try {
   const engine = await CpuEngine.open(options);
+  const endTokens = new Set(options.endTokens);
   let loop: DecodeLoop | undefined;
   let pools = new Map<PoolKey, Pool>();
   port.on('message', (message: ToWorker) => {
     switch (message.type) {
       case 'settings':
-        loop = new DecodeLoop(engine, message.settings, options.vocabulary, new Set(options.endTokens));
+        loop = makeLoop(engine, message.settings, endTokens);
         break;
       case 'pools':
         pools = new Map([...message.pools].map(([key, bytes]) => [key, openPool(bytes, 'A pool').pool]));
         break;
       case 'decode':
-        void decode(loop as DecodeLoop, message.id, message.promptIds, poolsOf(pools, message.cohort));
+        void decode(loop as DecodeLoop, message.id, message.request, poolsOf(pools, message.cohort));
         break;
       case 'statistics':
         send({ type: 'statistics', id: message.id, statistics: { ...(loop as DecodeLoop).statistics } });
@@ -45,9 +52,25 @@ try {
   send({ type: 'broken', error: threadError(error) });
 }
 
-async function decode(loop: DecodeLoop, id: number, promptIds: Int32Array, pools: DraftPools): Promise<void> {
+/** Only stop strings need the tokenizer here. */
+function makeLoop(engine: Engine, settings: DecodeSettings, endTokens: ReadonlySet<number>): DecodeLoop {
+  let detokenise: Detokenise | undefined;
+  if (settings.stop.length > 0) {
+    tokenizer ??= loadTextModel(options.model, options.cache);
+    const text = tokenizer;
+    detokenise = (ids) => text.decode(ids);
+  }
+  return new DecodeLoop(engine, settings, options.vocabulary, endTokens, detokenise);
+}
+
+async function decode(
+  loop: DecodeLoop,
+  id: number,
+  request: SequenceRequest,
+  pools: DraftPools,
+): Promise<void> {
   try {
-    send({ type: 'done', id, outcome: await loop.decode(promptIds, pools) });
+    send({ type: 'done', id, outcome: await loop.decode(request, pools) });
   } catch (error) {
     send({ type: 'failed', id, error: threadError(error) });
   }

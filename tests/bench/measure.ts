@@ -3,6 +3,7 @@ import pLimit from 'p-limit';
 import type { Mode } from '../../src/config/schema.js';
 import type { DecodeWorker } from '../../src/decode/client.js';
 import { median } from '../../src/decode/compare.js';
+import { streamKey } from '../../src/decode/random.js';
 import { promptIds } from '../../src/decode/row.js';
 import type { DecodeSettings } from '../../src/decode/sequence.js';
 import type { PromptRow } from '../../src/lake/pages.js';
@@ -58,7 +59,11 @@ export async function runOnce(
   const started = performance.now();
   await limit.map(prompts, async (prompt) => {
     const ids = promptIds(tokenizer, prompt);
-    const outcome = await worker.decode(ids, poolKey(prompt.entityType, prompt.cohort));
+    const stream = streamKey(0, prompt.promptId);
+    const outcome = await worker.decode(
+      { promptIds: ids, stream },
+      poolKey(prompt.entityType, prompt.cohort),
+    );
     texts.set(prompt.promptId, tokenizer.decode(outcome.outputIds));
     decodeSteps += outcome.decodeSteps;
   });

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { DecodeSettings } from '../../src/decode/sequence.js';
+import { streamKey } from '../../src/decode/random.js';
+import type { DecodeSettings, SequenceRequest } from '../../src/decode/sequence.js';
 import { packageRoot } from '../../src/paths.js';
 import { type BuiltPool, PoolBuilder } from '../../src/pool/builder.js';
 import { TextModel } from '../../src/text/tokenizer.js';
@@ -38,7 +39,15 @@ export const greedy: DecodeSettings = {
   divergenceBudget: 4,
   nodes: 16,
   minPathProbability: 0.05,
+  stop: [],
+  repetitionPenalty: 1,
+  sampling: { temperature: 1, topK: 0, topP: 1, minP: 0 },
 };
+
+/** A prompt to decode; `id` and `seed` name its random stream. */
+export function requestOf(ids: Iterable<number>, id = '', seed = 0): SequenceRequest {
+  return { promptIds: Int32Array.from(ids), stream: streamKey(seed, id) };
+}
 
 /** Pools of the reference texts whose place isn't `left out`; cohort 'item' or 'user'. */
 export function poolsWithout(leftOut: (place: number) => boolean): Map<string, SharedArrayBuffer> {

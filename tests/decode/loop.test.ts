@@ -15,6 +15,7 @@ import {
   poolsWithout,
   type Reference,
   references,
+  requestOf,
   tokenizer,
 } from './fixture.js';
 
@@ -45,7 +46,7 @@ async function decode(
     worker.usePools(pools);
     const key = ({ id }: Reference) => poolKey('any', cohortOf(id));
     return await Promise.all(
-      prompts.map((prompt) => worker.decode(Int32Array.from(prompt.prompt_ids), key(prompt))),
+      prompts.map((prompt) => worker.decode(requestOf(prompt.prompt_ids, prompt.id), key(prompt))),
     );
   } finally {
     await worker.close();
@@ -136,16 +137,16 @@ test('a text ends where the context does', async () => {
   worker.usePools(pools);
   const filler = (references[0] as Reference).prompt_ids.slice(3, 40);
   const ids = Int32Array.from({ length: worker.context - 5 }, (_, i) => filler[i % filler.length] as number);
-  const outcome = await worker.decode(ids, sharedKey);
+  const outcome = await worker.decode(requestOf(ids), sharedKey);
   assert.ok(outcome.outputIds.length <= 5);
   if (outcome.finishReason !== 'stop') {
     assert.is(outcome.finishReason, 'context');
     assert.is(outcome.outputIds.length, 5);
   }
-  const short = await worker.decode(Int32Array.of(5), sharedKey);
+  const short = await worker.decode(requestOf([5]), sharedKey);
   assert.ok(short.outputIds.length > 0);
   for (const wrong of [new Int32Array(0), new Int32Array(worker.context)]) {
-    await worker.decode(wrong, sharedKey).then(
+    await worker.decode(requestOf(wrong), sharedKey).then(
       () => assert.unreachable(),
       (error: unknown) => assert.match((error as Error).message, /tokens/),
     );
@@ -159,7 +160,7 @@ test('a thread that is closed within a step ends alone: its texts fail, the proc
     const worker = await start(16);
     worker.use({ ...greedy, mode: 'autoregressive' });
     worker.usePools(new Map());
-    const texts = references.map(({ prompt_ids: ids }) => worker.decode(Int32Array.from(ids), sharedKey));
+    const texts = references.map(({ prompt_ids: ids }) => worker.decode(requestOf(ids), sharedKey));
     const outcomes = Promise.allSettled(texts);
     // answered between two steps: the next one begins at once
     for (let step = 0; step < steps; step++) await worker.statistics();

@@ -28,6 +28,9 @@ const DEFAULTS = {
   minProb: 0.1,
   divergenceBudget: 4,
   nodes: 16,
+  stop: [],
+  repetitionPenalty: 1,
+  sampling: { temperature: 1, topK: 0, topP: 1, minP: 0, seed: 0 },
   concurrency: 'auto',
   maxFailedShare: 0.01,
   rounds: { first: 0.05, growth: 4 },
@@ -70,10 +73,14 @@ test("the README's table of the group decode gives them", () => {
     const all = values.split(', ');
     for (const [i, key] of keys.split(', ').entries()) documented.set(key, parse(all[i] as string));
   }
-  const { rounds, ...rest } = DEFAULTS;
-  const flat = { ...rest, 'rounds.first': rounds.first, 'rounds.growth': rounds.growth };
+  const { rounds, sampling, ...rest } = DEFAULTS;
+  const flat = { ...rest, ...dotted('rounds', rounds), ...dotted('sampling', sampling) };
   assert.equal(Object.fromEntries(documented), flat);
 });
+
+function dotted(group: string, keys: Record<string, number>): Record<string, number> {
+  return Object.fromEntries(Object.entries(keys).map(([key, value]) => [`${group}.${key}`, value]));
+}
 
 test('concurrency auto is 16 texts on a CPU', () => {
   assert.is(slotsOf(loadStandalone().decode), 16);
