@@ -5,37 +5,9 @@ import { Descending } from '../../src/decode/descending.js';
 import { best } from '../../src/decode/logits.js';
 import { Sampler, type SamplingRule } from '../../src/decode/sampler.js';
 import { nearTieMargin } from '../../src/decode/verify.js';
+import { distribution } from './distribution.js';
 
 const all: SamplingRule = { temperature: 1, topK: 0, topP: 1, minP: 0 };
-
-/** Probabilities after the rule by sorting everything, as transformers' warpers do; 0 for tokens that drop out. */
-function distribution(logits: readonly number[], rule: SamplingRule): number[] {
-  let scaled = logits.map((logit) => logit / rule.temperature);
-  const softmax = () => {
-    const max = Math.max(...scaled);
-    const weights = scaled.map((value) => Math.exp(value - max));
-    const total = weights.reduce((sum, weight) => sum + weight, 0);
-    return weights.map((weight) => weight / total);
-  };
-  const drop = (keep: (token: number) => boolean) => {
-    scaled = scaled.map((value, token) => (keep(token) ? value : Number.NEGATIVE_INFINITY));
-  };
-  if (rule.topK > 0) {
-    const least = [...scaled].sort((a, b) => b - a)[Math.min(rule.topK, scaled.length) - 1] as number;
-    drop((token) => (scaled[token] as number) >= least);
-  }
-  if (rule.topP < 1) {
-    const p = softmax();
-    // what is likelier than a token together
-    drop((token) => p.reduce((sum, q) => sum + (q > (p[token] as number) ? q : 0), 0) < rule.topP);
-  }
-  if (rule.minP > 0) {
-    const p = softmax();
-    const least = rule.minP * Math.max(...p);
-    drop((token) => (p[token] as number) >= least);
-  }
-  return softmax();
-}
 
 /** The token at `uniform` of the cumulated distribution. */
 function drawn(probabilities: readonly number[], uniform: number): number {

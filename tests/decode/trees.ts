@@ -23,7 +23,7 @@ export function ranked(row: RowVerdict): { token: number; logit: number; probabi
     .sort((a, b) => b.logit - a.logit || a.token - b.token);
 }
 
-/** Packed as the engine packs them; `first` rows of another tree come before. */
+/** Packed as the engine packs them, with all logits; `first` rows of another tree come before. */
 export function verdictsOf({ tokens, parents, rows }: Case, topK: number, first = 0): Verdicts {
   const columns = 1 + 3 * topK;
   const packed = new Float32Array((first + rows.length) * columns).fill(-7, 0, first * columns);
@@ -40,7 +40,13 @@ export function verdictsOf({ tokens, parents, rows }: Case, topK: number, first 
       packed[at + 1 + 2 * topK + k] = best[k]?.token ?? 1000 + k;
     }
   });
-  return new Verdicts(packed, new Float32Array(first + rows.length), first, 1, topK);
+  const vocabulary = 1 + Math.max(...rows.flatMap((row) => row.map(([token]) => token)));
+  const logits = new Float32Array((first + rows.length) * vocabulary).fill(-1e4);
+  rows.forEach((row, r) => {
+    for (const [token, logit] of row) logits[(first + r) * vocabulary + token] = logit;
+  });
+  const states = new Float32Array(first + rows.length);
+  return new Verdicts(packed, states, first, 1, topK, { logits, vocabulary });
 }
 
 const vocabulary = 5;
