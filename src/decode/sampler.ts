@@ -1,6 +1,5 @@
 import { Descending } from './descending.js';
 import { largest } from './logits.js';
-import { nearTieMargin } from './verify.js';
 
 /** What a token is drawn from: the model's distribution, changed in this order, as Hugging Face transformers does. */
 export interface SamplingRule {
@@ -32,8 +31,14 @@ const none: Cut = {
   low: Number.NEGATIVE_INFINITY,
   high: Number.NEGATIVE_INFINITY,
 };
-/** Two logits of one row that move apart: each may differ by `nearTieMargin`. */
-const apart = 2 * nearTieMargin;
+/**
+ * What a logit may be off by when draws are judged, in nats: five times the differences measured (`nearTieMargin`), with
+ * all of them in the worst direction. A vocabulary of small probabilities has boundaries everywhere: the fifty times
+ * that decisions between two tokens are given would count nearly every draw from a flat distribution.
+ */
+export const drawMargin = 1e-4;
+/** Two logits of one row that move apart. */
+const apart = 2 * drawMargin;
 
 /** Draws tokens. Of tokens with the logit of the last one that is left all are left. Keeps its arrays between draws. */
 export class Sampler {
@@ -49,8 +54,8 @@ export class Sampler {
   /**
    * The token at `uniform` of the cumulated distribution, in the order of the tokens' ids (which noise can't change).
    *
-   * Near: when every logit may be off by `nearTieMargin`, the cumulated probability F below a token may be off so far
-   * that ln F/(1 - F) changes by 2 * nearTieMargin / temperature: the worst case is that all logits on one side of it
+   * Near: when every logit may be off by `drawMargin`, the cumulated probability F below a token may be off so far
+   * that ln F/(1 - F) changes by 2 * drawMargin / temperature: the worst case is that all logits on one side of it
    * grow and all others shrink. A draw that is closer than that to either end of its token's interval counts, and so
    * does one that is closer than the probability of tokens which noise may keep or drop.
    * @param logits [vocabulary]

@@ -3,8 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Descending } from '../../src/decode/descending.js';
 import { best } from '../../src/decode/logits.js';
-import { Sampler, type SamplingRule } from '../../src/decode/sampler.js';
-import { nearTieMargin } from '../../src/decode/verify.js';
+import { drawMargin, Sampler, type SamplingRule } from '../../src/decode/sampler.js';
 import { distribution } from './distribution.js';
 
 const all: SamplingRule = { temperature: 1, topK: 0, topP: 1, minP: 0 };
@@ -88,7 +87,7 @@ test('draws that logits off by the margin turn are near ties, with every rule', 
       (logits, rule, uniform, signs) => {
         const row = Float32Array.from(logits);
         // a little less than the margin: the float32 grid rounds
-        const moved = row.map((logit, token) => logit + 0.99 * nearTieMargin * (signs[token] as number));
+        const moved = row.map((logit, token) => logit + 0.99 * drawMargin * (signs[token] as number));
         const before = new Sampler(rule).draw(row, uniform);
         const after = new Sampler(rule).draw(moved, uniform);
         if (before.token === after.token) return;
@@ -104,16 +103,16 @@ test('draws that logits off by the margin turn are near ties, with every rule', 
 const nearTies: [string, number[], Partial<SamplingRule>, number, boolean][] = [
   ['in the middle of its token', [0, 0], {}, 0.25, false],
   ['at a boundary', [0, 0], {}, 0.5, true],
-  ['just inside the margin of log-odds', [0, 0], {}, 0.5 - 0.0004, true],
-  ['just outside the margin of log-odds', [0, 0], {}, 0.5 - 0.0006, false],
-  ['twice as far with half the temperature', [0, 0], { temperature: 0.5 }, 0.5 - 0.0008, true],
-  ['beyond it with half the temperature', [0, 0], { temperature: 0.5 }, 0.5 - 0.0012, false],
+  ['just inside the margin of log-odds', [0, 0], {}, 0.5 - 0.00004, true],
+  ['just outside the margin of log-odds', [0, 0], {}, 0.5 - 0.00006, false],
+  ['twice as far with half the temperature', [0, 0], { temperature: 0.5 }, 0.5 - 0.00008, true],
+  ['beyond it with half the temperature', [0, 0], { temperature: 0.5 }, 0.5 - 0.00012, false],
   ['the lowest number', [0, 0], {}, 0, false],
-  ['two tokens at the cut of top-k', [0, -2, -2.0005], { topK: 2 }, 0.85, true],
+  ['two tokens at the cut of top-k', [0, -2, -2.00005], { topK: 2 }, 0.85, true],
   ['two tokens apart at the cut of top-k', [0, -2, -2.1], { topK: 2 }, 0.85, false],
-  ['far from what top-k may drop', [0, -6, -6.0005], { topK: 2 }, 0.5, false],
-  ['a token at the cut of min-p', [0, -1], { minP: Math.exp(-1) * 0.9995 }, 0.5, true],
-  ['the whole reached by a hair at the cut of top-p', [0, 0, 0, -0.01], { topP: 0.7516 }, 0.6, true],
+  ['far from what top-k may drop', [0, -6, -6.00005], { topK: 2 }, 0.5, false],
+  ['a token at the cut of min-p', [0, -1], { minP: Math.exp(-1) * 0.99995 }, 0.5, true],
+  ['the whole reached by a hair at the cut of top-p', [0, 0, 0, -0.01], { topP: 0.75186 }, 0.6, true],
 ];
 for (const [name, logits, rule, uniform, expected] of nearTies) {
   test(`near ties: ${name}`, () => {

@@ -227,6 +227,60 @@ test('without settings the documented defaults are used', async () => {
   });
 });
 
+test('mode sample: the seed decides the texts, not the concurrency; keys of another mode are refused', async () => {
+  await inFolder(async (folder) => {
+    const file = await writePrompts(folder, somePrompts(6));
+    const draw = async (seed: number, concurrency: number) => {
+      const settings = `decode.sampling={ temperature: 0.9, topP: 0.95, seed: ${seed} }`;
+      const run = await succeed(folder, file, [
+        ...['--mode', 'sample', '--concurrency', String(concurrency), '--set', settings],
+      ]);
+      assert.is(resultOf(run).mode, 'sample');
+      return run.rows.map(({ text, near_ties }) => (near_ties === 0 ? text : undefined));
+    };
+    const texts = await draw(1, 1);
+    assert.ok(texts.some((text) => text !== undefined));
+    (await draw(1, 8)).forEach((text, i) => {
+      if (text !== undefined && texts[i] !== undefined) assert.is(text, texts[i]);
+    });
+    assert.not.equal(await draw(2, 1), texts);
+    const before = readFileSync(join(folder, 'texts.parquet'));
+    const refused = await decode(folder, file, ['--mode', 'greedy', '--set', 'decode.sampling.topK=40']);
+    assert.is(refused.code, 2);
+    assert.match(refused.stderr, /decode\.sampling\.topK .*is for mode sample; mode greedy draws nothing/);
+    assert.ok(before.equals(readFileSync(join(folder, 'texts.parquet'))));
+  });
+});
+
+test('stop strings end text and tokens, in every round', async () => {
+  await inFolder(async (folder) => {
+    const file = await writePrompts(folder, somePrompts(6));
+    const whole = await succeed(folder, file, ['--mode', 'greedy']);
+    const first = whole.rows[0]?.text as string;
+    const stop = first.slice(4, 9);
+    const run = await succeed(folder, file, [
+      '--mode',
+      'greedy',
+      '--set',
+      `decode.stop=${JSON.stringify([stop])}`,
+    ]);
+    let ended = 0;
+    const tokenizer = TextModel.load(sampleModel);
+    for (const [i, row] of run.rows.entries()) {
+      const text = whole.rows[i]?.text as string;
+      const at = text.indexOf(stop);
+      assert.is(row.text, at < 0 ? text : text.slice(0, at));
+      if (at < 0) continue;
+      ended++;
+      assert.is(row.finish_reason, 'stop');
+      const ids = row.output_token_ids as number[];
+      assert.is(row.output_tokens, ids.length);
+      assert.ok((row.text as string).startsWith(tokenizer.decode(ids)));
+    }
+    assert.ok(ended > 0);
+  });
+});
+
 test('a failing run leaves an earlier file as it was', async () => {
   await inFolder(async (folder) => {
     const file = await writePrompts(folder, [{ prompt_id: null, prompt: 'x' }]);
