@@ -69,6 +69,20 @@ test('the ways of splitting differ on the texts of this test', () => {
   assert.is(new Set(all).size, all.length);
 });
 
+test('Llama 3 and Tekken take a word that is a token whole, whatever the merges say', () => {
+  const word = byteLevel.tokens.findIndex((token) => /^\u0120?[A-Za-z]{3,}$/.test(token));
+  const text = (byteLevel.tokens[word] as string).replace('\u0120', ' ');
+  const without = { ...byteLevelMetadata, 'tokenizer.ggml.merges': { texts: [] } };
+  for (const [pre, whole] of [
+    ['llama-bpe', true],
+    ['tekken', true],
+    ['gpt-2', false],
+  ] as const) {
+    const model = load({ ...without, 'tokenizer.ggml.pre': { text: pre } });
+    assert.is(model.encodeText(text).length, whole ? 1 : text.length, pre);
+  }
+});
+
 test('texts encode as SentencePiece encodes them, and decode', () => {
   const model = load(sentencePieceMetadata);
   texts.forEach((text, i) => {
