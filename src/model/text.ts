@@ -9,5 +9,5 @@ import { TextModel } from '../text/tokenizer.js';
  * @throws inputError as TextModel.load, runError when the cache can't be written
  */
 export function loadTextModel(path: string, cache: string | undefined): TextModel {
-  return TextModel.load(textFolderOf(path, cache ?? defaultModelCache()));
+  return TextModel.load(textFolderOf(path, cache ?? defaultModelCache()), path);
 }

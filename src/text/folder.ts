@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { inputError, messageOf } from '../errors.js';
@@ -6,6 +6,7 @@ import type { TokenizerJson } from './special.js';
 
 /** What the text side of a Hugging Face model folder says, read and checked. */
 export interface ModelFolder {
+  /** What errors call the model. */
   path: string;
   tokenizer: TokenizerJson;
   /** tokenizer.json as it is on disk, for the fingerprint. */
@@ -68,16 +69,12 @@ const idsShape = z.looseObject({
 
 /**
  * Reads the files of the text side. Only tokenizer.json must be there.
+ * @param name what errors call the model
  * @throws inputError that names the file which is missing, isn't JSON, or hasn't the expected shape
  */
-export function readModelFolder(path: string): ModelFolder {
+export function readModelFolder(path: string, name: string): ModelFolder {
   const tokenizerText = readText(join(path, 'tokenizer.json'));
-  if (tokenizerText === undefined) {
-    throw inputError(
-      `${join(path, 'tokenizer.json')} is missing`,
-      'Expected a Hugging Face model folder with tokenizer.json, tokenizer_config.json and config.json.',
-    );
-  }
+  if (tokenizerText === undefined) throw noTokenizer(path);
   const tokenizer = parse(tokenizerText, join(path, 'tokenizer.json'), tokenizerShape) as TokenizerJson;
   const configFile = join(path, 'tokenizer_config.json');
   const config = parse(readText(configFile) ?? '{}', configFile, configShape);
@@ -90,7 +87,7 @@ export function readModelFolder(path: string): ModelFolder {
     }),
   );
   return {
-    path,
+    path: name,
     tokenizer,
     tokenizerText,
     tokenizerConfig: config,
@@ -101,6 +98,21 @@ export function readModelFolder(path: string): ModelFolder {
     vocabSize: model.vocab_size ?? undefined,
     cleanUpSpaces: config.clean_up_tokenization_spaces ?? false,
   };
+}
+
+function noTokenizer(path: string): Error {
+  const sentencePiece = join(path, 'tokenizer.model');
+  if (existsSync(sentencePiece)) {
+    return inputError(
+      `${join(path, 'tokenizer.json')} is missing: the SentencePiece file ${sentencePiece} alone isn't supported`,
+      'Let transformers write it: ' +
+        `python -c "from transformers import AutoTokenizer as T; T.from_pretrained('${path}').save_pretrained('${path}')"`,
+    );
+  }
+  return inputError(
+    `${join(path, 'tokenizer.json')} is missing`,
+    'Expected a Hugging Face model folder with tokenizer.json, tokenizer_config.json and config.json, or a GGUF file.',
+  );
 }
 
 /** chat_template.jinja replaces the one of tokenizer_config.json, where several are named `default` is taken. */

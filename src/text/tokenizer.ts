@@ -72,10 +72,11 @@ export class TextModel {
   /**
    * Reads tokenizer.json, tokenizer_config.json, chat_template.jinja, generation_config.json and config.json of a
    * Hugging Face folder; all but the first may be missing.
+   * @param name what errors call the model, where the folder was made of another file
    * @throws inputError that names the file which is missing, broken or not supported
    */
-  static load(folder: string): TextModel {
-    return new TextModel(readModelFolder(folder));
+  static load(folder: string, name: string = folder): TextModel {
+    return new TextModel(readModelFolder(folder, name));
   }
 
   /** Ids of a chat with this one user message, ready for the model's answer. @throws as encodeChat */

@@ -122,6 +122,11 @@ test('the chat template and its tokens, ends and the size of the vocabulary come
   assert.equal([...load({ ...sentencePieceMetadata, ...eot }).endTokens], [2, 7, 9]);
 });
 
+test('errors name the GGUF file, not the folder that was made of it', () => {
+  const model = load({ ...byteLevelMetadata, 'tokenizer.chat_template': undefined });
+  assert.ok(errorOf(() => model.encodePrompt('Hi')).message.startsWith(`${file} has no chat template`));
+});
+
 test('the folder is written once, whole, and named after the metadata', () => {
   load(byteLevelMetadata);
   const path = textFolderOf(file, cache);

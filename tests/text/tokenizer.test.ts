@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Tokenizer } from '@huggingface/tokenizers';
 import fc from 'fast-check';
@@ -251,6 +251,16 @@ test('a missing folder or tokenizer.json is refused', () => {
       assert.is(error.message, `${join(path, 'tokenizer.json')} is missing`);
       assert.ok(error.hint);
     }
+  });
+});
+
+test("a folder with SentencePiece's tokenizer.model alone is refused, and told how to convert it", () => {
+  inFolder((folder) => {
+    writeFileSync(join(folder, 'tokenizer.model'), '');
+    const error = errorOf(() => TextModel.load(folder));
+    assert.is(error.exitCode, 2);
+    assert.match(error.message, /tokenizer.json is missing: the SentencePiece file .*tokenizer.model alone/);
+    assert.match(error.hint ?? '', /AutoTokenizer/);
   });
 });
 
