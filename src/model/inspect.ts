@@ -55,6 +55,8 @@ export function inspectModel(path: string, cache: string): ModelReport {
     if (architecture !== undefined) report.architecture = architecture;
   }
   describeText(path, cache, report);
+  // a broken file is met by both
+  report.reasons = [...new Set(report.reasons)];
   report.supported = report.reasons.length === 0;
   return report;
 }

@@ -72,7 +72,7 @@ const idsShape = z.looseObject({
  * @param name what errors call the model
  * @throws inputError that names the file which is missing, isn't JSON, or hasn't the expected shape
  */
-export function readModelFolder(path: string, name: string): ModelFolder {
+export function readModelFolder(path: string, name: string = path): ModelFolder {
   const tokenizerText = readText(join(path, 'tokenizer.json'));
   if (tokenizerText === undefined) throw noTokenizer(path);
   const tokenizer = parse(tokenizerText, join(path, 'tokenizer.json'), tokenizerShape) as TokenizerJson;
