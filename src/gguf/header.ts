@@ -30,6 +30,9 @@ const deepest = 4;
 /**
  * Reads the header of a GGUF file: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
  * Throws inputError for another kind of file, a truncated one, and one with tensors of a type that can't be read.
+ *
+ * Why not @huggingface/gguf 0.4.6: it takes what a truncated file lacks for zeros (a file cut after 24 bytes has 272
+ * tensors without names there), and leaves out a U+FEFF at the beginning of a token, which is one in Llama's vocabulary.
  */
 export function readHeader(file: BinaryFile): GgufHeader {
   const cursor = new Cursor(file);
