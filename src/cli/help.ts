@@ -62,14 +62,14 @@ Examples
   dare prompts --config dare.yaml --set prompts.frameworks=[kar,once] --partition 2026-10-01`,
   pools: `Usage
   dare pools --config FILE [options]
-  dare pools --texts FILE --tokenizer DIR --out DIR
+  dare pools --texts FILE --tokenizer PATH --out DIR
 
 Reads the texts of the lake's earlier partitions, or those of pools.texts. Writes one pool per entity type and cohort
 and a shared one, as Arrow IPC files.
 
 Without a configuration
   --texts FILE             Parquet (a path or glob) with text, and entity_type and cohort where there are some
-  --tokenizer DIR          folder with the model's tokenizer.json
+  --tokenizer PATH         folder with the model's tokenizer.json, or GGUF file
   --out DIR                folder for the pools
 
 ${COMMON}
@@ -80,7 +80,7 @@ Examples
   dare pools --texts texts.parquet --tokenizer model --out pools`,
   decode: `Usage
   dare decode --config FILE [options]
-  dare decode --model DIR --prompts FILE --out FILE [--pools DIR] [options]
+  dare decode --model PATH --prompts FILE --out FILE [--pools DIR] [options]
 
 Reads the tables prompts and pools. Writes the table texts: the text and its tokens, a vector, how it ended, and what
 it took (decode steps, drafted, accepted and relaxed tokens, divergence in nats).
@@ -89,7 +89,7 @@ it took (decode steps, drafted, accepted and relaxed tokens, divergence in nats)
   --concurrency N          texts decoded together: auto (default) or 1 to 1024; as --set decode.concurrency=N
 
 Without a configuration
-  --model DIR              Hugging Face folder: config.json, safetensors, tokenizer.json
+  --model PATH             Hugging Face folder (config.json, safetensors, tokenizer.json) or GGUF file
   --prompts FILE           Parquet with prompt_id and either prompt (wrapped in the model's chat template) or messages
                            (a list of role and content); optional: cohort, entity_type, entity_id, framework
   --out FILE               Parquet to write, with the columns of the table texts

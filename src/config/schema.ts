@@ -157,7 +157,7 @@ export const configSchema = group({
   lake: text('the path of a folder'),
   partition: z.string(PARTITION_RULE).regex(PARTITION, PARTITION_RULE),
   inputs,
-  model: group({ path: text("the path of the model's folder"), ...modelSettings }),
+  model: group({ path: text("the path of the model's folder or GGUF file"), ...modelSettings }),
   cohorts: group({ users: userCohorts.prefault({}), items: itemCohorts }),
   prompts: prompts.prefault({}),
   pools: group({
