@@ -13,7 +13,7 @@ import { PrefixCache } from './prefix.js';
 import { GraphSession } from './session.js';
 
 export interface CpuEngineOptions {
-  /** Hugging Face folder. */
+  /** Hugging Face folder or GGUF file. */
   model: string;
   /** Folder for converted models. */
   cache: string;
