@@ -14,6 +14,7 @@ test.after(() => rmSync(folder, { recursive: true, force: true }));
 const cache = join(folder, 'cache');
 const file = join(folder, 'model.gguf');
 
+const families = references.cases.filter(({ config }) => config.model_type !== 'gemma3_text');
 const caseOf = (name: string) => references.cases.find((model) => model.name === name) as FamilyCase;
 
 function use<T>(path: string, work: (source: ModelSource) => T): T {
@@ -25,7 +26,7 @@ function use<T>(path: string, work: (source: ModelSource) => T): T {
   }
 }
 
-for (const model of references.cases) {
+for (const model of families) {
   test(`${model.name} as a GGUF file: tree and greedy text equal those of transformers`, async () => {
     await checkParity(model, writeGguf(file, ggufOf(model)), cache);
   });
@@ -45,7 +46,7 @@ for (const model of references.cases) {
 }
 
 test('the shape is that of the config.json', () => {
-  for (const model of references.cases) {
+  for (const model of families) {
     const path = join(folder, model.name);
     writeModel(path, model);
     writeGguf(file, ggufOf(model));
