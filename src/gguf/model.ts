@@ -45,8 +45,12 @@ export class GgufModel implements ModelSource {
     return this.readRows(name, shape, 0, shape[0] ?? 1);
   }
 
+  /** Norms of Gemma multiply by 1 + weight; GGUF files hold that sum. */
   readRows(name: string, shape: readonly number[], from: number, count: number): Float32Array {
     const tensor = this.tensor(name);
+    if (this.shape.gemma !== undefined && name.endsWith('norm.weight')) {
+      return this.file.readRows(tensor, shape, from, count).map((weight) => weight - 1);
+    }
     const heads = this.interleavedHeads(name);
     if (heads === undefined) return this.file.readRows(tensor, shape, from, count);
     // whole heads, because the two halves of each are mixed
@@ -70,9 +74,10 @@ export class GgufModel implements ModelSource {
   }
 
   private tensor(name: string): GgufTensor {
-    const tensor = this.file.header.tensors.get(ggufName(name) ?? name);
+    const stored = storedName(name, this.shape);
+    const tensor = this.file.header.tensors.get(stored);
     if (tensor !== undefined) return tensor;
-    throw missing(this.path, name);
+    throw missing(this.path, stored);
   }
 
   /**
@@ -98,13 +103,17 @@ function halvesApart(mixed: Float32Array, rows: number, width: number): Float32A
   return apart;
 }
 
+function storedName(name: string, { architecture }: DecoderShape): string {
+  return ggufName(name, architecture) ?? name;
+}
+
 /** A tensor that nobody reads would be a part of the model that is left out: such a model is another one. */
 function checkTensors({ path, header }: GgufFile, shape: DecoderShape): void {
   const expected = new Set([ropeFactors]);
   for (const { sources } of weightSpecs(shape)) {
     for (const { name } of sources) {
-      const stored = ggufName(name) ?? name;
-      if (!header.tensors.has(stored)) throw missing(path, name);
+      const stored = storedName(name, shape);
+      if (!header.tensors.has(stored)) throw missing(path, stored);
       expected.add(stored);
     }
   }
@@ -119,7 +128,7 @@ function checkTensors({ path, header }: GgufFile, shape: DecoderShape): void {
 
 function missing(path: string, name: string): Error {
   return inputError(
-    `${path} has no tensor "${ggufName(name) ?? name}", which its metadata call for`,
+    `${path} has no tensor "${name}", which its metadata call for`,
     'Copy or download the model again.',
   );
 }

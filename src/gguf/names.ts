@@ -20,12 +20,24 @@ const ofLayers: Readonly<Record<string, string>> = {
   'mlp.down_proj': 'ffn_down',
 };
 
+/** Gemma 3 has norms behind attention and the feed-forward network too; Hugging Face names them otherwise. */
+const ofGemmaLayers: Readonly<Record<string, string>> = {
+  ...ofLayers,
+  post_attention_layernorm: 'post_attention_norm',
+  pre_feedforward_layernorm: 'ffn_norm',
+  post_feedforward_layernorm: 'post_ffw_norm',
+};
+
 const layered = /^model\.layers\.(\d+)\.(.+)\.(weight|bias)$/;
 
-/** GGUF's name for a Hugging Face name; undefined for a tensor that GGUF decoders don't have. */
-export function ggufName(huggingFaceName: string): string | undefined {
+/**
+ * GGUF's name for a Hugging Face name; undefined for a tensor that GGUF decoders don't have.
+ * @param architecture as Hugging Face names it
+ */
+export function ggufName(huggingFaceName: string, architecture: string): string | undefined {
   const match = layered.exec(huggingFaceName);
   if (match === null) return outside[huggingFaceName];
-  const part = ofLayers[match[2] as string];
+  const names = architecture === 'Gemma3ForCausalLM' ? ofGemmaLayers : ofLayers;
+  const part = names[match[2] as string];
   return part === undefined ? undefined : `blk.${match[1]}.${part}.${match[3]}`;
 }

@@ -1,5 +1,6 @@
 import { inputError } from '../errors.js';
 import type { DecoderShape } from '../model/config.js';
+import type { GemmaShape } from '../model/gemma.js';
 import type { RopeScaling } from '../model/rope.js';
 import type { GgufFile } from './file.js';
 import { Metadata } from './metadata.js';
@@ -9,6 +10,7 @@ const architectures: Readonly<Record<string, string>> = {
   llama: 'LlamaForCausalLM',
   qwen2: 'Qwen2ForCausalLM',
   qwen3: 'Qwen3ForCausalLM',
+  gemma3: 'Gemma3ForCausalLM',
 };
 
 /** Factors by which each rotation is slowed down, [headSize / 2]: Llama 3.1's rope scaling as llama.cpp stores it. */
@@ -32,16 +34,18 @@ export function readShape(file: GgufFile): DecoderShape {
   }
   const key = (part: string) => `${architecture}.${part}`;
   const size = (part: string) => metadata.required(metadata.size(key(part)), key(part));
+  const layers = size('block_count');
   const heads = size('attention.head_count');
   const hidden = size('embedding_length');
   const headSize = metadata.size(key('attention.key_length')) ?? hidden / heads;
   const trained = size('context_length');
   const window = metadata.number(key('attention.sliding_window')) ?? 0;
-  const limited = window > 0 && window < trained;
+  const isGemma = architecture === 'gemma3';
+  const limited = window > 0 && window < trained && !isGemma;
   const scaling = readScaling(file, metadata, key, headSize);
   const shape: DecoderShape = {
     architecture: name,
-    layers: size('block_count'),
+    layers,
     hidden,
     heads,
     kvHeads: metadata.size(key('attention.head_count_kv')) ?? heads,
@@ -61,6 +65,7 @@ export function readShape(file: GgufFile): DecoderShape {
     attentionOutBias: tensors.has('blk.0.attn_output.bias'),
     mlpBias: tensors.has('blk.0.ffn_down.bias'),
     qkNorm: tensors.has('blk.0.attn_q_norm.weight'),
+    ...(isGemma ? { gemma: readGemma(metadata, key, { layers, hidden, heads, headSize }) } : {}),
   };
   if (shape.layers > tensors.size) {
     throw inputError(
@@ -70,6 +75,30 @@ export function readShape(file: GgufFile): DecoderShape {
   const refusal = unsupported(shape, metadata, key);
   if (refusal !== undefined) throw inputError(`The model ${file.path} isn't supported: ${refusal}`);
   return shape;
+}
+
+/** Every sixth layer of Gemma 3 sees the whole sequence, unless the metadata say otherwise. */
+const gemmaPattern = 6;
+/** Layers of the one size whose scores aren't scaled by the size of a head (27B). */
+const gemmaLayersOfLargest = 62;
+
+/** What the metadata of Gemma 3 don't say is fixed, as in llama.cpp's loader (llama-model.cpp). */
+function readGemma(
+  metadata: Metadata,
+  key: KeyOf,
+  { layers, hidden, heads, headSize }: { layers: number; hidden: number; heads: number; headSize: number },
+): GemmaShape {
+  const pattern = metadata.size(key('attention.sliding_window_pattern')) ?? gemmaPattern;
+  const width = layers === gemmaLayersOfLargest ? hidden / heads : headSize;
+  return {
+    localLayers: Array.from({ length: layers }, (_, layer) => (layer + 1) % pattern !== 0),
+    window: metadata.required(
+      metadata.size(key('attention.sliding_window')),
+      key('attention.sliding_window'),
+    ),
+    localRopeBase: metadata.number(key('rope.freq_base_swa')) ?? 10_000,
+    scoreScale: width ** -0.5,
+  };
 }
 
 type KeyOf = (part: string) => string;
@@ -99,11 +128,15 @@ function unsupported(shape: DecoderShape, metadata: Metadata, key: KeyOf): strin
   const { heads, kvHeads, headSize } = shape;
   const rotated = metadata.number(key('rope.dimension_count')) ?? headSize;
   const valueSize = metadata.number(key('attention.value_length')) ?? headSize;
+  const capped = ['attn_logit_softcapping', 'final_logit_softcapping'].some((part) => {
+    return (metadata.number(key(part)) ?? 0) > 0;
+  });
   const experts = metadata.number(key('expert_count')) ?? 0;
   const parts = metadata.number('split.count') ?? 1;
   if (parts > 1) {
     return `it is one of ${parts} parts; join them with llama-gguf-split --merge`;
   }
+  if (capped) return 'it caps its scores or logits';
   if (experts > 0) return `it is a mixture of ${experts} experts`;
   if (heads % kvHeads !== 0) {
     return `its ${heads} attention heads are no multiple of its ${kvHeads} key/value heads`;

@@ -49,12 +49,14 @@ export function gguf({ metadata, tensors, version = 3 }: Content): Buffer {
 
 /**
  * A model of tests/model as llama.cpp's converter writes it: under its names, and with the rows of each query and key
- * head in the order 0, half, 1, half + 1, ... where the architecture is llama.
+ * head in the order 0, half, 1, half + 1, ... where the architecture is llama; with 1 added to Gemma's norms.
  */
 export function ggufOf(model: FamilyCase): { metadata: Record<string, Value>; tensors: Tensor[] } {
   const config = model.config as Record<string, number> & { architectures: string[] };
   const architecture =
-    { Qwen2ForCausalLM: 'qwen2', Qwen3ForCausalLM: 'qwen3' }[config.architectures[0] ?? ''] ?? 'llama';
+    { Qwen2ForCausalLM: 'qwen2', Qwen3ForCausalLM: 'qwen3', Gemma3ForCausalLM: 'gemma3' }[
+      config.architectures[0] ?? ''
+    ] ?? 'llama';
   const heads = config.num_attention_heads as number;
   const headSize = config.head_dim ?? (config.hidden_size as number) / heads;
   const key = (part: string) => `${architecture}.${part}`;
@@ -74,8 +76,11 @@ export function ggufOf(model: FamilyCase): { metadata: Record<string, Value>; te
     metadata[key('attention.head_count_kv')] = { u32: config.num_key_value_heads };
   }
   if (config.head_dim != null) metadata[key('attention.key_length')] = { u32: config.head_dim };
-  if (config.sliding_window != null && architecture === 'llama') {
+  if (config.sliding_window != null && !architecture.startsWith('qwen')) {
     metadata[key('attention.sliding_window')] = { u32: config.sliding_window };
+  }
+  if (config.rope_local_base_freq != null) {
+    metadata[key('rope.freq_base_swa')] = { f32: config.rope_local_base_freq };
   }
   const type = rope.rope_type ?? rope.type;
   if (String(type) === 'linear') {
@@ -89,7 +94,9 @@ export function ggufOf(model: FamilyCase): { metadata: Record<string, Value>; te
         (shape[0] as number) / (name.includes('q_proj') ? heads : (config.num_key_value_heads ?? heads));
       values = interleaved(values, shape[0] as number, perHead);
     }
-    return { name: renamed(name), shape, type: 0, bytes: new Uint8Array(values.buffer) };
+    if (architecture === 'gemma3' && name.endsWith('norm.weight'))
+      values = values.map((weight) => weight + 1);
+    return { name: renamed(name, architecture), shape, type: 0, bytes: new Uint8Array(values.buffer) };
   });
   if (String(type) === 'llama3') tensors.push(ropeFactors(rope, base, headSize));
   return { metadata, tensors };
@@ -124,14 +131,16 @@ function interleaved(values: Float32Array, rows: number, perHead: number): Float
   return result;
 }
 
-function renamed(name: string): string {
+function renamed(name: string, architecture: string): string {
   return name
+    .replace('post_attention_layernorm', architecture === 'gemma3' ? 'post_attention_norm' : 'ffn_norm')
+    .replace('pre_feedforward_layernorm', 'ffn_norm')
+    .replace('post_feedforward_layernorm', 'post_ffw_norm')
     .replace('model.embed_tokens', 'token_embd')
     .replace('model.norm', 'output_norm')
     .replace('lm_head', 'output')
     .replace('model.layers', 'blk')
     .replace('input_layernorm', 'attn_norm')
-    .replace('post_attention_layernorm', 'ffn_norm')
     .replace(/self_attn\.([qkv])_proj/, 'attn_$1')
     .replace(/self_attn\.([qk])_norm/, 'attn_$1_norm')
     .replace('self_attn.o_proj', 'attn_output')

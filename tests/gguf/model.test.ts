@@ -14,6 +14,7 @@ test.after(() => rmSync(folder, { recursive: true, force: true }));
 const cache = join(folder, 'cache');
 const file = join(folder, 'model.gguf');
 
+/** Those that GGUF files can say all of: what Gemma's leave out is fixed (see below). */
 const families = references.cases.filter(({ config }) => config.model_type !== 'gemma3_text');
 const caseOf = (name: string) => references.cases.find((model) => model.name === name) as FamilyCase;
 
@@ -62,6 +63,72 @@ test('the shape is that of the config.json', () => {
   }
 });
 
+/** Gemma 3 of six layers with the settings that its GGUF files don't hold as llama.cpp knows them. */
+function gemma(changes: Record<string, unknown> = {}): FamilyCase {
+  const model = caseOf('gemma3, tied');
+  const layers = 6;
+  const tensors = Object.entries(model.tensors).flatMap(([name, shape]) =>
+    name.includes('layers.1.')
+      ? Array.from({ length: layers - 1 }, (_, i) => [name.replace('layers.1.', `layers.${i + 1}.`), shape])
+      : [[name, shape]],
+  );
+  const { head_dim: headSize, sliding_window_pattern: _, ...rest } = model.config;
+  const fixed = { head_dim: headSize, query_pre_attn_scalar: headSize, num_hidden_layers: layers };
+  const config = { ...rest, ...fixed, ...changes };
+  return { ...model, config, tensors: Object.fromEntries(tensors) as Record<string, number[]> };
+}
+
+for (const [what, changes, metadata] of [
+  ['every sixth layer is a global one', {}, {}],
+  [
+    'every second, with scaled positions',
+    {
+      sliding_window_pattern: 2,
+      rope_parameters: {
+        full_attention: { rope_type: 'linear', factor: 8, rope_theta: 20_000 },
+        sliding_attention: { rope_type: 'default', rope_theta: 5000 },
+      },
+    },
+    {
+      'gemma3.attention.sliding_window_pattern': { u32: 2 },
+      'gemma3.rope.freq_base': { f32: 20_000 },
+      'gemma3.rope.scaling.type': { text: 'linear' },
+      'gemma3.rope.scaling.factor': { f32: 8 },
+    },
+  ],
+] as [string, Record<string, unknown>, Record<string, Value>][]) {
+  test(`gemma3 as a GGUF file is the model of the folder: ${what}`, () => {
+    const model = gemma(changes);
+    const path = join(folder, `gemma3 ${what}`);
+    writeModel(path, model);
+    const content = ggufOf(model);
+    writeGguf(file, { ...content, metadata: { ...content.metadata, ...metadata } });
+    const expected = use(path, (source) => source.shape);
+    assert.ok(expected.gemma);
+    use(file, (source) => {
+      assert.equal(source.shape, { ...expected, normEpsilon: Math.fround(expected.normEpsilon) });
+      for (const [name, shape] of Object.entries(model.tensors)) {
+        assert.equal(source.read(name, shape), tensorOf(name, shape), name);
+      }
+    });
+  });
+}
+
+test('gemma3 of 62 layers scales its scores by hidden size and heads', () => {
+  const content = ggufOf(gemma());
+  const tensors = content.tensors.flatMap((tensor) =>
+    tensor.name.startsWith('blk.5.')
+      ? Array.from({ length: 57 }, (_, i) => ({ ...tensor, name: tensor.name.replace('5', String(i + 5)) }))
+      : [tensor],
+  );
+  const metadata: Record<string, Value> = { ...content.metadata, 'gemma3.block_count': { u32: 62 } };
+  writeGguf(file, { metadata, tensors });
+  assert.is(
+    use(file, (source) => source.shape.gemma?.scoreScale),
+    (96 / 6) ** -0.5,
+  );
+});
+
 test('the fingerprint is of the content, not of the name', () => {
   const content = ggufOf(caseOf('llama'));
   const fingerprint = (path: string) => use(path, (source) => source.fingerprint());
@@ -94,13 +161,18 @@ const floats = (name: string, shape: number[]): Tensor => {
 const refusals: [string, Change, RegExp][] = [
   [
     'another architecture',
-    { metadata: { 'general.architecture': { text: 'gemma3' } } },
-    /holds a gemma3 model, which isn't supported; models of the architectures llama, qwen2, qwen3 are/,
+    { metadata: { 'general.architecture': { text: 'phi3' } } },
+    /holds a phi3 model, which isn't supported; models of the architectures llama, qwen2, qwen3, gemma3 are/,
   ],
   [
     'an adapter',
     { metadata: { 'general.type': { text: 'adapter' } } },
     /holds an adapter, which isn't supported/,
+  ],
+  [
+    'capped logits',
+    { metadata: { 'llama.final_logit_softcapping': { f32: 30 } } },
+    /it caps its scores or logits/,
   ],
   [
     'one part of a model',
