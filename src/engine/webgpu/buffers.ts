@@ -1,0 +1,249 @@
+/** The buffers that a step works in. They grow with the rows of a step and with the columns of the KV cache. */
+import type { DecoderShape } from '../../model/config.js';
+import type { GpuDevice } from './device.js';
+import type { ForwardOutput } from './forward.js';
+
+export interface Activations {
+  /** float32 [rows, hidden] */
+  residual: GPUBuffer;
+  normed: GPUBuffer;
+  qkv: GPUBuffer;
+  queries: GPUBuffer;
+  attended: GPUBuffer;
+  gated: GPUBuffer;
+  /** float32 [splits * rows, heads, headSize + 2] */
+  parts: GPUBuffer;
+  tables: GPUBuffer;
+  /** Per layer the new keys and values, [2 * rows, 2, kvHeads, headSize]: of this step and of the last one in turns. */
+  fresh: GPUBuffer[];
+}
+
+export interface HeadBuffers {
+  normed: GPUBuffer;
+  states: GPUBuffer;
+  logits: GPUBuffer;
+  verdicts: GPUBuffer;
+}
+
+/** What a step needs room for. */
+export interface Room {
+  rows: number;
+  verdicts: number;
+  tableWords: number;
+  /** Rows times splits of a divided attention. */
+  parts: number;
+  topK: number;
+  columns: number;
+}
+
+/** Tiles of the products reach this many rows past the last one. */
+const margin = 64;
+const columnBlock = 256;
+
+export class Buffers {
+  readonly sizes: GPUBuffer;
+  activations!: Activations;
+  head!: HeadBuffers;
+  /** Per layer keys and values, [slots, capacity, 2, kvHeads, headSize]. */
+  cache: GPUBuffer[] = [];
+  /** Columns of a slot. */
+  capacity = 0;
+  /** Rows that each half of `fresh` holds. */
+  rows = 0;
+  /** Raised whenever a buffer was replaced. */
+  generation = 0;
+  private verdicts = 0;
+  private tableWords = 0;
+  private partRows = 0;
+  private topK = 0;
+  private reading: GPUBuffer | undefined;
+
+  constructor(
+    private readonly gpu: GpuDevice,
+    private readonly shape: DecoderShape,
+    private readonly slots: number,
+  ) {
+    this.sizes = gpu.device.createBuffer({
+      size: 64,
+      usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
+    });
+  }
+
+  /** Bytes of the cache that one column of one slot takes. */
+  get columnBytes(): number {
+    const { layers, kvHeads, headSize } = this.shape;
+    return layers * 2 * kvHeads * headSize * this.elementBytes;
+  }
+
+  private get elementBytes(): number {
+    return this.gpu.half ? 2 : 4;
+  }
+
+  /** Makes room; what `fresh` and the cache hold is kept. Throws runError when the device has too little memory. */
+  async reserve(room: Room): Promise<void> {
+    if (room.columns > this.capacity) await this.growCache(room.columns);
+    const rows = grown(room.rows, this.rows);
+    const tableWords = grown(room.tableWords, this.tableWords);
+    const parts = grown(room.parts, this.partRows);
+    const verdicts = grown(room.verdicts, this.verdicts);
+    if (rows > this.rows || tableWords > this.tableWords || parts > this.partRows) {
+      await this.growActivations(rows, tableWords, parts);
+    }
+    if (verdicts > this.verdicts || room.topK > this.topK) await this.growHead(verdicts, room.topK);
+  }
+
+  /** Submits the step and waits for its results. */
+  async readBack(
+    encoder: GPUCommandEncoder,
+    verdicts: number,
+    topK: number,
+    wantLogits: boolean,
+  ): Promise<ForwardOutput> {
+    const { device } = this.gpu;
+    const { hidden, vocabulary } = this.shape;
+    const parts = [
+      { from: this.head.verdicts, bytes: verdicts * (2 + 2 * topK) * 4 },
+      { from: this.head.states, bytes: verdicts * hidden * 4 },
+      { from: this.head.logits, bytes: wantLogits ? verdicts * vocabulary * 4 : 0 },
+    ];
+    const total = parts.reduce((sum, { bytes }) => sum + bytes, 0);
+    if (this.reading === undefined || this.reading.size < total) {
+      this.reading?.destroy();
+      const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
+      this.reading = device.createBuffer({ size: Math.ceil((total * 1.5) / 16) * 16, usage });
+    }
+    let at = 0;
+    for (const { from, bytes } of parts) {
+      if (bytes > 0) encoder.copyBufferToBuffer(from, 0, this.reading, at, bytes);
+      at += bytes;
+    }
+    device.queue.submit([encoder.finish()]);
+    await this.reading.mapAsync(GPUMapMode.READ, 0, total);
+    const copy = this.reading.getMappedRange(0, total).slice(0);
+    this.reading.unmap();
+    const [first, second, third] = parts.map(({ bytes }) => bytes / 4) as [number, number, number];
+    return {
+      verdicts: new Float32Array(copy, 0, first),
+      states: new Float32Array(copy, first * 4, second),
+      logits: wantLogits ? new Float32Array(copy, (first + second) * 4, third) : undefined,
+    };
+  }
+
+  /** Copies columns of one slot to another, in every layer. */
+  copyColumns(from: number, to: number, columns: number): void {
+    const { device } = this.gpu;
+    const bytes = this.layerColumnBytes;
+    const encoder = device.createCommandEncoder();
+    for (const cache of this.cache) {
+      const start = from * this.capacity * bytes;
+      encoder.copyBufferToBuffer(cache, start, cache, to * this.capacity * bytes, columns * bytes);
+    }
+    device.queue.submit([encoder.finish()]);
+  }
+
+  private get layerColumnBytes(): number {
+    return this.columnBytes / this.shape.layers;
+  }
+
+  private async growCache(columns: number): Promise<void> {
+    const capacity = Math.min(
+      Math.ceil(Math.max(columns, this.capacity * 1.25) / columnBlock) * columnBlock,
+      Math.ceil(this.shape.context / columnBlock) * columnBlock,
+    );
+    const bytes = this.layerColumnBytes;
+    for (let l = 0; l < this.shape.layers; l++) {
+      const old = this.cache[l];
+      const fresh = await this.gpu.storage((this.slots * capacity + margin) * bytes, 'the KV cache');
+      if (old !== undefined) {
+        const encoder = this.gpu.device.createCommandEncoder();
+        for (let slot = 0; slot < this.slots; slot++) {
+          const size = this.capacity * bytes;
+          encoder.copyBufferToBuffer(old, slot * size, fresh, slot * capacity * bytes, size);
+        }
+        this.gpu.device.queue.submit([encoder.finish()]);
+        old.destroy();
+      }
+      this.cache[l] = fresh;
+    }
+    this.capacity = capacity;
+    this.generation++;
+  }
+
+  private async growActivations(rows: number, tableWords: number, parts: number): Promise<void> {
+    const { hidden, heads, kvHeads, headSize, intermediate, layers } = this.shape;
+    const e = this.elementBytes;
+    const all = rows + margin;
+    const old = this.activations as Activations | undefined;
+    const make = (width: number, what: string) => this.gpu.storage(all * width, what);
+    const queries = heads * headSize;
+    const keyValues = 2 * kvHeads * headSize;
+    const fresh: GPUBuffer[] = [];
+    for (let l = 0; l < layers; l++) {
+      fresh.push(await this.gpu.storage((2 * rows + margin) * keyValues * e, 'new keys and values'));
+    }
+    if (old !== undefined) this.keepFresh(old.fresh, fresh, rows, keyValues * e);
+    this.activations = {
+      residual: await make(hidden * 4, 'the residual'),
+      normed: await make(hidden * e, 'normed states'),
+      qkv: await make((queries + keyValues) * e, 'queries, keys and values'),
+      queries: await make(queries * e, 'queries'),
+      attended: await make(queries * e, 'attention'),
+      gated: await make(intermediate * e, 'the feed-forward network'),
+      parts: await this.gpu.storage(Math.max(parts, 1) * heads * (headSize + 2) * 4, 'attention'),
+      tables: await this.gpu.storage(tableWords * 4, "a step's tables"),
+      fresh,
+    };
+    if (old !== undefined) {
+      const { fresh: oldFresh, ...rest } = old;
+      for (const buffer of [...oldFresh, ...Object.values(rest)]) buffer.destroy();
+    }
+    this.rows = rows;
+    this.tableWords = tableWords;
+    this.partRows = parts;
+    this.generation++;
+  }
+
+  /** Both halves keep their rows: the last step's are still to be moved to the cache. */
+  private keepFresh(
+    old: readonly GPUBuffer[],
+    fresh: readonly GPUBuffer[],
+    rows: number,
+    bytes: number,
+  ): void {
+    const encoder = this.gpu.device.createCommandEncoder();
+    old.forEach((from, l) => {
+      for (const half of [0, 1]) {
+        const to = fresh[l] as GPUBuffer;
+        encoder.copyBufferToBuffer(
+          from,
+          half * this.rows * bytes,
+          to,
+          half * rows * bytes,
+          this.rows * bytes,
+        );
+      }
+    });
+    this.gpu.device.queue.submit([encoder.finish()]);
+  }
+
+  private async growHead(verdicts: number, topK: number): Promise<void> {
+    const { hidden, vocabulary } = this.shape;
+    const old = this.head as HeadBuffers | undefined;
+    const most = Math.max(topK, this.topK);
+    this.head = {
+      normed: await this.gpu.storage((verdicts + margin) * hidden * this.elementBytes, 'normed states'),
+      states: await this.gpu.storage((verdicts + margin) * hidden * 4, 'states'),
+      logits: await this.gpu.storage(Math.max(verdicts, 1) * vocabulary * 4, 'logits'),
+      verdicts: await this.gpu.storage(Math.max(verdicts, 1) * (2 + 2 * most) * 4, 'verdicts'),
+    };
+    if (old !== undefined) for (const buffer of Object.values(old)) buffer.destroy();
+    this.verdicts = verdicts;
+    this.topK = most;
+    this.generation++;
+  }
+}
+
+/** What is needed, with some room to grow when it is more than there is. */
+function grown(needed: number, current: number): number {
+  return needed <= current ? current : Math.ceil(needed * 1.25);
+}

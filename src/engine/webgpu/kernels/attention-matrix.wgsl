@@ -1,0 +1,156 @@
+// Attention of a tile with subgroup matrices (tensor cores): the same tables, inputs and outputs as attention.wgsl, but
+// a workgroup takes only SPAN columns, so all scores of its QUERIES queries fit in its memory, and softmax needs no
+// second look. A sequence's own rows begin at the next multiple of 16 columns, so that a matrix of 16 columns lies
+// wholly in the cache or wholly among the new rows; what lies between is hidden.
+@group(0) @binding(0) var<uniform> sizes: Sizes;
+@group(0) @binding(1) var<storage, read> tables: array<u32>;
+@group(0) @binding(2) var<storage, read> queries: array<f16>;
+@group(0) @binding(3) var<storage, read> fresh: array<f16>;
+@group(0) @binding(4) var<storage, read> cache: array<f16>;
+@group(0) @binding(5) var<storage, read_write> attended: array<f16>;
+@group(0) @binding(6) var<storage, read_write> parts: array<f32>;
+
+const GROUP = HEADS / KV_HEADS;
+const SPAN = COLUMNS;
+const ROW = 2 * KV_HEADS * HEAD_SIZE;
+const STRIDE = max(SPAN, HEAD_SIZE) + 4;
+const WEIGHT_STRIDE = SPAN + 8;
+alias Left = subgroup_matrix_left<f16, 16, 16>;
+alias Right = subgroup_matrix_right<f16, 16, 16>;
+alias Sums = subgroup_matrix_result<f32, 16, 16>;
+
+// scores; later the sums over the values
+var<workgroup> scores: array<f32, QUERIES * STRIDE>;
+var<workgroup> weights: array<f16, QUERIES * WEIGHT_STRIDE>;
+var<workgroup> partial: array<f32, 128>;
+var<workgroup> largest: array<f32, QUERIES>;
+var<workgroup> totals: array<f32, QUERIES>;
+
+@compute @workgroup_size(128)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
+  let wave = thread / 32;
+  let head = group.y;
+  let tile = sizes.tileTable + group.x * TILE_WORDS;
+  let firstRow = tables[tile];
+  let rows = tables[tile + 1];
+  let slot = tables[tile + 2];
+  let cached = tables[tile + 3];
+  let treeRow = tables[tile + 4];
+  let treeRows = tables[tile + 5];
+  let causal = tables[tile + 6] == 1;
+  // where the sequence's own rows begin
+  let own = (cached + 15) / 16 * 16;
+  let columns = own + treeRows;
+  let begin = group.z * SPAN;
+  let cacheStart = (slot * sizes.capacity * 2 * KV_HEADS + head) * HEAD_SIZE;
+  let freshStart = ((sizes.current + treeRow) * 2 * KV_HEADS + head) * HEAD_SIZE;
+  let queryStart = (head * sizes.rows + firstRow) * GROUP * HEAD_SIZE;
+
+  // each subgroup takes every fourth matrix of 16 columns
+  for (var c = wave * 16; c < SPAN; c += 64) {
+    let column = begin + c;
+    var sum0 = Sums();
+    var sum1 = Sums();
+    if (column < columns) {
+      for (var d = 0u; d < HEAD_SIZE; d += 16) {
+        var key: Right;
+        if (column < own) {
+          key = subgroupMatrixLoad<Right, column_major>(&cache, cacheStart + column * ROW + d, ROW);
+        } else {
+          key = subgroupMatrixLoad<Right, column_major>(&fresh, freshStart + (column - own) * ROW + d, ROW);
+        }
+        let query0 = subgroupMatrixLoad<Left, row_major>(&queries, queryStart + d, HEAD_SIZE);
+        let query1 = subgroupMatrixLoad<Left, row_major>(&queries, queryStart + 16 * HEAD_SIZE + d, HEAD_SIZE);
+        sum0 = subgroupMatrixMultiplyAccumulate(query0, key, sum0);
+        sum1 = subgroupMatrixMultiplyAccumulate(query1, key, sum1);
+      }
+    }
+    subgroupMatrixStore<row_major>(&scores, c, sum0, STRIDE);
+    subgroupMatrixStore<row_major>(&scores, 16 * STRIDE + c, sum1, STRIDE);
+  }
+  workgroupBarrier();
+
+  // four threads a query, each every fourth column
+  let m = thread / 4;
+  let share = thread % 4;
+  let row = firstRow + min(m / GROUP, rows - 1);
+  let mask = sizes.maskTable + row * sizes.maskWords;
+  var top = -1e30;
+  for (var c = share; c < SPAN; c += 4) {
+    let column = begin + c;
+    var seen = column < cached;
+    if (column >= own && column < columns) {
+      let other = column - own;
+      if (causal) {
+        seen = other <= row - treeRow;
+      } else {
+        seen = ((tables[mask + other / 32] >> (other % 32)) & 1) == 1;
+      }
+    }
+    let score = select(-1e30, scores[m * STRIDE + c] * SCALE, seen);
+    scores[m * STRIDE + c] = score;
+    top = max(top, score);
+  }
+  partial[thread] = top;
+  workgroupBarrier();
+  top = max(max(partial[m * 4], partial[m * 4 + 1]), max(partial[m * 4 + 2], partial[m * 4 + 3]));
+  workgroupBarrier();
+  var total = 0.0;
+  for (var c = share; c < SPAN; c += 4) {
+    let score = scores[m * STRIDE + c];
+    let weight = select(f16(exp(score - top)), 0h, score < -1e29);
+    weights[m * WEIGHT_STRIDE + c] = weight;
+    total += f32(weight);
+  }
+  partial[thread] = total;
+  if (share == 0) {
+    largest[m] = top;
+  }
+  workgroupBarrier();
+  if (share == 0) {
+    totals[m] = partial[m * 4] + partial[m * 4 + 1] + partial[m * 4 + 2] + partial[m * 4 + 3];
+  }
+
+  // each subgroup takes every fourth matrix of 16 elements of the values
+  for (var d = wave * 16; d < HEAD_SIZE; d += 64) {
+    var sum0 = Sums();
+    var sum1 = Sums();
+    for (var c = 0u; c < SPAN; c += 16) {
+      let column = begin + c;
+      if (column < columns) {
+        var value: Right;
+        let at = KV_HEADS * HEAD_SIZE + d;
+        if (column < own) {
+          value = subgroupMatrixLoad<Right, row_major>(&cache, cacheStart + column * ROW + at, ROW);
+        } else {
+          value = subgroupMatrixLoad<Right, row_major>(&fresh, freshStart + (column - own) * ROW + at, ROW);
+        }
+        let weight0 = subgroupMatrixLoad<Left, row_major>(&weights, c, WEIGHT_STRIDE);
+        let weight1 = subgroupMatrixLoad<Left, row_major>(&weights, 16 * WEIGHT_STRIDE + c, WEIGHT_STRIDE);
+        sum0 = subgroupMatrixMultiplyAccumulate(weight0, value, sum0);
+        sum1 = subgroupMatrixMultiplyAccumulate(weight1, value, sum1);
+      }
+    }
+    subgroupMatrixStore<row_major>(&scores, d, sum0, STRIDE);
+    subgroupMatrixStore<row_major>(&scores, 16 * STRIDE + d, sum1, STRIDE);
+  }
+  workgroupBarrier();
+
+  for (var at = thread; at < min(rows * GROUP, QUERIES) * HEAD_SIZE; at += 128) {
+    let query = at / HEAD_SIZE;
+    let d = at % HEAD_SIZE;
+    let toRow = firstRow + query / GROUP;
+    let queryHead = head * GROUP + query % GROUP;
+    let sum = scores[query * STRIDE + d];
+    if (sizes.splits == 1) {
+      attended[(toRow * HEADS + queryHead) * HEAD_SIZE + d] = f16(sum / totals[query]);
+    } else {
+      let to = ((group.z * sizes.rows + toRow) * HEADS + queryHead) * (HEAD_SIZE + 2);
+      parts[to + d] = sum;
+      if (d == 0) {
+        parts[to + HEAD_SIZE] = largest[query];
+        parts[to + HEAD_SIZE + 1] = totals[query];
+      }
+    }
+  }
+}

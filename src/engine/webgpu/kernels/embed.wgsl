@@ -1,0 +1,14 @@
+// residual[row] = embedding[token of row] * scale
+@group(0) @binding(0) var<uniform> sizes: Sizes;
+@group(0) @binding(1) var<storage, read> tables: array<u32>;
+@group(0) @binding(2) var<storage, read> embedding: array<E>;
+@group(0) @binding(3) var<storage, read_write> residual: array<f32>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
+  let row = group.x;
+  let token = tables[row * ROW_WORDS];
+  for (var i = thread; i < HIDDEN; i += 256) {
+    residual[row * HIDDEN + i] = f32(embedding[token * HIDDEN + i]) * EMBEDDING_SCALE;
+  }
+}

@@ -1,0 +1,109 @@
+/** Prompts on their way into the KV cache: batched in chunks, shared prefixes computed once and copied. */
+
+export interface PrefillRows {
+  slot: number;
+  tokens: Int32Array;
+  /** Columns that are in the cache already. */
+  cached: number;
+}
+
+export interface PrefixCopy {
+  from: number;
+  to: number;
+  columns: number;
+}
+
+export interface PrefillBatch {
+  /** To be done first; everything that earlier batches computed must be in the cache. */
+  copies: PrefixCopy[];
+  rows: PrefillRows[];
+}
+
+/** A shorter common prefix is computed faster than it is looked after. */
+const leastPrefix = 32;
+
+interface Waiting {
+  slot: number;
+  ids: Int32Array;
+  done: number;
+}
+
+export class PrefillQueue {
+  private waiting: Waiting[] = [];
+  /** Prompt ids that stand in each slot's cache: they stay there after the slot's release until it is taken again. */
+  private readonly cached = new Map<number, Int32Array>();
+
+  constructor(
+    private readonly slots: number,
+    private readonly rowsOfBatch: number,
+  ) {}
+
+  add(slot: number, ids: Int32Array): void {
+    if (slot >= this.slots) throw new Error(`no slot ${slot}`);
+    const done = this.cached.get(slot);
+    // the slot's own last prompt may begin alike: those columns stand where they are
+    const own = done === undefined ? 0 : commonPrefix(done, ids);
+    this.cached.set(slot, ids.slice(0, own));
+    if (own < ids.length) this.waiting.push({ slot, ids, done: own });
+  }
+
+  remove(slot: number): void {
+    this.waiting = this.waiting.filter((entry) => entry.slot !== slot);
+  }
+
+  /** What to compute next, or undefined when every prompt is in the cache. */
+  next(): PrefillBatch | undefined {
+    if (this.waiting.length === 0) return undefined;
+    const copies = this.copies();
+    const rows: PrefillRows[] = [];
+    const taken: Waiting[] = [];
+    let room = this.rowsOfBatch;
+    for (const entry of this.waiting) {
+      if (room === 0) break;
+      if (entry.done === entry.ids.length || this.sharesWith(taken, entry)) continue;
+      const count = Math.min(room, entry.ids.length - entry.done);
+      rows.push({
+        slot: entry.slot,
+        tokens: entry.ids.subarray(entry.done, entry.done + count),
+        cached: entry.done,
+      });
+      taken.push(entry);
+      room -= count;
+    }
+    rows.forEach(({ tokens }, i) => {
+      const entry = taken[i] as Waiting;
+      entry.done += tokens.length;
+    });
+    for (const { slot, ids, done } of this.waiting) this.cached.set(slot, ids.slice(0, done));
+    this.waiting = this.waiting.filter(({ ids, done }) => done < ids.length);
+    return { copies, rows };
+  }
+
+  /** Prefixes that other slots have in their caches by now. */
+  private copies(): PrefixCopy[] {
+    const copies: PrefixCopy[] = [];
+    for (const entry of this.waiting) {
+      let best = { from: -1, columns: 0 };
+      for (const [slot, ids] of this.cached) {
+        const columns = slot === entry.slot ? 0 : commonPrefix(ids, entry.ids);
+        if (columns > best.columns) best = { from: slot, columns };
+      }
+      if (best.columns < entry.done + leastPrefix) continue;
+      copies.push({ from: best.from, to: entry.slot, columns: best.columns });
+      entry.done = best.columns;
+    }
+    return copies;
+  }
+
+  /** Whether the entry can copy more from one of those than it would compute: then it waits for the next batch. */
+  private sharesWith(taken: readonly Waiting[], entry: Waiting): boolean {
+    return taken.some(({ ids }) => commonPrefix(ids, entry.ids) >= entry.done + leastPrefix);
+  }
+}
+
+function commonPrefix(a: Int32Array, b: Int32Array): number {
+  const most = Math.min(a.length, b.length);
+  let length = 0;
+  while (length < most && a[length] === b[length]) length++;
+  return length;
+}

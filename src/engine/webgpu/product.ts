@@ -1,0 +1,84 @@
+import type { Kernels } from './kernels.js';
+import type { Linear } from './weights.js';
+
+/** What is done with the results of a linear layer; EPILOGUE of kernels/epilogue.wgsl. */
+export const epilogues = { store: 0, add: 1, gate: 2 } as const;
+
+export interface ProductUse {
+  epilogue: keyof typeof epilogues;
+  /** Rows are those of the verdicts, and results are float32. */
+  head: boolean;
+}
+
+/** Up to this many rows, threads read each weight once for all of them; tiles would stay nearly empty. */
+const fewRows = 16;
+const tile = 64;
+const columnsOfGroup = 8;
+/** Subgroups that a GPU needs to be busy; products of fewer matrices divide their depth. */
+const enoughSubgroups = 2048;
+
+/** A linear layer in the variants for few and for many rows. */
+export class Product {
+  static readonly bindings = 'urrrw';
+
+  constructor(
+    private readonly kernels: Kernels,
+    private readonly matrices: boolean,
+    private readonly linear: Linear,
+    private readonly use: ProductUse,
+  ) {}
+
+  /** The pipeline for this many rows, and how many workgroups it takes. */
+  async plan(rows: number): Promise<{ pipeline: GPUComputePipeline; groups: [number, number, number] }> {
+    const { outputs } = this.linear;
+    if (rows <= fewRows) {
+      const rowsOfGroup = [1, 2, 4, 8, 12, 16].find((size) => size >= rows) as number;
+      return {
+        pipeline: await this.pipeline('matmul-rows', { ROWS: rowsOfGroup }),
+        groups: [Math.ceil(outputs / columnsOfGroup), 1, 1],
+      };
+    }
+    if (!this.matrices || this.linear.inputs % 32 !== 0) {
+      return {
+        pipeline: await this.pipeline('matmul-tiles', {}),
+        groups: [Math.ceil(outputs / tile), Math.ceil(rows / tile), 1],
+      };
+    }
+    const waves = this.waves(rows);
+    return {
+      pipeline: await this.pipeline('matmul-matrix', {
+        WAVES_M: waves.m,
+        WAVES_N: waves.n,
+        WAVES_K: waves.k,
+      }),
+      groups: [Math.ceil(outputs / (32 * waves.n)), Math.ceil(rows / (32 * waves.m)), 1],
+    };
+  }
+
+  /** How the four subgroups of a workgroup share a product: side by side, or dividing the depth of a small one. */
+  private waves(rows: number): { m: number; n: number; k: number } {
+    const matrices = Math.ceil(rows / 32) * Math.ceil(this.linear.outputs / 32);
+    if (matrices * 2 <= enoughSubgroups) return { m: 1, n: 1, k: 4 };
+    if (matrices <= enoughSubgroups) return { m: rows > 32 ? 2 : 1, n: rows > 32 ? 1 : 2, k: 2 };
+    return rows > 32 ? { m: 2, n: 2, k: 1 } : { m: 1, n: 4, k: 1 };
+  }
+
+  private pipeline(file: string, sizes: Record<string, number>): Promise<GPUComputePipeline> {
+    const { inputs, outputs, bias } = this.linear;
+    const { epilogue, head } = this.use;
+    const vector = file === 'matmul-matrix' ? this.kernels.element : `vec4<${this.kernels.element}>`;
+    return this.kernels.pipeline({
+      files: ['step', 'epilogue', file],
+      bindings: Product.bindings,
+      constants: {
+        K: inputs,
+        N: outputs,
+        EPILOGUE: epilogues[epilogue],
+        HEAD: head,
+        BIASED: bias !== undefined,
+        ...sizes,
+      },
+      types: { X: vector, W: vector, Y: head || epilogue === 'add' ? 'f32' : this.kernels.element },
+    });
+  }
+}

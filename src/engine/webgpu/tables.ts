@@ -1,0 +1,157 @@
+/** The small tables that tell the kernels what a step is about: struct Sizes and `tables` of kernels/step.wgsl. */
+import type { TreeRows } from '../engine.js';
+
+/** Rows of one sequence in a step. */
+export interface SequenceRows {
+  slot: number;
+  /** Columns of the slot's cache that the rows see. */
+  cached: number;
+  tokens: Int32Array;
+  /** A draft tree's parents; undefined: each row sees all rows before it. */
+  parents: TreeRows['parents'] | undefined;
+  /** Whether the rows get verdicts. */
+  verdicts: boolean;
+}
+
+/** A row of the last step that goes to the cache. */
+export interface Move {
+  row: number;
+  slot: number;
+  column: number;
+}
+
+export interface StepTables {
+  rows: number;
+  tiles: number;
+  moves: number;
+  verdicts: number;
+  splits: number;
+  sizes: Uint32Array;
+  tables: Uint32Array;
+}
+
+/** How the attention kernel in use divides its work. */
+export interface AttentionPlan {
+  /** Rows of a sequence that one tile takes. */
+  tileRows: number;
+  /** Columns of a workgroup, where they are fixed. */
+  span: number | undefined;
+  kvHeads: number;
+}
+
+export interface TableOptions {
+  attention: AttentionPlan;
+  capacity: number;
+  current: number;
+  previous: number;
+  topK: number;
+}
+
+const rowWords = 2;
+const moveWords = 3;
+const tileWords = 8;
+const verdictWords = 3;
+/** Workgroups that fill a large GPU; fewer than this and the columns of a tile are divided. */
+const enoughWorkgroups = 264;
+/** A split shorter than this costs more to join than it saves. */
+const leastColumns = 64;
+const mostSplits = 16;
+/** New rows begin at a multiple of this many columns behind the cached ones, where columns of a workgroup are fixed. */
+const blockColumns = 16;
+
+/** Lays out the tables of one step. */
+export function stepTables(
+  sequences: readonly SequenceRows[],
+  moves: readonly Move[],
+  options: TableOptions,
+): StepTables {
+  const { attention } = options;
+  const rows = sum(sequences, ({ tokens }) => tokens.length);
+  const tiles = sum(sequences, ({ tokens }) => Math.ceil(tokens.length / attention.tileRows));
+  const verdicts = sum(sequences, (sequence) => (sequence.verdicts ? sequence.tokens.length : 0));
+  const longestTree = Math.max(
+    1,
+    ...sequences.map(({ tokens, parents }) => (parents === undefined ? 1 : tokens.length)),
+  );
+  const maskWords = Math.ceil(longestTree / 32);
+  const tileTable = rows * rowWords;
+  const moveTable = tileTable + tiles * tileWords;
+  const maskTable = moveTable + moves.length * moveWords;
+  const verdictTable = maskTable + rows * maskWords;
+  const tables = new Uint32Array(verdictTable + verdicts * verdictWords);
+  let row = 0;
+  let tile = tileTable;
+  let verdict = 0;
+  for (const sequence of sequences) {
+    const { tokens, parents, cached, slot } = sequence;
+    const count = tokens.length;
+    for (let from = 0; from < count; from += attention.tileRows) {
+      const tileRows = Math.min(attention.tileRows, count - from);
+      const causal = parents === undefined ? 1 : 0;
+      // a causal tile sees no row behind its own last one
+      const seen = causal === 1 ? from + tileRows : count;
+      tables.set([row + from, tileRows, slot, cached, row, seen, causal, 0], tile);
+      tile += tileWords;
+    }
+    placeRows(tables, sequence, row, maskTable, maskWords);
+    if (sequence.verdicts) {
+      for (let i = 0; i < count; i++) {
+        const at = verdictTable + (verdict + i) * verdictWords;
+        tables[at] = row + i;
+        tables[at + 1] = verdict + Math.max(parents?.[i] ?? i - 1, 0);
+        tables[at + 2] = tokens[i] as number;
+      }
+      verdict += count;
+    }
+    row += count;
+  }
+  moves.forEach((move, i) => {
+    tables.set([move.row, move.slot, move.column], moveTable + i * moveWords);
+  });
+  const columns = Math.max(0, ...sequences.map(({ cached, tokens }) => cached + tokens.length));
+  const splits =
+    attention.span === undefined
+      ? splitsFor(tiles * attention.kvHeads, columns)
+      : Math.max(1, Math.ceil((columns + blockColumns - 1) / attention.span));
+  const { capacity, current, previous, topK } = options;
+  const sizes = Uint32Array.of(
+    ...[rows, tiles, moves.length, verdicts, tileTable, moveTable, maskTable, verdictTable],
+    ...[maskWords, splits, capacity, current, previous, topK, 0, 0],
+  );
+  return { rows, tiles, moves: moves.length, verdicts, splits, sizes, tables };
+}
+
+/** Token, position and mask of each row: a row sees its ancestors and itself. */
+function placeRows(
+  tables: Uint32Array,
+  { tokens, parents, cached }: SequenceRows,
+  first: number,
+  maskTable: number,
+  maskWords: number,
+): void {
+  const depths = new Int32Array(tokens.length);
+  for (let i = 0; i < tokens.length; i++) {
+    const parent = parents === undefined ? i - 1 : (parents[i] as number);
+    if (parent >= 0) depths[i] = (depths[parent] as number) + 1;
+    tables[(first + i) * rowWords] = tokens[i] as number;
+    tables[(first + i) * rowWords + 1] = cached + (depths[i] as number);
+    if (parents === undefined) continue;
+    const mask = maskTable + (first + i) * maskWords;
+    if (parent >= 0) {
+      const above = maskTable + (first + parent) * maskWords;
+      tables.copyWithin(mask, above, above + maskWords);
+    }
+    const word = mask + (i >> 5);
+    tables[word] = (tables[word] as number) | (1 << (i & 31));
+  }
+}
+
+function splitsFor(workgroups: number, columns: number): number {
+  if (workgroups === 0) return 1;
+  const wanted = Math.ceil(enoughWorkgroups / workgroups);
+  return Math.max(1, Math.min(wanted, mostSplits, Math.floor(columns / leastColumns)));
+}
+
+function sum<T>(items: readonly T[], of: (item: T) => number): number {
+  return items.reduce((total, item) => total + of(item), 0);
+}
