@@ -5,7 +5,7 @@ import type { StandaloneConfig } from '../src/config/schema.js';
 import { DecodeWorker } from '../src/decode/client.js';
 import { type Comparison, compareSpeed } from '../src/decode/compare.js';
 import type { DecodeSettings } from '../src/decode/sequence.js';
-import { decodeSettings, defaultModelCache, slotsOf } from '../src/decode/settings.js';
+import { decodeSettings, defaultModelCache, engineOptions } from '../src/decode/settings.js';
 import { type TableCounts, type TableJob, type TableResult, TableRun } from '../src/decode/table.js';
 import { inputError } from '../src/errors.js';
 import { makeFolder, removeStale, temporaryBeside } from '../src/lake/lake.js';
@@ -119,10 +119,7 @@ async function decodeJob(job: Job, tools: StageTools): Promise<Decoded> {
   const settings = decodeSettings(config.decode);
   checkVocabulary(job);
   const worker = await DecodeWorker.start({
-    model: job.model,
-    cache: modelCache(config),
-    slots: slotsOf(config.decode),
-    threads: config.model.threads ?? 0,
+    engine: engineOptions(job.model, config),
     vocabulary: tokenizer.vocabularySize,
     endTokens: [...tokenizer.endTokens],
   });
@@ -131,6 +128,7 @@ async function decodeJob(job: Job, tools: StageTools): Promise<Decoded> {
   const loading = (performance.now() - started) / 1000;
   try {
     tools.signal.throwIfAborted();
+    tools.log.info({ concurrency: worker.slots }, `decoding on ${worker.device}`);
     worker.use(settings);
     const metadata = { model: job.model, modelFingerprint: worker.fingerprint, mode: settings.mode };
     const manifest = (counts: TableCounts, poolVersion: string | null) => ({

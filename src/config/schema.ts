@@ -12,6 +12,8 @@ import { packageRoot } from '../paths.js';
 export const FRAMEWORKS = ['kar', 'trawl', 'once', 'rlmrec'] as const;
 export const MODES = ['autoregressive', 'greedy', 'relaxed', 'sample'] as const;
 export type Mode = (typeof MODES)[number];
+export const DEVICES = ['auto', 'cpu', 'webgpu'] as const;
+export type Device = (typeof DEVICES)[number];
 
 /** Partitions become folder names (`partition=<P>`), so nothing in them may mean anything to a file system. */
 export const PARTITION = /^(?!\.)[A-Za-z0-9._-]{1,100}$/;
@@ -151,6 +153,9 @@ const modelSettings = {
   cache: text('the path of a folder').exactOptional(),
   /** Threads of the model; by device when left out. */
   threads: whole(1, 1024).exactOptional(),
+  device: choice(DEVICES).default('auto'),
+  /** A part of the GPU's name, where there are several. */
+  adapter: text('a part of the name of a GPU').exactOptional(),
 };
 
 export const configSchema = group({

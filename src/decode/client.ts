@@ -23,8 +23,12 @@ export class DecodeWorker {
     private readonly worker: Worker,
     /** Positions of a sequence, prompt and output together. */
     readonly context: number,
+    /** Sequences decoded together. */
+    readonly slots: number,
     /** sha256 over the model's files. */
     readonly fingerprint: string,
+    /** What decodes, and why, for people. */
+    readonly device: string,
   ) {
     worker.on('message', (message: FromWorker) => this.receive(message));
     worker.on('error', (error) =>
@@ -52,7 +56,8 @@ export class DecodeWorker {
         worker.off('error', reject);
         worker.off('exit', ended);
         if (message.type === 'ready') {
-          resolve(new DecodeWorker(worker, message.context, message.fingerprint));
+          const { context, slots, fingerprint, device } = message;
+          resolve(new DecodeWorker(worker, context, slots, fingerprint, device));
         } else {
           reject(revive(message.type === 'broken' ? message.error : unexpected(message.type)));
           void worker.terminate();

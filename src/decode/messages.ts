@@ -1,4 +1,5 @@
 /** What the main thread and the decoding thread say to each other. */
+import type { EngineOptions } from '../engine/open.js';
 import type { ThreadError } from '../errors.js';
 import type { PoolKey } from '../pool/builder.js';
 import type { LoopStatistics } from './loop.js';
@@ -6,14 +7,7 @@ import type { DecodeSettings, Outcome, SequenceRequest } from './sequence.js';
 
 /** `workerData` of the decoding thread. */
 export interface WorkerOptions {
-  /** Hugging Face folder. */
-  model: string;
-  /** Folder for converted models. */
-  cache: string;
-  /** Sequences decoded together. */
-  slots: number;
-  /** Threads of one operator; 0: all cores. */
-  threads: number;
+  engine: EngineOptions;
   vocabulary: number;
   endTokens: readonly number[];
 }
@@ -26,7 +20,7 @@ export type ToWorker =
   | { type: 'stop' };
 
 export type FromWorker =
-  | { type: 'ready'; context: number; fingerprint: string }
+  | { type: 'ready'; context: number; slots: number; fingerprint: string; device: string }
   | { type: 'done'; id: number; outcome: Outcome }
   | { type: 'statistics'; id: number; statistics: LoopStatistics }
   /** One request failed; the others go on. */

@@ -1,6 +1,7 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import type { DecodeConfig } from '../config/schema.js';
+import type { DecodeConfig, StandaloneConfig } from '../config/schema.js';
+import type { EngineOptions } from '../engine/open.js';
 import type { DecodeSettings } from './sequence.js';
 
 /**
@@ -9,9 +10,6 @@ import type { DecodeSettings } from './sequence.js';
  * and nearly so for 16.
  */
 export const minPathProbability = 0.25;
-
-/** Texts decoded together on a CPU: more rows a step help until the arithmetic, not the weights' way, is the limit. */
-export const cpuConcurrency = 16;
 
 /** Decoding rules of a configuration. */
 export function decodeSettings(config: DecodeConfig): DecodeSettings {
@@ -31,9 +29,18 @@ export function decodeSettings(config: DecodeConfig): DecodeSettings {
   };
 }
 
-/** Sequences that are decoded together. */
-export function slotsOf(config: DecodeConfig): number {
-  return config.concurrency === 'auto' ? cpuConcurrency : config.concurrency;
+/** The engine that a configuration asks for. */
+export function engineOptions(model: string, config: StandaloneConfig): EngineOptions {
+  const { cache, threads, device, adapter } = config.model;
+  const { concurrency } = config.decode;
+  return {
+    model,
+    cache: cache ?? defaultModelCache(),
+    slots: concurrency === 'auto' ? undefined : concurrency,
+    threads: threads ?? 0,
+    device,
+    adapter,
+  };
 }
 
 /** Where converted models are kept when the configuration doesn't say: a folder of the user's cache. */

@@ -15,7 +15,6 @@ import type { LoopStatistics } from './loop.js';
 import { streamKey } from './random.js';
 import { hashShare, roundOf, roundShares } from './rounds.js';
 import { errorRow, promptIds, textRow } from './row.js';
-import { slotsOf } from './settings.js';
 
 export interface TableJob {
   prompts: string;
@@ -165,9 +164,9 @@ export class TableRun {
 
   /** Decodes the prompts of one round, or of it and all later ones. */
   private async decodeRound(round: number, andLater: boolean): Promise<void> {
-    const { config, tools } = this.job;
+    const { worker, tools } = this.job;
     // twice the slots, so that a prompt is waiting whenever a slot becomes free
-    const inFlight = slotsOf(config) * 2;
+    const inFlight = worker.slots * 2;
     const limit = pLimit(inFlight);
     const running = new Set<Promise<void>>();
     let failure: unknown;

@@ -4,8 +4,8 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import type { DraftPools } from '../draft/drafter.js';
-import { CpuEngine } from '../engine/cpu.js';
 import type { Engine } from '../engine/engine.js';
+import { openEngine } from '../engine/open.js';
 import { threadError } from '../errors.js';
 import { loadTextModel } from '../model/text.js';
 import { type PoolKey, sharedKey } from '../pool/builder.js';
@@ -24,7 +24,7 @@ let tokenizer: TextModel | undefined;
 const send = (message: FromWorker) => port.postMessage(message);
 
 try {
-  const engine = await CpuEngine.open(options);
+  const { engine, device } = await openEngine(options.engine);
   const endTokens = new Set(options.endTokens);
   let loop: DecodeLoop | undefined;
   let pools = new Map<PoolKey, Pool>();
@@ -47,7 +47,8 @@ try {
         process.exit();
     }
   });
-  send({ type: 'ready', context: engine.context, fingerprint: engine.fingerprint });
+  const { context, slots, fingerprint } = engine;
+  send({ type: 'ready', context, slots, fingerprint, device });
 } catch (error) {
   send({ type: 'broken', error: threadError(error) });
 }
@@ -56,7 +57,7 @@ try {
 function makeLoop(engine: Engine, settings: DecodeSettings, endTokens: ReadonlySet<number>): DecodeLoop {
   let detokenise: Detokenise | undefined;
   if (settings.stop.length > 0) {
-    tokenizer ??= loadTextModel(options.model, options.cache);
+    tokenizer ??= loadTextModel(options.engine.model, options.engine.cache);
     const text = tokenizer;
     detokenise = (ids) => text.decode(ids);
   }

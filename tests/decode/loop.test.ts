@@ -24,10 +24,7 @@ test.after(() => rmSync(folder, { recursive: true, force: true }));
 
 const start = (slots: number, model = modelFolder) =>
   DecodeWorker.start({
-    model,
-    cache: join(folder, 'cache'),
-    slots,
-    threads: 2,
+    engine: { model, cache: join(folder, 'cache'), slots, threads: 2, device: 'cpu' },
     vocabulary: tokenizer.vocabularySize,
     endTokens: [endToken],
   });

@@ -59,10 +59,7 @@ async function decode(
   if (worker === undefined) {
     const { vocabularySize: vocabulary } = tokenizer;
     worker = await DecodeWorker.start({
-      model: modelFolder,
-      cache,
-      slots,
-      threads: 2,
+      engine: { model: modelFolder, cache, slots, threads: 2, device: 'cpu' },
       vocabulary,
       endTokens: [endToken],
     });

@@ -5,7 +5,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse, stringify } from 'yaml';
 import { loadConfig, loadStandalone } from '../../src/config/load.js';
-import { slotsOf } from '../../src/decode/settings.js';
+import { engineOptions } from '../../src/decode/settings.js';
+import { cpuSlots } from '../../src/engine/open.js';
 import { readManifest } from '../../src/lake/manifest.js';
 import { packageRoot } from '../../src/paths.js';
 import { dare, resultOf } from '../cli/spawn.js';
@@ -83,8 +84,9 @@ function dotted(group: string, keys: Record<string, number>): Record<string, num
 }
 
 test('concurrency auto is 16 texts on a CPU', () => {
-  assert.is(slotsOf(loadStandalone().decode), 16);
-  assert.is(slotsOf(loadStandalone([], { concurrency: '3' }).decode), 3);
+  assert.is(engineOptions('m', loadStandalone()).slots, undefined);
+  assert.is(cpuSlots, 16);
+  assert.is(engineOptions('m', loadStandalone([], { concurrency: '3' })).slots, 3);
 });
 
 test('by default a text ends at 256 tokens, with finish_reason length; maxNewTokens ends it before', async () => {

@@ -57,11 +57,12 @@ export class Buffers {
   private partRows = 0;
   private topK = 0;
   private reading: GPUBuffer | undefined;
+  /** Sequences that the cache holds; fixed once the cache has columns. */
+  slots = 1;
 
   constructor(
     private readonly gpu: GpuDevice,
     private readonly shape: DecoderShape,
-    private readonly slots: number,
   ) {
     this.sizes = gpu.device.createBuffer({
       size: 64,

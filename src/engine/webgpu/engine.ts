@@ -1,8 +1,11 @@
+import { inputError } from '../../errors.js';
+import type { DecoderShape } from '../../model/config.js';
 import { openModel } from '../../model/source.js';
 import { type Engine, notFinite, type StepInput, type StepOptions, Verdicts } from '../engine.js';
 import { GpuDevice } from './device.js';
 import { Forward, type ForwardOutput } from './forward.js';
 import { Kernels } from './kernels.js';
+import { checkParity } from './parity.js';
 import { PrefillQueue } from './prefill.js';
 import { type Move, type SequenceRows, stepTables } from './tables.js';
 import { WeightLoader } from './weights.js';
@@ -12,10 +15,16 @@ export interface WebGpuEngineOptions {
   model: string;
   /** Folder for converted models. */
   cache: string;
-  slots: number;
-  /** A part of the adapter's name; the system's first choice when left out. */
-  adapter?: string;
+  /** Sequences decoded together; undefined: as many as the GPU's memory holds, up to `mostSlots`. */
+  slots: number | undefined;
+  /** A part of the adapter's name; undefined: the system's first choice. */
+  adapter?: string | undefined;
 }
+
+/** Larger batches gain little: at 64 sequences with drafts the GPU (H100) is busy most of a step, at 128 all of it. */
+const mostSlots = 128;
+/** Columns of a sequence that a batch is tried with: longer prompts than most. */
+const usualColumns = 1024;
 
 /** Rows of a prefill step. */
 const prefillRows = 2048;
@@ -55,11 +64,20 @@ export class WebGpuEngine implements Engine {
   static async open(options: WebGpuEngineOptions): Promise<WebGpuEngine> {
     const source = openModel(options.model, options.cache);
     try {
+      const refusal = refusalOf(source.shape);
+      if (refusal !== undefined)
+        throw inputError(
+          `The model ${options.model} can't run on a GPU: ${refusal}`,
+          'Set model.device to cpu.',
+        );
       const gpu = await GpuDevice.open(options.adapter);
       const kernels = new Kernels(gpu);
       const weights = await WeightLoader.load(gpu, kernels, source);
-      const forward = await Forward.create(gpu, kernels, source.shape, weights, options.slots);
-      return new WebGpuEngine(gpu, forward, source.shape, source.fingerprint(), options.slots);
+      const forward = await Forward.create(gpu, kernels, source.shape, weights);
+      const slots = await reserveSlots(forward, source.shape, options.slots);
+      const engine = new WebGpuEngine(gpu, forward, source.shape, source.fingerprint(), slots);
+      await checkParity(engine, gpu, source, options.cache);
+      return engine;
     } finally {
       source.close();
     }
@@ -188,10 +206,16 @@ export class WebGpuEngine implements Engine {
     const previous = this.half * buffers.rows;
     const current = buffers.rows - previous;
     draft.sizes.set([buffers.capacity, current, previous], 10);
-    const output = await this.gpu.guard(() => forward.run(draft, topK, logits));
-    this.half = 1 - this.half;
-    this.moves = [];
-    return output;
+    try {
+      const output = await this.gpu.guard(() => forward.run(draft, topK, logits));
+      this.half = 1 - this.half;
+      this.moves = [];
+      return output;
+    } catch (error) {
+      // what the cache holds now isn't known
+      this.queue.forget();
+      throw error;
+    }
   }
 
   /** The kernels' numbers in the form that Verdicts reads. */
@@ -224,6 +248,38 @@ export class WebGpuEngine implements Engine {
       return verdicts;
     });
     return result;
+  }
+}
+
+/** Why a model can't run on a GPU though it is supported, or undefined. */
+export function unsupportedOnGpu(model: string, cache: string): string | undefined {
+  const source = openModel(model, cache);
+  source.close();
+  return refusalOf(source.shape);
+}
+
+function refusalOf(shape: DecoderShape): string | undefined {
+  if (shape.gemma !== undefined) return 'the kernels have no Gemma layers';
+  const sizes = [shape.hidden, shape.intermediate, shape.headSize];
+  if (sizes.some((size) => size % 16 !== 0)) return 'its sizes are no multiples of 16';
+  return undefined;
+}
+
+/** Reserves the KV cache; without a given number of slots as many as fit. */
+async function reserveSlots(
+  forward: Forward,
+  shape: DecoderShape,
+  given: number | undefined,
+): Promise<number> {
+  const columns = Math.min(shape.context, usualColumns);
+  for (let slots = given ?? mostSlots; ; slots = Math.floor(slots / 2)) {
+    forward.buffers.slots = slots;
+    try {
+      await forward.buffers.reserve({ ...nothing, topK: 2, columns });
+      return slots;
+    } catch (error) {
+      if (given !== undefined || slots === 1) throw error;
+    }
   }
 }
 

@@ -78,7 +78,6 @@ export class Forward {
     kernels: Kernels,
     shape: DecoderShape,
     weights: ModelWeights,
-    slots: number,
   ): Promise<Forward> {
     const tile = attentionTile(gpu, shape);
     const fixed = await fixedPipelines(kernels, shape, tile);
@@ -92,7 +91,7 @@ export class Forward {
       down: product(first.down, { epilogue: 'add', head: false }),
     };
     const head = product(weights.head, { epilogue: 'store', head: true });
-    const buffers = new Buffers(gpu, shape, slots);
+    const buffers = new Buffers(gpu, shape);
     return new Forward(gpu, kernels, shape, weights, buffers, tile, fixed, linears, head);
   }
 

@@ -5,7 +5,7 @@ import { runError } from '../../errors.js';
 import { packageRoot } from '../../paths.js';
 import type { GpuDevice } from './device.js';
 
-const folder = join(packageRoot, 'src/engine/webgpu/kernels');
+export const kernelFolder = join(packageRoot, 'src/engine/webgpu/kernels');
 
 /** Whole numbers become u32 constants; a float is given as text ("1.5"). */
 export type Constants = Record<string, string | number | boolean>;
@@ -76,7 +76,9 @@ export class Kernels {
     lines.push(`alias E = ${this.element};`);
     for (const [name, type] of Object.entries(types)) lines.push(`alias ${name} = ${type};`);
     for (const [name, value] of Object.entries(constants)) lines.push(`const ${name} = ${literal(value)};`);
-    return [...lines, ...files.map((file) => readFileSync(join(folder, `${file}.wgsl`), 'utf8'))].join('\n');
+    return [...lines, ...files.map((file) => readFileSync(join(kernelFolder, `${file}.wgsl`), 'utf8'))].join(
+      '\n',
+    );
   }
 
   private async compile({ files, bindings }: KernelSpec, code: string): Promise<GPUComputePipeline> {

@@ -51,6 +51,11 @@ export class PrefillQueue {
     this.waiting = this.waiting.filter((entry) => entry.slot !== slot);
   }
 
+  /** Nothing is known about the cache any more. */
+  forget(): void {
+    this.cached.clear();
+  }
+
   /** What to compute next, or undefined when every prompt is in the cache. */
   next(): PrefillBatch | undefined {
     if (this.waiting.length === 0) return undefined;

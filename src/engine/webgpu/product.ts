@@ -17,6 +17,15 @@ const columnsOfGroup = 8;
 /** Subgroups that a GPU needs to be busy; products of fewer matrices divide their depth. */
 const enoughSubgroups = 2048;
 
+/** How a workgroup's subgroups share a product, and how many 16 x 16 results each of them has. */
+interface Waves {
+  m: number;
+  n: number;
+  k: number;
+  blocksM: number;
+  blocksN: number;
+}
+
 /** A linear layer in the variants for few and for many rows. */
 export class Product {
   static readonly bindings = 'urrrw';
@@ -50,23 +59,29 @@ export class Product {
         WAVES_M: waves.m,
         WAVES_N: waves.n,
         WAVES_K: waves.k,
+        BLOCKS_M: waves.blocksM,
+        BLOCKS_N: waves.blocksN,
       }),
-      groups: [Math.ceil(outputs / (32 * waves.n)), Math.ceil(rows / (32 * waves.m)), 1],
+      groups: [
+        Math.ceil(outputs / (16 * waves.blocksN * waves.n)),
+        Math.ceil(rows / (16 * waves.blocksM * waves.m)),
+        1,
+      ],
     };
   }
 
   /** How the four subgroups of a workgroup share a product: side by side, or dividing the depth of a small one. */
-  private waves(rows: number): { m: number; n: number; k: number } {
+  private waves(rows: number): Waves {
     const matrices = Math.ceil(rows / 32) * Math.ceil(this.linear.outputs / 32);
-    if (matrices * 2 <= enoughSubgroups) return { m: 1, n: 1, k: 4 };
-    if (matrices <= enoughSubgroups) return { m: rows > 32 ? 2 : 1, n: rows > 32 ? 1 : 2, k: 2 };
-    return rows > 32 ? { m: 2, n: 2, k: 1 } : { m: 1, n: 4, k: 1 };
+    const blocks = { blocksM: 2, blocksN: 2 };
+    if (matrices <= enoughSubgroups) return { m: 1, n: 1, k: 4, ...blocks };
+    return { m: 2, n: 2, k: 1, ...blocks };
   }
 
   private pipeline(file: string, sizes: Record<string, number>): Promise<GPUComputePipeline> {
     const { inputs, outputs, bias } = this.linear;
     const { epilogue, head } = this.use;
-    const vector = file === 'matmul-matrix' ? this.kernels.element : `vec4<${this.kernels.element}>`;
+    const vector = file === 'matmul-matrix' ? 'vec4<u32>' : `vec4<${this.kernels.element}>`;
     return this.kernels.pipeline({
       files: ['step', 'epilogue', file],
       bindings: Product.bindings,

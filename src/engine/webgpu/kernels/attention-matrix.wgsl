@@ -1,18 +1,21 @@
 // Attention of a tile with subgroup matrices (tensor cores): the same tables, inputs and outputs as attention.wgsl, but
 // a workgroup takes only SPAN columns, so all scores of its QUERIES queries fit in its memory, and softmax needs no
 // second look. A sequence's own rows begin at the next multiple of 16 columns, so that a matrix of 16 columns lies
-// wholly in the cache or wholly among the new rows; what lies between is hidden.
+// wholly in the cache or wholly among the new rows; what lies between is hidden. Inputs hold float16 numbers, eight in a
+// vec4<u32>: loads of single numbers take many times as long.
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<storage, read> tables: array<u32>;
-@group(0) @binding(2) var<storage, read> queries: array<f16>;
-@group(0) @binding(3) var<storage, read> fresh: array<f16>;
-@group(0) @binding(4) var<storage, read> cache: array<f16>;
+@group(0) @binding(2) var<storage, read> queries: array<vec4<u32>>;
+@group(0) @binding(3) var<storage, read> fresh: array<vec4<u32>>;
+@group(0) @binding(4) var<storage, read> cache: array<vec4<u32>>;
 @group(0) @binding(5) var<storage, read_write> attended: array<f16>;
 @group(0) @binding(6) var<storage, read_write> parts: array<f32>;
 
 const GROUP = HEADS / KV_HEADS;
 const SPAN = COLUMNS;
-const ROW = 2 * KV_HEADS * HEAD_SIZE;
+// in vectors of eight
+const SIZE = HEAD_SIZE / 8;
+const ROW = 2 * KV_HEADS * SIZE;
 const STRIDE = max(SPAN, HEAD_SIZE) + 4;
 const WEIGHT_STRIDE = SPAN + 8;
 alias Left = subgroup_matrix_left<f16, 16, 16>;
@@ -42,9 +45,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let own = (cached + 15) / 16 * 16;
   let columns = own + treeRows;
   let begin = group.z * SPAN;
-  let cacheStart = (slot * sizes.capacity * 2 * KV_HEADS + head) * HEAD_SIZE;
-  let freshStart = ((sizes.current + treeRow) * 2 * KV_HEADS + head) * HEAD_SIZE;
-  let queryStart = (head * sizes.rows + firstRow) * GROUP * HEAD_SIZE;
+  let cacheStart = (slot * sizes.capacity * 2 * KV_HEADS + head) * SIZE;
+  let freshStart = ((sizes.current + treeRow) * 2 * KV_HEADS + head) * SIZE;
+  let queryStart = (head * sizes.rows + firstRow) * GROUP * SIZE;
 
   // each subgroup takes every fourth matrix of 16 columns
   for (var c = wave * 16; c < SPAN; c += 64) {
@@ -55,12 +58,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
       for (var d = 0u; d < HEAD_SIZE; d += 16) {
         var key: Right;
         if (column < own) {
-          key = subgroupMatrixLoad<Right, column_major>(&cache, cacheStart + column * ROW + d, ROW);
+          key = subgroupMatrixLoad<Right, col_major>(&cache, cacheStart + column * ROW + d / 8, ROW);
         } else {
-          key = subgroupMatrixLoad<Right, column_major>(&fresh, freshStart + (column - own) * ROW + d, ROW);
+          key = subgroupMatrixLoad<Right, col_major>(&fresh, freshStart + (column - own) * ROW + d / 8, ROW);
         }
-        let query0 = subgroupMatrixLoad<Left, row_major>(&queries, queryStart + d, HEAD_SIZE);
-        let query1 = subgroupMatrixLoad<Left, row_major>(&queries, queryStart + 16 * HEAD_SIZE + d, HEAD_SIZE);
+        let query0 = subgroupMatrixLoad<Left, row_major>(&queries, queryStart + d / 8, SIZE);
+        let query1 = subgroupMatrixLoad<Left, row_major>(&queries, queryStart + 16 * SIZE + d / 8, SIZE);
         sum0 = subgroupMatrixMultiplyAccumulate(query0, key, sum0);
         sum1 = subgroupMatrixMultiplyAccumulate(query1, key, sum1);
       }
@@ -119,7 +122,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
       let column = begin + c;
       if (column < columns) {
         var value: Right;
-        let at = KV_HEADS * HEAD_SIZE + d;
+        let at = KV_HEADS * SIZE + d / 8;
         if (column < own) {
           value = subgroupMatrixLoad<Right, row_major>(&cache, cacheStart + column * ROW + at, ROW);
         } else {

@@ -1,0 +1,78 @@
+/** Which device decodes: the GPU when there is one, or what the configuration says. */
+import { existsSync, readdirSync } from 'node:fs';
+import type { Device } from '../config/schema.js';
+import { messageOf } from '../errors.js';
+import { CpuEngine } from './cpu.js';
+import type { Engine } from './engine.js';
+
+export interface EngineOptions {
+  /** Hugging Face folder or GGUF file. */
+  model: string;
+  /** Folder for converted models. */
+  cache: string;
+  /** Sequences decoded together; undefined: by device. */
+  slots: number | undefined;
+  /** CPU threads of one operator; 0: all cores. */
+  threads: number;
+  device: Device;
+  /** A part of the GPU's name, where there are several. */
+  adapter?: string | undefined;
+}
+
+export interface OpenedEngine {
+  engine: Engine;
+  /** What decodes, for people: the device, and why it was chosen where nobody said it. */
+  device: string;
+}
+
+/** Texts decoded together on a CPU: more rows a step help until the arithmetic, not the weights' way, is the limit. */
+export const cpuSlots = 16;
+
+/**
+ * Opens the engine. `auto` takes a GPU that isn't emulated, where the model's family runs on one, else the CPU.
+ * Throws as the engines do.
+ */
+export async function openEngine(options: EngineOptions): Promise<OpenedEngine> {
+  if (options.device === 'webgpu') return openGpu(options, '');
+  if (options.device === 'cpu') return openCpu(options, '');
+  if (!mayHaveGpu()) return openCpu(options, ' (no GPU driver is installed)');
+  const { GpuDevice } = await import('./webgpu/device.js');
+  let emulated: boolean;
+  try {
+    const gpu = await GpuDevice.open(options.adapter);
+    emulated = gpu.emulated;
+    gpu.close();
+  } catch (error) {
+    return openCpu(options, ` (${messageOf(error)})`);
+  }
+  if (emulated) return openCpu(options, ' (the only GPU is an emulated one)');
+  const { unsupportedOnGpu } = await import('./webgpu/engine.js');
+  const refusal = unsupportedOnGpu(options.model, options.cache);
+  if (refusal !== undefined) return openCpu(options, ` (${refusal})`);
+  return openGpu(options, ' (the fastest device found)');
+}
+
+async function openCpu(options: EngineOptions, why: string): Promise<OpenedEngine> {
+  const { model, cache, threads } = options;
+  const engine = await CpuEngine.open({ model, cache, threads, slots: options.slots ?? cpuSlots });
+  return { engine, device: `cpu${why}` };
+}
+
+async function openGpu(options: EngineOptions, why: string): Promise<OpenedEngine> {
+  // loaded only where it is used: it brings a library of 20 MB
+  const { WebGpuEngine } = await import('./webgpu/engine.js');
+  const { model, cache, slots, adapter } = options;
+  const engine = await WebGpuEngine.open({ model, cache, slots, adapter });
+  return { engine, device: `webgpu, ${engine.device}${why}` };
+}
+
+/** Whether a Vulkan driver is listed (Linux): without one Dawn only fills the screen with warnings. */
+function mayHaveGpu(): boolean {
+  if (process.platform !== 'linux') return true;
+  if (process.env.VK_DRIVER_FILES !== undefined || process.env.VK_ICD_FILENAMES !== undefined) return true;
+  const folders = ['/etc', '/usr/share', '/usr/local/share', '/usr/local/etc'];
+  return folders.some((folder) => {
+    const drivers = `${folder}/vulkan/icd.d`;
+    return existsSync(drivers) && readdirSync(drivers).some((file) => file.endsWith('.json'));
+  });
+}
