@@ -13,7 +13,7 @@ import { packageRoot } from '../../src/paths.js';
 import { createLog } from '../../src/report/log.js';
 import { createProgress } from '../../src/report/progress.js';
 import { Screen } from '../../src/report/screen.js';
-import type { StageTools } from '../../src/stage.js';
+import type { StageContext, StageTools } from '../../src/stage.js';
 
 export const sampleModel = join(packageRoot, 'data-samples/model');
 /** Files of the benchmarks that may be removed at any time. */
@@ -48,18 +48,33 @@ export function benchTools(): StageTools {
  * The texts are decoded greedily from drafts: the same as autoregressively, sooner.
  */
 export async function sampleFiles(model: string): Promise<SampleFiles> {
+  const context = sampleContext(model);
+  const prompts = await promptsOf(context);
+  const texts = context.lake.file('texts', partition);
+  if (!existsSync(texts)) await decode(context);
+  return { prompts, texts };
+}
+
+/** KAR prompts of all items and users of the sample, made once. */
+export function samplePrompts(): Promise<string> {
+  return promptsOf(sampleContext(sampleModel));
+}
+
+function sampleContext(model: string): StageContext {
   const { fingerprint } = prepareModel(model, defaultModelCache());
   const lake = new Lake(join(benchCache, `${fingerprint.slice(0, 16)}-${sampleFingerprint()}`));
-  const files = { prompts: lake.file('prompts', partition), texts: lake.file('texts', partition) };
-  if (existsSync(files.prompts) && existsSync(files.texts)) return files;
   const overrides = ['prompts.frameworks=[kar]', 'decode.mode=greedy'];
   const loaded = loadConfig(join(packageRoot, 'data-samples/dare.yaml'), overrides, { partition });
   const config = { ...loaded, lake: lake.root, model: { ...loaded.model, path: model } };
-  const context = { ...benchTools(), config, lake, partition };
+  return { ...benchTools(), config, lake, partition };
+}
+
+async function promptsOf(context: StageContext): Promise<string> {
+  const file = context.lake.file('prompts', partition);
+  if (existsSync(file)) return file;
   await segment(context);
   await prompts(context);
-  await decode(context);
-  return files;
+  return file;
 }
 
 function sampleFingerprint(): string {
