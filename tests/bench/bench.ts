@@ -1,48 +1,28 @@
 /**
- * Speed of autoregressive, greedy and relaxed decoding on the same prompts, in turns, with prompts held out of the
- * pools. The last line of stdout is JSON; a table for people goes to stderr. usage: npm run -s bench -- --help
+ * Speed of autoregressive, greedy and relaxed decoding, and of peers, on the same prompts, in turns, with prompts held
+ * out of the pools. The last line of stdout is JSON; a table for people goes to stderr.
+ * usage: npm run -s bench -- --help; README.md beside this file
  */
 import { cpus } from 'node:os';
-import { parseArgs } from 'node:util';
 import { loadStandalone } from '../../src/config/load.js';
 import type { Mode } from '../../src/config/schema.js';
 import { DecodeWorker } from '../../src/decode/client.js';
 import { promptIds } from '../../src/decode/row.js';
-import type { DecodeSettings } from '../../src/decode/sequence.js';
 import { decodeSettings, defaultModelCache } from '../../src/decode/settings.js';
 import { DareError, inputError, messageOf } from '../../src/errors.js';
 import type { PromptRow } from '../../src/lake/pages.js';
 import type { PoolKey } from '../../src/pool/builder.js';
 import { TextModel } from '../../src/text/tokenizer.js';
+import { ownMode, peerMode, type Setting } from './contender.js';
 import { choosePrompts, heldOutPools } from './inputs.js';
-import { addSums, figuresOf, medianFigures, type Result, runOnce, type Sums } from './measure.js';
-import { sampleFiles, sampleModel } from './sample.js';
-
-const usage = `npm run -s bench -- [options]
-  --model DIR          Hugging Face folder (default: the sample's)
-  --prompts FILE       Parquet with prompt_id, prompt or messages, entity_type, cohort, entity_id (default: the
-                       sample's KAR prompts, made once)
-  --pool-texts FILE    Parquet with text, entity_type, cohort, prompt_id, entity_id (default: the model's texts for
-                       the sample's prompts, made once); texts of the prompts or their entities are left out
-  --device cpu         the device to decode on
-  --concurrency LIST   texts decoded together: what each mode's best is looked for among (default 1,4,16,32)
-  --turns N            repetitions, of which medians are taken (default 3)
-  --limit N            prompts an entity type, chosen by hash (default 40)
-`;
-
-interface Bench {
-  tokenizer: TextModel;
-  settings: DecodeSettings;
-  workers: Map<number, DecodeWorker>;
-  /** Prompts by entity type. */
-  groups: [entity: string, prompts: PromptRow[]][];
-}
+import { type BenchOptions, readOptions, usage } from './options.js';
+import { Peer } from './peers/peer.js';
+import { sampleFiles } from './sample.js';
+import { table } from './table.js';
+import { chooseSettings, type Groups, measure } from './turns.js';
 
 /** Their texts can be compared with each other. */
 const MODES = ['autoregressive', 'greedy', 'relaxed'] as const satisfies readonly Mode[];
-
-/** Runs of one mode and concurrency: an entry a turn. */
-type Turns = Map<string, Sums>[];
 
 try {
   await main();
@@ -58,23 +38,32 @@ async function main(): Promise<void> {
     process.stdout.write(usage);
     return;
   }
-  const tokenizer = TextModel.load(options.model);
-  const defaults = options.prompts && options.poolTexts ? undefined : await sampleFiles(options.model);
-  const chosen = await choosePrompts(options.prompts ?? defaults?.prompts ?? '', options.limit);
-  const pools = await heldOutPools(options.poolTexts ?? defaults?.texts ?? '', chosen, tokenizer);
-  const workers = await startWorkers(options.model, tokenizer, options.concurrency, pools.bytes);
+  const closing: { close(): Promise<void> }[] = [];
   try {
+    // first, so that a missing peer is met at once
+    const peers = await startPeers(options, closing);
+    const tokenizer = TextModel.load(options.model);
+    const defaults = options.prompts && options.poolTexts ? undefined : await sampleFiles(options.model);
+    const chosen = await choosePrompts(options.prompts ?? defaults?.prompts ?? '', options.limit);
+    const pools = await heldOutPools(options.poolTexts ?? defaults?.texts ?? '', chosen, tokenizer);
+    const workers = await startWorkers(options.model, tokenizer, options.concurrency, pools.bytes);
+    closing.push(...workers.values());
     const prompts = fitting(chosen, tokenizer, [...workers.values()][0] as DecodeWorker);
     const settings = decodeSettings(loadStandalone().decode);
-    const bench: Bench = { tokenizer, settings, workers, groups: byEntity(prompts) };
+    const groups = byEntity(prompts);
+    const contenders = [
+      ...MODES.map((mode) => ownMode(mode, workers, tokenizer, settings)),
+      ...peers.map((peer) => peerMode(peer, peerSettings(peer, options, groups), tokenizer, settings)),
+    ];
     say(`${prompts.length} prompts; pools of ${pools.texts} texts (${pools.dropped} left out)`);
-    const best = await findBest(bench, options.concurrency);
-    const results = await measure(bench, best, options.turns);
-    say(table(results, best));
+    const fastest = await chooseSettings(contenders, groups, say);
+    const results = await measure(fastest, groups, options.turns, say);
+    say(table(results, fastest));
     const processors = cpus();
     const report = {
       machine: `${processors.length} x ${processors[0]?.model.trim() ?? process.arch}`,
       model: options.model,
+      peers: Object.fromEntries(peers.map(({ name, greeting }) => [name, greeting.about])),
       prompts: prompts.length,
       date: new Date().toISOString().slice(0, 10),
       command: ['npm run -s bench --', ...process.argv.slice(2)].join(' '),
@@ -82,40 +71,31 @@ async function main(): Promise<void> {
     };
     process.stdout.write(`${JSON.stringify(report)}\n`);
   } finally {
-    await Promise.all([...workers.values()].map((worker) => worker.close()));
+    await Promise.all(closing.map((thread) => thread.close()));
   }
 }
 
-function readOptions() {
-  const text = { type: 'string' } as const;
-  const { values } = parseArgs({
-    options: {
-      model: { ...text, default: sampleModel },
-      prompts: text,
-      'pool-texts': text,
-      device: { ...text, default: 'cpu' },
-      concurrency: { ...text, default: '1,4,16,32' },
-      turns: { ...text, default: '3' },
-      limit: { ...text, default: '40' },
-      help: { type: 'boolean', default: false },
-    },
-  });
-  if (values.help) return undefined;
-  if (values.device !== 'cpu') throw inputError(`--device ${values.device} is unknown: expected cpu`);
-  const listed = values.concurrency.split(',').map((value) => whole('concurrency', value));
-  return {
-    model: values.model,
-    prompts: values.prompts,
-    poolTexts: values['pool-texts'],
-    concurrency: [...new Set([1, ...listed])].sort((a, b) => a - b),
-    turns: whole('turns', values.turns),
-    limit: whole('limit', values.limit),
-  };
+async function startPeers(options: BenchOptions, closing: { close(): Promise<void> }[]): Promise<Peer[]> {
+  const { peerModel, peerModules: modules, python } = options;
+  const peers: Peer[] = [];
+  for (const name of options.peers) {
+    const peer = await Peer.start(name, { model: peerModel[name], modules, python });
+    peers.push(peer);
+    closing.push(peer);
+  }
+  return peers;
 }
 
-function whole(option: string, value: string): number {
-  if (/^[1-9]\d{0,4}$/.test(value)) return Number(value);
-  throw inputError(`--${option} holds ${JSON.stringify(value)}: expected whole numbers from 1`);
+/** Concurrencies up to the first that takes all prompts of an entity type, each without and with lookup. */
+function peerSettings(
+  { name, greeting }: Peer,
+  { peerConcurrency }: BenchOptions,
+  groups: Groups,
+): Setting[] {
+  const largest = Math.max(...groups.map(([, prompts]) => prompts.length));
+  const useful = peerConcurrency[name].filter((_, i, all) => i === 0 || (all[i - 1] ?? 0) < largest);
+  const lookups: Pick<Setting, 'lookup'>[] = greeting.lookup ? [{}, { lookup: true }] : [{}];
+  return useful.flatMap((concurrency) => lookups.map((lookup) => ({ concurrency, ...lookup })));
 }
 
 /** A decoding thread for each concurrency, all with the same pools. */
@@ -144,93 +124,13 @@ function fitting(prompts: readonly PromptRow[], tokenizer: TextModel, { context 
   return fit;
 }
 
-function byEntity(prompts: readonly PromptRow[]): Bench['groups'] {
+function byEntity(prompts: readonly PromptRow[]): Groups {
   const groups = new Map<string, PromptRow[]>();
   for (const prompt of prompts) {
     const entity = prompt.entityType ?? 'other';
     groups.set(entity, [...(groups.get(entity) ?? []), prompt]);
   }
   return [...groups];
-}
-
-/** All prompts once, entity by entity; their sum is the entity `all`. */
-async function runAll(bench: Bench, mode: Mode, concurrency: number) {
-  const worker = bench.workers.get(concurrency) as DecodeWorker;
-  const sums = new Map<string, Sums>();
-  const texts = new Map<string, string>();
-  for (const [entity, prompts] of bench.groups) {
-    const run = await runOnce(worker, concurrency, bench.tokenizer, prompts, { ...bench.settings, mode });
-    sums.set(entity, run.sums);
-    for (const [id, text] of run.texts) texts.set(id, text);
-  }
-  sums.set('all', addSums([...sums.values()]));
-  return { sums, texts };
-}
-
-/** Each mode's fastest concurrency over all prompts, in one run each; it warms the engines up as well. */
-async function findBest(bench: Bench, candidates: readonly number[]): Promise<Map<Mode, number>> {
-  const best = new Map<Mode, number>();
-  const reference = new Map<string, string>();
-  for (const mode of MODES) {
-    let most = 0;
-    for (const concurrency of candidates) {
-      const { sums, texts } = await runAll(bench, mode, concurrency);
-      const { tokensPerSecond } = figuresOf(sums.get('all') as Sums);
-      if (reference.size === 0) for (const [id, text] of texts) reference.set(id, text);
-      const same = [...texts].filter(([id, text]) => reference.get(id) === text).length;
-      const speed = `${tokensPerSecond.toFixed(0)} tokens/s`;
-      say(`trial: ${mode} at ${concurrency}: ${speed}, ${same} of ${texts.size} texts as autoregressive`);
-      if (tokensPerSecond > most) best.set(mode, concurrency);
-      most = Math.max(most, tokensPerSecond);
-    }
-  }
-  return best;
-}
-
-/** Every mode at concurrency 1 and at its best, in turns, so that the machine's moods meet all alike. */
-async function measure(bench: Bench, best: ReadonlyMap<Mode, number>, count: number): Promise<Result[]> {
-  const cases = MODES.flatMap((mode) =>
-    [...new Set([1, best.get(mode) ?? 1])].map((concurrency) => ({ mode, concurrency, turns: [] as Turns })),
-  ).sort((a, b) => Number(a.concurrency > 1) - Number(b.concurrency > 1));
-  for (let turn = 0; turn < count; turn++) {
-    // there and back: a machine that slows down or speeds up meanwhile meets no mode always last
-    for (const { mode, concurrency, turns } of turn % 2 === 0 ? cases : cases.toReversed()) {
-      turns.push((await runAll(bench, mode, concurrency)).sums);
-    }
-    say(`turn ${turn + 1} of ${count} done`);
-  }
-  const entities = [...bench.groups.map(([entity]) => entity), 'all'];
-  return cases.flatMap(({ mode, concurrency, turns }) =>
-    entities.map((entity) => {
-      const figures = medianFigures(turns.map((sums) => sums.get(entity) as Sums));
-      return { mode, entity, concurrency, ...figures };
-    }),
-  );
-}
-
-/** Ratios are to autoregressive at concurrency 1, and at each mode's best to autoregressive at its own best. */
-function table(results: readonly Result[], best: ReadonlyMap<Mode, number>): string {
-  const find = (mode: Mode, entity: string, concurrency: number) =>
-    results.find((r) => r.mode === mode && r.entity === entity && r.concurrency === concurrency) as Result;
-  const line = (title: string, r: Result, base: Result) =>
-    `${title.padEnd(8)}${r.entity.padEnd(6)}${r.mode.padEnd(16)}${String(r.concurrency).padStart(4)}` +
-    `${r.tokensPerSecond.toFixed(0).padStart(10)}` +
-    `${`${(r.tokensPerSecond / base.tokensPerSecond).toFixed(2)}x`.padStart(8)}` +
-    `${r.endToEndTokensPerSecond.toFixed(0).padStart(12)}` +
-    `${`${(r.endToEndTokensPerSecond / base.endToEndTokensPerSecond).toFixed(2)}x`.padStart(8)}` +
-    `${r.tokensPerStep.toFixed(2).padStart(13)}${`${(r.modelShare * 100).toFixed(1)}%`.padStart(10)}` +
-    `${r.draftMicrosPerToken.toFixed(1).padStart(13)}`;
-  const lines = [
-    'setting entity mode           conc.  tokens/s   ratio  end to end   ratio  tokens/step  in model  draft us/tok',
-  ];
-  for (const setting of ['one', 'best'] as const) {
-    const at = (mode: Mode) => (setting === 'one' ? 1 : (best.get(mode) ?? 1));
-    for (const entity of new Set(results.map((result) => result.entity))) {
-      const base = find('autoregressive', entity, at('autoregressive'));
-      for (const mode of MODES) lines.push(line(setting, find(mode, entity, at(mode)), base));
-    }
-  }
-  return lines.join('\n');
 }
 
 function say(text: string): void {

@@ -1,6 +1,5 @@
 /** One timed run, and medians over several. */
 import pLimit from 'p-limit';
-import type { Mode } from '../../src/config/schema.js';
 import type { DecodeWorker } from '../../src/decode/client.js';
 import { median } from '../../src/decode/compare.js';
 import { streamKey } from '../../src/decode/random.js';
@@ -9,16 +8,17 @@ import type { DecodeSettings } from '../../src/decode/sequence.js';
 import type { PromptRow } from '../../src/lake/pages.js';
 import { poolKey } from '../../src/pool/builder.js';
 import type { TextModel } from '../../src/text/tokenizer.js';
+import type { Setting } from './contender.js';
 
 /** Sums over decoded prompts; times in milliseconds. */
 export interface Sums {
   /** From the first prompt's tokenisation to the last text. */
   wall: number;
-  /** Time in the decoding thread in which texts were being decoded, and its parts. */
+  /** Time in which texts were being decoded, and its parts; null where a peer doesn't tell. */
   busy: number;
   prefill: number;
-  steps: number;
-  draft: number;
+  steps: number | null;
+  draft: number | null;
   /** Emitted, end tokens included. */
   tokens: number;
   /** Steps of a text, summed over the texts. */
@@ -32,9 +32,9 @@ export interface Figures {
   /** Of the whole time, tokenisation and prompts' processing included. */
   endToEndTokensPerSecond: number;
   tokensPerStep: number;
-  /** Share of the decoding thread's time inside the model. */
-  modelShare: number;
-  draftMicrosPerToken: number;
+  /** Share of the decoding thread's time inside the model; null for a peer. */
+  modelShare: number | null;
+  draftMicrosPerToken: number | null;
 }
 
 export interface Run {
@@ -73,11 +73,23 @@ export async function runOnce(
 }
 
 export function addSums(all: readonly Sums[]): Sums {
-  const total: Sums = { wall: 0, busy: 0, prefill: 0, steps: 0, draft: 0, tokens: 0, decodeSteps: 0 };
-  for (const sums of all) {
-    for (const key of Object.keys(total) as (keyof Sums)[]) total[key] += sums[key];
-  }
-  return total;
+  const sum = (key: Exclude<keyof Sums, 'steps' | 'draft'>) =>
+    all.reduce((total, sums) => total + sums[key], 0);
+  const known = (key: 'steps' | 'draft') =>
+    all.reduce<number | null>((total, { [key]: value }) => plus(total, value), 0);
+  return {
+    wall: sum('wall'),
+    busy: sum('busy'),
+    prefill: sum('prefill'),
+    steps: known('steps'),
+    draft: known('draft'),
+    tokens: sum('tokens'),
+    decodeSteps: sum('decodeSteps'),
+  };
+}
+
+function plus(a: number | null, b: number | null): number | null {
+  return a === null || b === null ? null : a + b;
 }
 
 export function figuresOf(sums: Sums): Figures {
@@ -86,27 +98,44 @@ export function figuresOf(sums: Sums): Figures {
     tokensPerSecond: (tokens / (busy - prefill)) * 1000,
     endToEndTokensPerSecond: (tokens / wall) * 1000,
     tokensPerStep: tokens / decodeSteps,
-    modelShare: (prefill + steps) / busy,
-    draftMicrosPerToken: (draft / tokens) * 1000,
+    modelShare: steps === null ? null : (prefill + steps) / busy,
+    draftMicrosPerToken: draft === null ? null : (draft / tokens) * 1000,
   };
 }
 
 /** The median of each figure by itself, rounded to what a reader can use. */
 export function medianFigures(turns: readonly Sums[]): Figures {
   const all = turns.map(figuresOf);
-  const middle = (key: keyof Figures, digits: number) =>
-    Number(median(all.map((figures) => figures[key])).toFixed(digits));
+  const middle = (values: readonly number[], digits: number) => Number(median(values).toFixed(digits));
+  const known = (values: readonly (number | null)[], digits: number) => {
+    const numbers = values.filter((value) => value !== null);
+    return numbers.length < values.length ? null : middle(numbers, digits);
+  };
   return {
-    tokensPerSecond: middle('tokensPerSecond', 1),
-    endToEndTokensPerSecond: middle('endToEndTokensPerSecond', 1),
-    tokensPerStep: middle('tokensPerStep', 3),
-    modelShare: middle('modelShare', 4),
-    draftMicrosPerToken: middle('draftMicrosPerToken', 2),
+    tokensPerSecond: middle(
+      all.map((figures) => figures.tokensPerSecond),
+      1,
+    ),
+    endToEndTokensPerSecond: middle(
+      all.map((figures) => figures.endToEndTokensPerSecond),
+      1,
+    ),
+    tokensPerStep: middle(
+      all.map((figures) => figures.tokensPerStep),
+      3,
+    ),
+    modelShare: known(
+      all.map((figures) => figures.modelShare),
+      4,
+    ),
+    draftMicrosPerToken: known(
+      all.map((figures) => figures.draftMicrosPerToken),
+      2,
+    ),
   };
 }
 
-export interface Result extends Figures {
-  mode: Mode;
+export interface Result extends Setting, Figures {
+  mode: string;
   entity: string;
-  concurrency: number;
 }

@@ -34,6 +34,12 @@ export interface PeerAnswer {
   decodeSteps: number;
 }
 
+/** The device can't take so many texts at once; the peer goes on. */
+export interface PeerOutOfMemory {
+  outOfMemory: true;
+}
+
+/** The peer can't go on. */
 export interface PeerError {
   error: string;
 }

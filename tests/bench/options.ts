@@ -1,0 +1,91 @@
+/** The benchmark's command line. */
+import { parseArgs } from 'node:util';
+import { inputError } from '../../src/errors.js';
+import { PEERS, type PeerName } from './peers/peer.js';
+import { sampleModel } from './sample.js';
+
+export const usage = `npm run -s bench -- [options]
+  --model DIR          Hugging Face folder (default: the sample's)
+  --prompts FILE       Parquet with prompt_id, prompt or messages, entity_type, cohort, entity_id (default: the
+                       sample's KAR prompts, made once)
+  --pool-texts FILE    Parquet with text, entity_type, cohort, prompt_id, entity_id (default: the model's texts for
+                       the sample's prompts, made once); texts of the prompts or their entities are left out
+  --device cpu         the device to decode on
+  --concurrency LIST   texts decoded together: what each mode's best is looked for among (default 1,4,16,32)
+  --turns N            repetitions, of which medians are taken (default 3)
+  --limit N            prompts an entity type, chosen by hash (default 40)
+Peers, none of them installed with the project:
+  --peer NAME          llama.cpp or transformers as a further mode; may be given twice
+  --peer-concurrency LIST   what a peer's best is looked for among (default llama.cpp: as --concurrency; transformers:
+                       1,16,64,256,512,1024), up to the first that takes all prompts of an entity type
+  --peer-modules DIR   where npm install --prefix DIR node-llama-cpp was run
+  --llama-cpp-model FILE    GGUF file (default: --model)
+  --python FILE        Python with torch and transformers (default: python3)
+  --transformers-model DIR  Hugging Face folder (default: --model)
+`;
+
+export type BenchOptions = NonNullable<ReturnType<typeof readOptions>>;
+
+/** The command line; undefined when help is asked for. @throws inputError */
+export function readOptions() {
+  const text = { type: 'string' } as const;
+  const { values } = parseArgs({
+    options: {
+      model: { ...text, default: sampleModel },
+      prompts: text,
+      'pool-texts': text,
+      device: { ...text, default: 'cpu' },
+      concurrency: { ...text, default: '1,4,16,32' },
+      turns: { ...text, default: '3' },
+      limit: { ...text, default: '40' },
+      peer: { ...text, multiple: true, default: [] },
+      'peer-concurrency': text,
+      'peer-modules': text,
+      'llama-cpp-model': text,
+      python: { ...text, default: 'python3' },
+      'transformers-model': text,
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) return undefined;
+  if (values.device !== 'cpu') throw inputError(`--device ${values.device} is unknown: expected cpu`);
+  const concurrency = list('concurrency', values.concurrency);
+  const given = values['peer-concurrency'];
+  const peerConcurrency = given === undefined ? undefined : list('peer-concurrency', given);
+  return {
+    model: values.model,
+    prompts: values.prompts,
+    poolTexts: values['pool-texts'],
+    concurrency,
+    turns: whole('turns', values.turns),
+    limit: whole('limit', values.limit),
+    peers: [...new Set(values.peer.map(peerName))],
+    peerConcurrency: {
+      'llama.cpp': peerConcurrency ?? concurrency,
+      transformers: peerConcurrency ?? [1, 16, 64, 256, 512, 1024],
+    },
+    peerModules: values['peer-modules'],
+    peerModel: {
+      'llama.cpp': values['llama-cpp-model'] ?? values.model,
+      transformers: values['transformers-model'] ?? values.model,
+    },
+    python: values.python,
+  };
+}
+
+function peerName(value: string): PeerName {
+  const name = PEERS.find((peer) => peer === value);
+  if (name === undefined) throw inputError(`--peer ${value} is unknown: expected ${PEERS.join(' or ')}`);
+  return name;
+}
+
+/** Concurrencies in ascending order, 1 always among them. */
+function list(option: string, value: string): number[] {
+  const listed = value.split(',').map((entry) => whole(option, entry));
+  return [...new Set([1, ...listed])].sort((a, b) => a - b);
+}
+
+function whole(option: string, value: string): number {
+  if (/^[1-9]\d{0,4}$/.test(value)) return Number(value);
+  throw inputError(`--${option} holds ${JSON.stringify(value)}: expected whole numbers from 1`);
+}
