@@ -11,8 +11,9 @@ import { promptIds } from '../../src/decode/row.js';
 import { decodeSettings, defaultModelCache } from '../../src/decode/settings.js';
 import { DareError, inputError, messageOf } from '../../src/errors.js';
 import type { PromptRow } from '../../src/lake/pages.js';
+import { loadTextModel } from '../../src/model/text.js';
 import type { PoolKey } from '../../src/pool/builder.js';
-import { TextModel } from '../../src/text/tokenizer.js';
+import type { TextModel } from '../../src/text/tokenizer.js';
 import { ownMode, peerMode, type Setting } from './contender.js';
 import { choosePrompts, heldOutPools } from './inputs.js';
 import { type BenchOptions, readOptions, usage } from './options.js';
@@ -42,7 +43,7 @@ async function main(): Promise<void> {
   try {
     // first, so that a missing peer is met at once
     const peers = await startPeers(options, closing);
-    const tokenizer = TextModel.load(options.model);
+    const tokenizer = loadTextModel(options.model, undefined);
     const defaults = options.prompts && options.poolTexts ? undefined : await sampleFiles(options.model);
     const chosen = await choosePrompts(options.prompts ?? defaults?.prompts ?? '', options.limit);
     const pools = await heldOutPools(options.poolTexts ?? defaults?.texts ?? '', chosen, tokenizer);

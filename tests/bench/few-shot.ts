@@ -10,16 +10,16 @@ import { promptIds } from '../../src/decode/row.js';
 import { DareError, inputError, messageOf } from '../../src/errors.js';
 import { Duck, type Params } from '../../src/lake/duck.js';
 import { promptPages } from '../../src/lake/pages.js';
+import { loadTextModel } from '../../src/model/text.js';
 import { packageRoot } from '../../src/paths.js';
-import { TextModel } from '../../src/text/tokenizer.js';
 import { samplePrompts } from './sample.js';
 
 const usage = `node dist/tests/bench/few-shot.js ACTION [options]
   prompts --out FILE                     writes Parquet with prompt_id, entity_type, entity_id, framework, cohort and
                                          messages: the sample's KAR prompts after worked examples
-  ids --model DIR --prompts FILE --out FILE
+  ids --model PATH --prompts FILE --out FILE
                                          writes JSON lines of id and ids: the prompts as the model's tokens
-  texts --model DIR --prompts FILE --sampled FILE --out FILE
+  texts --model PATH --prompts FILE --sampled FILE --out FILE
                                          makes Parquet for --pool-texts of JSON lines of id and ids (sampled outputs)
 `;
 
@@ -58,7 +58,7 @@ async function writeChats(out: string): Promise<void> {
 }
 
 async function writeIds(model: string, prompts: string, out: string): Promise<void> {
-  const tokenizer = TextModel.load(model);
+  const tokenizer = loadTextModel(model, undefined);
   const lines: string[] = [];
   for await (const page of promptPages(prompts)) {
     for (const prompt of page) {
@@ -69,7 +69,7 @@ async function writeIds(model: string, prompts: string, out: string): Promise<vo
 }
 
 async function writeTexts(model: string, prompts: string, sampled: string, out: string): Promise<void> {
-  const tokenizer = TextModel.load(model);
+  const tokenizer = loadTextModel(model, undefined);
   const lines: string[] = [];
   for await (const line of createInterface({ input: createReadStream(sampled) })) {
     const { id, ids } = JSON.parse(line) as { id: string; ids: number[] };

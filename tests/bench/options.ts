@@ -5,7 +5,7 @@ import { PEERS, type PeerName } from './peers/peer.js';
 import { sampleModel } from './sample.js';
 
 export const usage = `npm run -s bench -- [options]
-  --model DIR          Hugging Face folder (default: the sample's)
+  --model PATH         Hugging Face folder or GGUF file (default: the sample's)
   --prompts FILE       Parquet with prompt_id, prompt or messages, entity_type, cohort, entity_id (default: the
                        sample's KAR prompts, made once)
   --pool-texts FILE    Parquet with text, entity_type, cohort, prompt_id, entity_id (default: the model's texts for
