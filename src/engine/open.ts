@@ -1,8 +1,10 @@
-/** Which device decodes: the GPU when there is one, or what the configuration says. */
+/**
+ * Which device decodes: the GPU when there is one, or what the configuration says. Engines are loaded only where they are
+ * used: each brings a native library.
+ */
 import { existsSync, readdirSync } from 'node:fs';
 import type { Device } from '../config/schema.js';
 import { messageOf } from '../errors.js';
-import { CpuEngine } from './cpu.js';
 import type { Engine } from './engine.js';
 
 export interface EngineOptions {
@@ -53,13 +55,13 @@ export async function openEngine(options: EngineOptions): Promise<OpenedEngine> 
 }
 
 async function openCpu(options: EngineOptions, why: string): Promise<OpenedEngine> {
+  const { CpuEngine } = await import('./cpu.js');
   const { model, cache, threads } = options;
   const engine = await CpuEngine.open({ model, cache, threads, slots: options.slots ?? cpuSlots });
   return { engine, device: `cpu${why}` };
 }
 
 async function openGpu(options: EngineOptions, why: string): Promise<OpenedEngine> {
-  // loaded only where it is used: it brings a library of 20 MB
   const { WebGpuEngine } = await import('./webgpu/engine.js');
   const { model, cache, slots, adapter } = options;
   const engine = await WebGpuEngine.open({ model, cache, slots, adapter });

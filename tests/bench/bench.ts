@@ -47,9 +47,10 @@ async function main(): Promise<void> {
     const defaults = options.prompts && options.poolTexts ? undefined : await sampleFiles(options.model);
     const chosen = await choosePrompts(options.prompts ?? defaults?.prompts ?? '', options.limit);
     const pools = await heldOutPools(options.poolTexts ?? defaults?.texts ?? '', chosen, tokenizer);
-    const workers = await startWorkers(options.model, tokenizer, options.concurrency, pools.bytes);
+    const workers = await startWorkers(options, tokenizer, pools.bytes);
     closing.push(...workers.values());
-    const prompts = fitting(chosen, tokenizer, [...workers.values()][0] as DecodeWorker);
+    const prompter = [...workers.values()][0] as DecodeWorker;
+    const prompts = fitting(chosen, tokenizer, prompter);
     const settings = decodeSettings(loadStandalone().decode);
     const groups = byEntity(prompts);
     const contenders = [
@@ -63,6 +64,7 @@ async function main(): Promise<void> {
     const processors = cpus();
     const report = {
       machine: `${processors.length} x ${processors[0]?.model.trim() ?? process.arch}`,
+      device: prompter.device,
       model: options.model,
       peers: Object.fromEntries(peers.map(({ name, greeting }) => [name, greeting.about])),
       prompts: prompts.length,
@@ -101,17 +103,15 @@ function peerSettings(
 
 /** A decoding thread for each concurrency, all with the same pools. */
 async function startWorkers(
-  model: string,
+  { model, device, concurrency }: BenchOptions,
   tokenizer: TextModel,
-  concurrencies: readonly number[],
   pools: ReadonlyMap<PoolKey, SharedArrayBuffer>,
 ): Promise<Map<number, DecodeWorker>> {
   const workers = new Map<number, DecodeWorker>();
   const { vocabularySize: vocabulary, endTokens } = tokenizer;
-  for (const slots of concurrencies) {
-    const cache = defaultModelCache();
-    const options = { model, cache, slots, threads: 0, vocabulary, endTokens: [...endTokens] };
-    const worker = await DecodeWorker.start(options);
+  for (const slots of concurrency) {
+    const engine = { model, cache: defaultModelCache(), slots, threads: 0, device };
+    const worker = await DecodeWorker.start({ engine, vocabulary, endTokens: [...endTokens] });
     worker.usePools(pools);
     workers.set(slots, worker);
   }

@@ -1,5 +1,6 @@
 /** The benchmark's command line. */
 import { parseArgs } from 'node:util';
+import { DEVICES } from '../../src/config/schema.js';
 import { inputError } from '../../src/errors.js';
 import { PEERS, type PeerName } from './peers/peer.js';
 import { sampleModel } from './sample.js';
@@ -10,7 +11,7 @@ export const usage = `npm run -s bench -- [options]
                        sample's KAR prompts, made once)
   --pool-texts FILE    Parquet with text, entity_type, cohort, prompt_id, entity_id (default: the model's texts for
                        the sample's prompts, made once); texts of the prompts or their entities are left out
-  --device cpu         the device to decode on
+  --device NAME        cpu, webgpu or auto (default cpu)
   --concurrency LIST   texts decoded together: what each mode's best is looked for among (default 1,4,16,32)
   --turns N            repetitions, of which medians are taken (default 3)
   --limit N            prompts an entity type, chosen by hash (default 40)
@@ -48,7 +49,10 @@ export function readOptions() {
     },
   });
   if (values.help) return undefined;
-  if (values.device !== 'cpu') throw inputError(`--device ${values.device} is unknown: expected cpu`);
+  const device = DEVICES.find((name) => name === values.device);
+  if (device === undefined) {
+    throw inputError(`--device ${values.device} is unknown: expected ${DEVICES.join(', ')}`);
+  }
   const concurrency = list('concurrency', values.concurrency);
   const given = values['peer-concurrency'];
   const peerConcurrency = given === undefined ? undefined : list('peer-concurrency', given);
@@ -56,6 +60,7 @@ export function readOptions() {
     model: values.model,
     prompts: values.prompts,
     poolTexts: values['pool-texts'],
+    device,
     concurrency,
     turns: whole('turns', values.turns),
     limit: whole('limit', values.limit),
