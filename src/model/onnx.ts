@@ -4,7 +4,7 @@
  */
 import { runError } from '../errors.js';
 
-export type ElementType = 'float32' | 'int32' | 'int64';
+export type ElementType = 'float32' | 'float16' | 'uint8' | 'int8' | 'int32' | 'int64';
 /** A dimension is a size or the name of a size that varies between steps. */
 export type Dimension = number | string;
 export type Attribute = number | { float: number } | readonly number[];
@@ -15,7 +15,15 @@ export interface WeightLocation {
   length: number;
 }
 
-const elementCodes: Record<ElementType, number> = { float32: 1, int32: 6, int64: 7 };
+/** TensorProto.DataType */
+const elementCodes: Record<ElementType, number> = {
+  float32: 1,
+  uint8: 2,
+  int8: 3,
+  int32: 6,
+  int64: 7,
+  float16: 10,
+};
 const irVersion = 10;
 const opsetVersion = 21;
 
@@ -42,20 +50,21 @@ export class OnnxGraph {
   /** A small constant, kept inside the model. */
   constant(
     name: string,
-    type: 'int64' | 'float32',
+    type: 'int64' | 'float32' | 'uint8',
     shape: readonly number[],
     values: ArrayLike<number>,
   ): string {
-    const bytes =
-      type === 'int64'
-        ? new Uint8Array(BigInt64Array.from(Array.from(values), BigInt).buffer)
-        : new Uint8Array(Float32Array.from(values).buffer);
-    return this.initializer(name, tensor(name, type, shape).bytes(9, bytes));
+    return this.initializer(name, tensor(name, type, shape).bytes(9, littleEndian(type, values)));
   }
 
-  /** A float32 weight in the external data file. */
-  weight(name: string, shape: readonly number[], location: WeightLocation): string {
-    const message = tensor(name, 'float32', shape);
+  /** A weight in the external data file. */
+  weight(
+    name: string,
+    shape: readonly number[],
+    location: WeightLocation,
+    type: ElementType = 'float32',
+  ): string {
+    const message = tensor(name, type, shape);
     for (const [key, value] of [
       ['location', this.weightFile],
       ['offset', String(location.offset)],
@@ -108,6 +117,12 @@ export class OnnxGraph {
     this.initializers.push(message);
     return name;
   }
+}
+
+function littleEndian(type: 'int64' | 'float32' | 'uint8', values: ArrayLike<number>): Uint8Array {
+  if (type === 'uint8') return Uint8Array.from(values);
+  if (type === 'float32') return new Uint8Array(Float32Array.from(values).buffer);
+  return new Uint8Array(BigInt64Array.from(Array.from(values), BigInt).buffer);
 }
 
 function tensor(name: string, type: ElementType, shape: readonly number[]): Message {
