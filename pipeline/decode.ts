@@ -24,6 +24,7 @@ export interface DecodeOptions {
   out: string;
   /** Folder that `dare pools` wrote. */
   pools?: string;
+  weights?: string;
   mode?: string;
   concurrency?: string | number;
   /** `decode.key=value` and `model.key=value` settings. */
@@ -130,7 +131,12 @@ async function decodeJob(job: Job, tools: StageTools): Promise<Decoded> {
     tools.signal.throwIfAborted();
     tools.log.info({ concurrency: worker.slots }, `decoding on ${worker.device}`);
     worker.use(settings);
-    const metadata = { model: job.model, modelFingerprint: worker.fingerprint, mode: settings.mode };
+    const metadata = {
+      model: job.model,
+      modelFingerprint: worker.fingerprint,
+      weights: worker.weights,
+      mode: settings.mode,
+    };
     const manifest = (counts: TableCounts, poolVersion: string | null) => ({
       stage: 'decode',
       ...metadata,

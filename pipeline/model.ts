@@ -2,6 +2,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { defaultModelCache } from '../src/decode/settings.js';
 import { inspectModel } from '../src/model/inspect.js';
+import { cpuWeights } from '../src/model/linear.js';
 import { prepareInThread } from '../src/model/prepare-thread.js';
 import { modelSummary } from '../src/report/model.js';
 import type { CommandResult, StageTools } from '../src/stage.js';
@@ -12,14 +13,20 @@ export function inspect(path: string, cache: string = defaultModelCache()): Comm
   return { stage: 'model inspect', ...report, warnings: [], summary: modelSummary(report) };
 }
 
+export interface ImportOptions {
+  cache?: string;
+  /** As the user wrote it; float32 if left out. */
+  weights?: string;
+}
+
 /** `dare model import`: prepares a model in the cache, so that decoding starts at once. */
 export async function importModel(
   path: string,
   tools: StageTools,
-  cache: string = defaultModelCache(),
+  { cache = defaultModelCache(), weights = 'float32' }: ImportOptions = {},
 ): Promise<CommandResult> {
   const started = performance.now();
-  const job = { path: resolve(path), cache: resolve(cache) };
+  const job = { path: resolve(path), cache: resolve(cache), weights: cpuWeights(weights) };
   const known = existsSync(job.cache) ? readdirSync(job.cache) : [];
   tools.progress.start('model');
   const { graphFile, fingerprint } = await prepareInThread(job, tools.signal);

@@ -30,6 +30,7 @@ const OPTIONS = {
   texts: { type: 'string' },
   tokenizer: { type: 'string' },
   cache: { type: 'string' },
+  weights: { type: 'string' },
 } as const;
 type OptionName = keyof typeof OPTIONS;
 
@@ -43,12 +44,12 @@ const COMMON: readonly OptionName[] = [
   'debug',
   'help',
 ];
-/** What `dare model` knows. */
+/** What `dare model` knows; import knows the weight type too. */
 const MODEL: readonly OptionName[] = ['cache', 'json', 'quiet', 'debug', 'help'];
 /** What a stage knows beyond the common options. */
 const OWN: Readonly<Partial<Record<StageName, readonly OptionName[]>>> = {
   pools: ['texts', 'tokenizer', 'out'],
-  decode: ['model', 'prompts', 'out', 'pools', 'mode', 'concurrency'],
+  decode: ['model', 'prompts', 'out', 'pools', 'weights', 'mode', 'concurrency'],
 };
 /** Without a configuration file a stage needs all of these; `optional` may come with them. */
 const ALONE: Readonly<Partial<Record<StageName, { required: OptionName[]; optional: OptionName[] }>>> = {
@@ -73,6 +74,7 @@ export interface Options {
   texts?: string;
   tokenizer?: string;
   cache?: string;
+  weights?: string;
 }
 
 export type Command =
@@ -118,7 +120,7 @@ function modelCommand(
   if (path === undefined || path === '')
     throw usageError('model', `the path of the model is missing: ${ways}`);
   if (rest[0] !== undefined) throw unexpected('model', rest[0]);
-  checkOptions('model', MODEL, given, options);
+  checkOptions('model', action === 'import' ? [...MODEL, 'weights'] : MODEL, given, options);
   return { kind: 'model', action, path, options };
 }
 

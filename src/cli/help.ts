@@ -85,6 +85,7 @@ Examples
 Reads the tables prompts and pools. Writes the table texts: the text and its tokens, a vector, how it ended, and what
 it took (decode steps, drafted, accepted and relaxed tokens, divergence in nats).
 
+  --weights T              auto (default), float32, float16 (GPU), int8 or int4 (CPU); --set model.weights=T
   --mode M                 autoregressive, greedy, relaxed (default) or sample; the same as --set decode.mode=M
   --concurrency N          texts decoded together: auto (default) or 1 to 1024; as --set decode.concurrency=N
 
@@ -95,7 +96,7 @@ Without a configuration
   --out FILE               Parquet to write, with the columns of the table texts
   --pools DIR              pools to draft from, made by dare pools; without it prompts are decoded in rounds, whose
                            texts make the pools of the next
-  --set                    keys under decode, and model.threads, model.cache
+  --set                    keys under decode, and model.weights, model.device, model.threads, model.cache
 
 ${COMMON}
 
@@ -139,6 +140,7 @@ weights and builds the decoder graph in the cache, as the first decoding would.
 
 Options
   --cache DIR              folder of prepared models (default ~/.cache/dare/models), the configuration's model.cache
+  --weights T              of import: float32 (default), int8 or int4, the configuration's model.weights
   --json                   stderr carries JSON log lines only, no sentences and no progress bar
   --quiet                  stderr carries warnings and errors only
   --debug                  log more, and show where an error arose

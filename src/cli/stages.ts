@@ -29,11 +29,16 @@ export async function runStage(stage: StageName, options: Options, tools: StageT
 export async function runModel(
   action: ModelAction,
   path: string,
-  { cache }: Options,
+  { cache, weights }: Options,
   tools: StageTools,
 ): Promise<CommandResult> {
   const { importModel, inspect } = await import('../../pipeline/model.js');
-  return action === 'inspect' ? inspect(path, cache) : await importModel(path, tools, cache);
+  return action === 'inspect'
+    ? inspect(path, cache)
+    : await importModel(path, tools, {
+        ...(cache === undefined ? {} : { cache }),
+        ...(weights === undefined ? {} : { weights }),
+      });
 }
 
 /** `dare pools` and `dare decode` without configuration and lake: files in, files out. */
@@ -48,7 +53,7 @@ export async function runStandalone(
     return await poolsStandalone({ texts, tokenizer, out }, tools);
   }
   const { decodeStandalone } = await import('../../pipeline/decode.js');
-  const { pools, mode, concurrency, set = [] } = options;
+  const { pools, weights, mode, concurrency, set = [] } = options;
   return await decodeStandalone(
     {
       model,
@@ -56,6 +61,7 @@ export async function runStandalone(
       out,
       set,
       ...(pools === undefined ? {} : { pools }),
+      ...(weights === undefined ? {} : { weights }),
       ...(mode === undefined ? {} : { mode }),
       ...(concurrency === undefined ? {} : { concurrency }),
     },

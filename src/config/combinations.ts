@@ -30,7 +30,7 @@ export function checkCombinations(raw: unknown): Problem[] {
     ...checkItemCohorts(raw),
     ...checkFrameworks(raw),
     ...checkHistory(raw),
-    ...checkDecode(raw),
+    ...checkStandalone(raw),
   ];
 }
 
@@ -145,7 +145,27 @@ function checkHistory(raw: unknown): Problem[] {
   ];
 }
 
-export function checkDecode(raw: unknown): Problem[] {
+/** What `dare decode` can be told without a configuration file. */
+export function checkStandalone(raw: unknown): Problem[] {
+  return [...checkWeights(raw), ...checkDecode(raw)];
+}
+
+function checkWeights(raw: unknown): Problem[] {
+  const weights = part(schema.modelWeights, raw, 'model', 'weights');
+  const device = part(schema.modelDevice, raw, 'model', 'device');
+  const path = ['model', 'weights'];
+  if (device === 'cpu' && weights === 'float16') {
+    const message =
+      'is "float16"; expected float32, int8 or int4: the CPU has no float16 arithmetic and would compute in float32';
+    return [{ path, message }];
+  }
+  if (device === 'webgpu' && (weights === 'int8' || weights === 'int4')) {
+    return [{ path, message: `is "${weights}"; expected auto, float16 or float32 with model.device webgpu` }];
+  }
+  return [];
+}
+
+function checkDecode(raw: unknown): Problem[] {
   const mode = part(schema.decode.shape.mode, raw, 'decode', 'mode');
   const nodes = part(schema.decode.shape.nodes, raw, 'decode', 'nodes');
   const problems = checkSampling(raw, mode);

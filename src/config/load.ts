@@ -4,7 +4,7 @@ import { dirname, resolve } from 'node:path';
 import { type Document, isMap, isScalar, isSeq, type LineCounter } from 'yaml';
 import type { z } from 'zod';
 import { inputError, messageOf } from '../errors.js';
-import { checkCombinations, checkDecode } from './combinations.js';
+import { checkCombinations, checkStandalone } from './combinations.js';
 import { type KeyPath, type Problem, problemsOf, show } from './describe.js';
 import { applyOverride, type Override, parseOverride } from './overrides.js';
 import { resolvePaths } from './paths.js';
@@ -22,6 +22,7 @@ import { type ParsedYaml, parseYaml } from './yaml.js';
 export interface Flags {
   lake?: string;
   partition?: string;
+  weights?: string;
   mode?: string;
   /** `auto` or digits. */
   concurrency?: string | number;
@@ -57,12 +58,12 @@ export function loadConfig(file: string, overrides: readonly string[] = [], flag
  */
 export function loadStandalone(
   overrides: readonly string[] = [],
-  flags: Pick<Flags, 'mode' | 'concurrency'> = {},
+  flags: Pick<Flags, 'weights' | 'mode' | 'concurrency'> = {},
 ): StandaloneConfig {
   const raw = {};
   const changes = [...overrides.map((text) => parseOverride(text, process.cwd())), ...flagOverrides(flags)];
   for (const change of changes) applyOverride(raw, change);
-  return validate(standaloneSchema, raw, checkDecode, 'options', (path) => originOf(path, changes));
+  return validate(standaloneSchema, raw, checkStandalone, 'options', (path) => originOf(path, changes));
 }
 
 /** Checks the name of a partition. @throws DareError with exit code 2 */
@@ -129,11 +130,12 @@ function readYaml(file: string): ParsedYaml {
 }
 
 function flagOverrides(flags: Flags): Override[] {
-  const { lake, partition, mode, concurrency } = flags;
+  const { lake, partition, weights, mode, concurrency } = flags;
   const changes: Override[] = [];
   const add = (path: string[], value: unknown, source: string) => changes.push({ path, value, source });
   if (lake !== undefined) add(['lake'], lake === '' ? '' : resolve(lake), '--lake');
   if (partition !== undefined) add(['partition'], partition, '--partition');
+  if (weights !== undefined) add(['model', 'weights'], weights, '--weights');
   if (mode !== undefined) add(['decode', 'mode'], mode, '--mode');
   if (concurrency !== undefined) {
     const digits = typeof concurrency === 'string' && /^\d+$/.test(concurrency);

@@ -148,12 +148,20 @@ export const decode = group({
   rounds: rounds.prefault({}),
 });
 
+/** How the model's weights are stored and multiplied by. */
+export const WEIGHTS = ['auto', 'float32', 'float16', 'int8', 'int4'] as const;
+export type Weights = (typeof WEIGHTS)[number];
+
+export const modelDevice = choice(DEVICES).default('auto');
+export const modelWeights = choice(WEIGHTS).default('auto');
+
 const modelSettings = {
+  weights: modelWeights,
   /** Folder for built graphs; the model stage's own choice when left out. */
   cache: text('the path of a folder').exactOptional(),
   /** Threads of the model; by device when left out. */
   threads: whole(1, 1024).exactOptional(),
-  device: choice(DEVICES).default('auto'),
+  device: modelDevice,
   /** A part of the GPU's name, where there are several. */
   adapter: text('a part of the name of a GPU').exactOptional(),
 };

@@ -29,6 +29,8 @@ export class DecodeWorker {
     readonly fingerprint: string,
     /** What decodes, and why, for people. */
     readonly device: string,
+    /** The weight type that it computes with. */
+    readonly weights: string,
   ) {
     worker.on('message', (message: FromWorker) => this.receive(message));
     worker.on('error', (error) =>
@@ -56,8 +58,8 @@ export class DecodeWorker {
         worker.off('error', reject);
         worker.off('exit', ended);
         if (message.type === 'ready') {
-          const { context, slots, fingerprint, device } = message;
-          resolve(new DecodeWorker(worker, context, slots, fingerprint, device));
+          const { context, slots, fingerprint, device, weights } = message;
+          resolve(new DecodeWorker(worker, context, slots, fingerprint, device, weights));
         } else {
           reject(revive(message.type === 'broken' ? message.error : unexpected(message.type)));
           void worker.terminate();

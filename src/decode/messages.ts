@@ -20,7 +20,7 @@ export type ToWorker =
   | { type: 'stop' };
 
 export type FromWorker =
-  | { type: 'ready'; context: number; slots: number; fingerprint: string; device: string }
+  | { type: 'ready'; context: number; slots: number; fingerprint: string; device: string; weights: string }
   | { type: 'done'; id: number; outcome: Outcome }
   | { type: 'statistics'; id: number; statistics: LoopStatistics }
   /** One request failed; the others go on. */

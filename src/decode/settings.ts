@@ -31,7 +31,7 @@ export function decodeSettings(config: DecodeConfig): DecodeSettings {
 
 /** The engine that a configuration asks for. */
 export function engineOptions(model: string, config: StandaloneConfig): EngineOptions {
-  const { cache, threads, device, adapter } = config.model;
+  const { cache, threads, device, adapter, weights } = config.model;
   const { concurrency } = config.decode;
   return {
     model,
@@ -40,6 +40,7 @@ export function engineOptions(model: string, config: StandaloneConfig): EngineOp
     threads: threads ?? 0,
     device,
     adapter,
+    weights,
   };
 }
 

@@ -24,7 +24,7 @@ let tokenizer: TextModel | undefined;
 const send = (message: FromWorker) => port.postMessage(message);
 
 try {
-  const { engine, device } = await openEngine(options.engine);
+  const { engine, device, weights } = await openEngine(options.engine);
   const endTokens = new Set(options.endTokens);
   let loop: DecodeLoop | undefined;
   let pools = new Map<PoolKey, Pool>();
@@ -48,7 +48,7 @@ try {
     }
   });
   const { context, slots, fingerprint } = engine;
-  send({ type: 'ready', context, slots, fingerprint, device });
+  send({ type: 'ready', context, slots, fingerprint, device, weights });
 } catch (error) {
   send({ type: 'broken', error: threadError(error) });
 }

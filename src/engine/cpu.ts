@@ -1,3 +1,4 @@
+import type { CpuWeights } from '../model/linear.js';
 import { type PreparedModel, prepareModel } from '../model/prepare.js';
 import { treeBias } from './bias.js';
 import { KvCache } from './cache.js';
@@ -17,6 +18,8 @@ export interface CpuEngineOptions {
   model: string;
   /** Folder for converted models. */
   cache: string;
+  /** float32 if left out. */
+  weights?: CpuWeights;
   slots: number;
   /** 0: all cores. */
   threads: number;
@@ -48,7 +51,7 @@ export class CpuEngine implements Engine {
   }
 
   static async open(options: CpuEngineOptions): Promise<CpuEngine> {
-    const model = prepareModel(options.model, options.cache);
+    const model = prepareModel(options.model, options.cache, options.weights);
     const session = await GraphSession.open(model, options.threads, options.slots === 1);
     return new CpuEngine(model, session, options.slots);
   }

@@ -3,8 +3,9 @@
  * used: each brings a native library.
  */
 import { existsSync, readdirSync } from 'node:fs';
-import type { Device } from '../config/schema.js';
+import type { Device, Weights } from '../config/schema.js';
 import { messageOf } from '../errors.js';
+import { cpuWeights } from '../model/linear.js';
 import type { Engine } from './engine.js';
 
 export interface EngineOptions {
@@ -17,6 +18,8 @@ export interface EngineOptions {
   /** CPU threads of one operator; 0: all cores. */
   threads: number;
   device: Device;
+  /** `auto` if left out: float32 on a CPU, float16 on a GPU that has it. */
+  weights?: Weights;
   /** A part of the GPU's name, where there are several. */
   adapter?: string | undefined;
 }
@@ -25,6 +28,8 @@ export interface OpenedEngine {
   engine: Engine;
   /** What decodes, for people: the device, and why it was chosen where nobody said it. */
   device: string;
+  /** The weight type that it computes with. */
+  weights: Exclude<Weights, 'auto'>;
 }
 
 /** Texts decoded together on a CPU: more rows a step help until the arithmetic, not the weights' way, is the limit. */
@@ -37,6 +42,9 @@ export const cpuSlots = 16;
 export async function openEngine(options: EngineOptions): Promise<OpenedEngine> {
   if (options.device === 'webgpu') return openGpu(options, '');
   if (options.device === 'cpu') return openCpu(options, '');
+  if (options.weights === 'int8' || options.weights === 'int4') {
+    return openCpu(options, ` (${options.weights} weights are for CPUs)`);
+  }
   if (!mayHaveGpu()) return openCpu(options, ' (no GPU driver is installed)');
   const { GpuDevice } = await import('./webgpu/device.js');
   let emulated: boolean;
@@ -57,15 +65,17 @@ export async function openEngine(options: EngineOptions): Promise<OpenedEngine> 
 async function openCpu(options: EngineOptions, why: string): Promise<OpenedEngine> {
   const { CpuEngine } = await import('./cpu.js');
   const { model, cache, threads } = options;
-  const engine = await CpuEngine.open({ model, cache, threads, slots: options.slots ?? cpuSlots });
-  return { engine, device: `cpu${why}` };
+  const weights = cpuWeights(options.weights ?? 'auto');
+  const slots = options.slots ?? cpuSlots;
+  const engine = await CpuEngine.open({ model, cache, threads, slots, weights });
+  return { engine, device: `cpu${why}`, weights };
 }
 
 async function openGpu(options: EngineOptions, why: string): Promise<OpenedEngine> {
   const { WebGpuEngine } = await import('./webgpu/engine.js');
-  const { model, cache, slots, adapter } = options;
-  const engine = await WebGpuEngine.open({ model, cache, slots, adapter });
-  return { engine, device: `webgpu, ${engine.device}${why}` };
+  const { model, cache, slots, adapter, weights = 'auto' } = options;
+  const engine = await WebGpuEngine.open({ model, cache, slots, adapter, weights });
+  return { engine, device: `webgpu, ${engine.device}${why}`, weights: engine.weights };
 }
 
 /** Whether a Vulkan driver is listed (Linux): without one Dawn only fills the screen with warnings. */

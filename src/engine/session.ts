@@ -73,7 +73,8 @@ export class GraphSession {
         intraOpNumThreads: threads,
         interOpNumThreads: 1,
         logSeverityLevel: 3,
-        extra: { session: { intra_op: { allow_spinning: spinning ? '1' : '0' } } },
+        // x64quantprecision: processors without VNNI add int8 products in 16 bits, which overflow, unless it is asked for
+        extra: { session: { x64quantprecision: '1', intra_op: { allow_spinning: spinning ? '1' : '0' } } },
       });
       return new GraphSession(session, model);
     } catch (error) {

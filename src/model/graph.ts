@@ -4,6 +4,7 @@
  * one MultiHeadAttention node serves grouped queries, a batch, a tree mask and a KV cache at once.
  */
 import type { DecoderShape } from './config.js';
+import { type CpuWeights, LinearLayers, type StoredWeight, storedAs } from './linear.js';
 import { OnnxGraph, type WeightLocation } from './onnx.js';
 import type { Rope } from './rope.js';
 
@@ -16,8 +17,8 @@ export interface WeightSpec {
   shape: readonly number[];
   /** Hugging Face tensors, each [out, in] or [out], joined along `out`. */
   sources: readonly WeightSource[];
-  /** Whether the graph wants [in, out]. */
-  transpose: boolean;
+  /** Whether it is the [in, out] weight of a linear layer, which every weight type stores in its own way. */
+  linear: boolean;
 }
 
 export interface WeightSource {
@@ -31,8 +32,11 @@ export interface WeightSource {
   add?: number;
 }
 
-/** Every weight of the graph, in the order in which the layers use them. */
-export function weightSpecs(shape: DecoderShape): WeightSpec[] {
+/**
+ * Every weight of the graph, in the order in which the layers use them. The tensors that they are made of are the same
+ * in every weight type.
+ */
+export function weightSpecs(shape: DecoderShape, weights: CpuWeights = 'float32'): WeightSpec[] {
   const { hidden, intermediate, vocabulary } = shape;
   const queries = shape.heads * shape.headSize;
   const keys = shape.kvHeads * shape.headSize;
@@ -43,14 +47,14 @@ export function weightSpecs(shape: DecoderShape): WeightSpec[] {
     const linear = (name: LinearLayer, inputs: number, parts: readonly WeightSource[]): WeightSpec[] => {
       const sources = parts.map((part) => ({ ...part, name: `${from}${part.name}.weight` }));
       const outputs = parts.reduce((sum, part) => sum + part.shape[0], 0);
-      const weight = { name: `${name}.${layer}`, shape: [inputs, outputs], sources, transpose: true };
+      const weight = { name: `${name}.${layer}`, shape: [inputs, outputs], sources, linear: true };
       if (!hasBias(shape, name)) return [weight];
       const biases = parts.map(({ name, shape: [outputs], foldedHeads }): WeightSource => {
         // the inputs' order is no matter of the bias
         const folded = foldedHeads === 'out' ? { foldedHeads } : {};
         return { name: `${from}${name}.bias`, shape: [outputs], ...folded };
       });
-      const bias = { name: `${name}_bias.${layer}`, shape: [outputs], sources: biases, transpose: false };
+      const bias = { name: `${name}_bias.${layer}`, shape: [outputs], sources: biases, linear: false };
       return [weight, bias];
     };
     specs.push(
@@ -71,7 +75,11 @@ export function weightSpecs(shape: DecoderShape): WeightSpec[] {
     );
   }
   specs.push(norm('final_norm', 'model.norm.weight'));
-  if (!shape.tiedEmbeddings) specs.push(plain('vocabulary_out', 'lm_head.weight', [vocabulary, hidden]));
+  const source = shape.tiedEmbeddings ? 'model.embed_tokens.weight' : 'lm_head.weight';
+  if (weights !== 'float32') {
+    const sources: WeightSource[] = [{ name: source, shape: [vocabulary, hidden] }];
+    specs.push({ name: 'vocabulary_out', shape: [hidden, vocabulary], sources, linear: true });
+  } else if (!shape.tiedEmbeddings) specs.push(plain('vocabulary_out', source, [vocabulary, hidden]));
   return specs;
 }
 
@@ -108,7 +116,7 @@ function qkNorm(shape: DecoderShape, layer: number, from: string): WeightSpec {
       { name: `${from}self_attn.q_norm.weight`, shape: [headSize], repeat: heads, add },
       { name: `${from}self_attn.k_norm.weight`, shape: [headSize], repeat: kvHeads, add },
     ],
-    transpose: false,
+    linear: false,
   };
 }
 
@@ -130,7 +138,7 @@ export function ropeTables(shape: DecoderShape): RopeTable[] {
 }
 
 function plain(name: string, source: string, shape: WeightSource['shape'], add = 0): WeightSpec {
-  return { name, shape, sources: [{ name: source, shape, add }], transpose: false };
+  return { name, shape, sources: [{ name: source, shape, add }], linear: false };
 }
 
 /**
@@ -149,26 +157,39 @@ function plain(name: string, source: string, shape: WeightSource['shape'], add =
  * new_value.l [B, T, kvHeads * headSize]: of the new rows alone, because onnxruntime-node copies every output (the
  * whole cache as an output took half of an autoregressive step of 16 texts).
  */
-export function buildDecoder(shape: DecoderShape, weights: WeightMap, weightFile: string): Uint8Array {
+export function buildDecoder(
+  shape: DecoderShape,
+  weights: CpuWeights,
+  locations: WeightMap,
+  weightFile: string,
+): Uint8Array {
   const graph = new OnnxGraph(weightFile);
-  for (const { name, shape: dims } of weightSpecs(shape)) {
-    graph.weight(name, dims, weights.get(name) as WeightLocation);
-  }
-  for (const { name } of ropeTables(shape)) {
-    graph.weight(name, [shape.context, shape.headSize / 2], weights.get(name) as WeightLocation);
+  const specs = weightSpecs(shape, weights);
+  const tables = ropeTables(shape).map(({ name }): StoredWeight => {
+    return { name, type: 'float32', shape: [shape.context, shape.headSize / 2] };
+  });
+  const stored = specs.flatMap((spec) => storedAs(spec, weights));
+  for (const { name, type, shape: dims } of [...stored, ...tables]) {
+    graph.weight(name, dims, locations.get(name) as WeightLocation, type);
   }
   declareInputs(graph, shape);
-  graph.node('Gather', ['embedding', 'input_ids'], ['embedded']);
+  const linears = new LinearLayers(graph, specs, weights);
+  embed(graph, weights);
   let residual = shape.gemma === undefined ? 'embedded' : scaleEmbedding(graph, shape);
   let addition = '';
   for (let l = 0; l < shape.layers; l++) {
     residual = norm(graph, shape, `attention_norm.${l}`, residual, addition, `n1.${l}`);
-    const attended = postNorm(graph, shape, `attended_norm.${l}`, attention(graph, shape, `n1.${l}`, l));
+    const attended = postNorm(
+      graph,
+      shape,
+      `attended_norm.${l}`,
+      attention(graph, linears, shape, `n1.${l}`, l),
+    );
     residual = norm(graph, shape, `mlp_norm.${l}`, residual, attended, `n2.${l}`);
-    addition = postNorm(graph, shape, `mlp_out_norm.${l}`, mlp(graph, shape, `n2.${l}`, l));
+    addition = postNorm(graph, shape, `mlp_out_norm.${l}`, mlp(graph, linears, shape, `n2.${l}`, l));
   }
   norm(graph, shape, 'final_norm', residual, addition, 'normed');
-  verificationHead(graph, shape);
+  verificationHead(graph, linears, shape);
   return graph.encode('decoder');
 }
 
@@ -196,19 +217,25 @@ function declareInputs(graph: OnnxGraph, shape: DecoderShape): void {
   }
 }
 
-/** rows x weight, plus the layer's bias where it has one: Gemm adds it in the same node. Returns the output's name. */
+/** The tokens' embeddings, [N, hidden] as float32. */
+function embed(graph: OnnxGraph, weights: CpuWeights): void {
+  if (weights === 'float32') graph.node('Gather', ['embedding', 'input_ids'], ['embedded']);
+  else {
+    graph.node('Gather', ['embedding', 'input_ids'], ['embedded.stored']);
+    graph.node('Cast', ['embedded.stored'], ['embedded'], { to: 1 });
+  }
+}
+
+/** rows x weight, plus the layer's bias where it has one. Returns the output's name. */
 function linear(
-  graph: OnnxGraph,
+  linears: LinearLayers,
   shape: DecoderShape,
   layer: LinearLayer,
   l: number,
   rows: string,
   output: string,
 ): string {
-  const weight = `${layer}.${l}`;
-  if (hasBias(shape, layer)) graph.node('Gemm', [rows, weight, `${layer}_bias.${l}`], [output]);
-  else graph.node('MatMul', [rows, weight], [output]);
-  return output;
+  return linears.add(`${layer}.${l}`, hasBias(shape, layer) ? `${layer}_bias.${l}` : '', rows, output);
 }
 
 /** RMS norm of residual + addition (of the residual alone in the first layer); returns the name of that sum. */
@@ -251,14 +278,20 @@ function scaleEmbedding(graph: OnnxGraph, shape: DecoderShape): string {
 }
 
 /** Packed projections, rotary positions on queries and keys at once, folded attention over cache and new rows. */
-function attention(graph: OnnxGraph, shape: DecoderShape, rows: string, l: number): string {
+function attention(
+  graph: OnnxGraph,
+  linears: LinearLayers,
+  shape: DecoderShape,
+  rows: string,
+  l: number,
+): string {
   const { heads, kvHeads, headSize, gemma } = shape;
   const prefix = gemma?.localLayers[l] === true ? 'local_' : '';
   const caches = [`key.${l}`, `value.${l}`];
   const [key, value] = [`new_key.${l}`, `new_value.${l}`];
   for (const cache of caches) graph.input(cache, 'float32', ['B', kvHeads, 'P', headSize]);
   for (const rows of [key, value]) graph.output(rows, 'float32', ['B', 'T', kvHeads * headSize]);
-  linear(graph, shape, 'qkv', l, rows, `qkv_rows.${l}`);
+  linear(linears, shape, 'qkv', l, rows, `qkv_rows.${l}`);
   graph.node('Gather', [`qkv_rows.${l}`, 'padded'], [`qkv_padded.${l}`]);
   graph.node('Split', [`qkv_padded.${l}`, 'rotary_and_values'], [`qk.${l}`, value], { axis: 2 });
   const unrotated = shape.qkNorm ? normHeads(graph, shape, `qk.${l}`, l) : `qk.${l}`;
@@ -282,7 +315,7 @@ function attention(graph: OnnxGraph, shape: DecoderShape, rows: string, l: numbe
   );
   graph.node('Reshape', [`attended.${l}`, 'unfold'], [`unfolded.${l}`]);
   graph.node('Gather', [`unfolded.${l}`, 'packed'], [`attended_rows.${l}`]);
-  return linear(graph, shape, 'attention_out', l, `attended_rows.${l}`, `attention_rows.${l}`);
+  return linear(linears, shape, 'attention_out', l, `attended_rows.${l}`, `attention_rows.${l}`);
 }
 
 /**
@@ -300,25 +333,26 @@ function normHeads(graph: OnnxGraph, shape: DecoderShape, rows: string, l: numbe
 }
 
 /** SwiGLU: down(silu(gate(x)) * up(x)); QuickGelu with alpha 1 is silu in one node. Gemma has GELU by tanh there. */
-function mlp(graph: OnnxGraph, shape: DecoderShape, rows: string, l: number): string {
-  linear(graph, shape, 'gate', l, rows, `gate_rows.${l}`);
-  linear(graph, shape, 'up', l, rows, `up_rows.${l}`);
+function mlp(graph: OnnxGraph, linears: LinearLayers, shape: DecoderShape, rows: string, l: number): string {
+  linear(linears, shape, 'gate', l, rows, `gate_rows.${l}`);
+  linear(linears, shape, 'up', l, rows, `up_rows.${l}`);
   const activation = shape.gemma === undefined ? 'QuickGelu' : 'FastGelu';
   const attributes = shape.gemma === undefined ? { alpha: { float: 1 } } : {};
   graph.node(activation, [`gate_rows.${l}`], [`activated.${l}`], attributes, 'com.microsoft');
   graph.node('Mul', [`activated.${l}`, `up_rows.${l}`], [`gated.${l}`]);
-  return linear(graph, shape, 'down', l, `gated.${l}`, `down_rows.${l}`);
+  return linear(linears, shape, 'down', l, `gated.${l}`, `down_rows.${l}`);
 }
 
 /**
  * Few numbers a row instead of a row of logits. Probabilities come from Softmax: ReduceLogSumExp took a tenth of the
  * whole step on the CPU provider (314 of 3,143 us in a profile of 16 rows).
  */
-function verificationHead(graph: OnnxGraph, shape: DecoderShape): void {
+function verificationHead(graph: OnnxGraph, linears: LinearLayers, shape: DecoderShape): void {
   graph.node('Gather', ['normed', 'verdict_rows'], ['hidden']);
-  graph.node('Gemm', ['hidden', shape.tiedEmbeddings ? 'embedding' : 'vocabulary_out'], ['logits'], {
-    transB: 1,
-  });
+  if (linears.weights === 'float32') {
+    const weight = shape.tiedEmbeddings ? 'embedding' : 'vocabulary_out';
+    graph.node('Gemm', ['hidden', weight], ['logits'], { transB: 1 });
+  } else linears.add('vocabulary_out', '', 'hidden', 'logits');
   graph.node('TopK', ['logits', 'top_k'], ['top_logits', 'top_tokens'], { axis: -1, largest: 1, sorted: 1 });
   graph.node('Softmax', ['logits'], ['probabilities'], { axis: -1 });
   graph.node('GatherElements', ['probabilities', 'top_tokens'], ['top_probabilities'], { axis: -1 });

@@ -24,6 +24,15 @@ const elementCodes: Record<ElementType, number> = {
   int64: 7,
   float16: 10,
 };
+/** Bytes of one element. */
+export const elementBytes: Record<ElementType, number> = {
+  float32: 4,
+  float16: 2,
+  uint8: 1,
+  int8: 1,
+  int32: 4,
+  int64: 8,
+};
 const irVersion = 10;
 const opsetVersion = 21;
 
@@ -58,12 +67,7 @@ export class OnnxGraph {
   }
 
   /** A weight in the external data file. */
-  weight(
-    name: string,
-    shape: readonly number[],
-    location: WeightLocation,
-    type: ElementType = 'float32',
-  ): string {
+  weight(name: string, shape: readonly number[], location: WeightLocation, type: ElementType): string {
     const message = tensor(name, type, shape);
     for (const [key, value] of [
       ['location', this.weightFile],

@@ -49,18 +49,29 @@ export function transposed(source: ModelSource, spec: WeightSpec, model: Decoder
   const [inputs, outputs] = spec.shape as [number, number];
   const result = new Float32Array(inputs * outputs);
   for (const { values, places } of weightRows(source, spec, model)) {
-    // few rows at a time, so that what is written lies in the cache until its line is full
-    for (let tile = 0; tile < places.length; tile += tileRows) {
-      const end = Math.min(tile + tileRows, places.length);
-      for (let input = 0; input < inputs; input++) {
-        const to = input * outputs;
-        for (let row = tile; row < end; row++) {
-          result[to + (places[row] as number)] = values[row * inputs + input] as number;
-        }
+    transposeInto(result, outputs, values, places);
+  }
+  return result;
+}
+
+/** Rows of [inputs] into the columns of [inputs, outputs] that `places` gives. */
+export function transposeInto<T extends Float32Array | Int8Array>(
+  target: T,
+  outputs: number,
+  values: T,
+  places: Int32Array,
+): void {
+  const inputs = values.length / places.length;
+  // few rows at a time, so that what is written lies in the cache until its line is full
+  for (let tile = 0; tile < places.length; tile += tileRows) {
+    const end = Math.min(tile + tileRows, places.length);
+    for (let input = 0; input < inputs; input++) {
+      const to = input * outputs;
+      for (let row = tile; row < end; row++) {
+        target[to + (places[row] as number)] = values[row * inputs + input] as number;
       }
     }
   }
-  return result;
 }
 
 const tileRows = 16;

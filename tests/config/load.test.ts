@@ -116,6 +116,11 @@ const WRONG: readonly [overrides: string[], line: string][] = [
     ['inputs.items.columns.item_id=id'],
     'inputs.items.columns.item_id (--set inputs.items.columns.item_id=id): this name is taken by the id',
   ],
+  [
+    ['model.weights=float16'],
+    'is "float16"; expected float32, int8 or int4: the CPU has no float16 arithmetic',
+  ],
+  [['model.weights=int2'], 'is "int2"; expected one of float32, float16, int8, int4'],
   [['inputs.ratings.item=u'], 'is "u", the column that inputs.ratings.user names too'],
   [
     ['decode.sampling.temperature=0.7'],
@@ -222,7 +227,7 @@ test('paths count from the file, those of --set and flags from the working direc
     });
     assert.equal(config.inputs.items.path, [join(folder, 'a.csv'), join(folder, 'sub/*.csv')]);
     assert.equal(config.inputs.ratings.path, [join(process.cwd(), 'r.csv')]);
-    assert.equal(config.model, { path: join(process.cwd(), 'm'), cache: '/c' });
+    assert.equal(config.model, { path: join(process.cwd(), 'm'), cache: '/c', weights: 'float32' });
     assert.is(config.lake, join(process.cwd(), 'l'));
     assert.is(config.prompts.templates, join(folder, 't'));
     assert.is(config.pools.texts, join(folder, 'x/*.parquet'));

@@ -16,6 +16,8 @@ export interface Reference {
   prompt_ids: number[];
   /** With the end token. */
   output_ids: number[];
+  /** Of all output tokens. */
+  sum_logprob: number;
   min_margin: number;
   /** Token and log-probability. */
   first_step_top5: [number, number][];

@@ -127,7 +127,7 @@ test('a model without a chat template is told to lack it', () => {
 test('import prepares a model once and tells where', async () => {
   const cache = join(folder, 'import');
   const path = familyFolder('qwen3, tied, biases');
-  const first = await importModel(path, tools, cache);
+  const first = await importModel(path, tools, { cache });
   assert.is(first.cached, false);
   assert.equal(readdirSync(cache), [String(first.folder).slice(cache.length + 1)]);
   for (const file of ['decoder.onnx', 'weights.bin']) assert.ok(existsSync(join(String(first.folder), file)));
@@ -139,6 +139,12 @@ test('import prepares a model once and tells where', async () => {
     ['model import', true, first.folder, first.bytes, first.fingerprint],
   );
   assert.match(finished.stderr, /was prepared already in .*import/);
+  const smaller = resultOf(await dare(['model', 'import', path, '--cache', cache, '--weights', 'int8']));
+  assert.is(smaller.cached, false);
+  assert.ok(Number(smaller.bytes) < Number(first.bytes) / 2, `${smaller.bytes} of ${first.bytes} bytes`);
+  const refused = await dare(['model', 'import', path, '--cache', cache, '--weights', 'float16']);
+  assert.is(refused.code, 2);
+  assert.match(refused.stderr, /float16 is no weight type for the CPU: expected float32, int8, int4/);
 });
 
 test('an import that is stopped leaves nothing behind', async () => {
@@ -148,7 +154,7 @@ test('an import that is stopped leaves nothing behind', async () => {
   const reason = new Error('stopped');
   const watcher = watch(cache, () => controller.abort(reason));
   try {
-    await prepareInThread({ path: modelFolder, cache }, controller.signal);
+    await prepareInThread({ path: modelFolder, cache, weights: 'float32' }, controller.signal);
   } catch (error) {
     assert.is(error, reason);
   } finally {

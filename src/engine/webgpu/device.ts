@@ -3,6 +3,7 @@
  * 25 us of the host on every operator, a plain dispatch costs 4 (H100, measured with 250 dependent dispatches).
  */
 import { create, globals } from 'webgpu';
+import type { Weights } from '../../config/schema.js';
 import { DareError, inputError, messageOf, runError } from '../../errors.js';
 
 /** Chromium keeps these behind switches: float16 on NVIDIA, and subgroup matrices (tensor cores). */
@@ -66,9 +67,10 @@ export class GpuDevice {
   /**
    * Opens a GPU.
    * @param adapter a part of the adapter's name as Dawn lists it; the system's first choice when left out
-   * Throws inputError when there is none, with the adapters that there are.
+   * @param weights auto: float16 where the GPU has it
+   * Throws inputError when there is none, with the adapters that there are, or none with that arithmetic.
    */
-  static async open(adapter?: string): Promise<GpuDevice> {
+  static async open(adapter?: string, weights: Weights = 'auto'): Promise<GpuDevice> {
     Object.assign(globalThis, globals);
     const options = [`enable-dawn-features=${toggles.join(',')}`];
     if (adapter !== undefined) options.push(`adapter=${adapter}`);
@@ -81,6 +83,7 @@ export class GpuDevice {
       throw inputError(`No GPU can be used: ${messageOf(error)}`, noGpu, error);
     }
     if (found === null) throw inputError('No GPU can be used: WebGPU finds no adapter', noGpu);
+    checkWeights(weights, found);
     const features = wanted.filter((name) => found.features.has(name)) as GPUFeatureName[];
     const device = await found.requestDevice({
       requiredFeatures: features,
@@ -89,7 +92,7 @@ export class GpuDevice {
     const { info } = found;
     const configs =
       (info as GPUAdapterInfo & { subgroupMatrixConfigs?: MatrixConfig[] }).subgroupMatrixConfigs ?? [];
-    const half = found.features.has('shader-f16');
+    const half = weights !== 'float32' && found.features.has('shader-f16');
     const matrices = configs.some(
       ({ M, N, K, componentType, resultComponentType }) =>
         M === 16 && N === 16 && K === 16 && componentType === 'f16' && resultComponentType === 'f32',
@@ -150,6 +153,15 @@ export class GpuDevice {
       'What was finished is kept; start again to go on.',
       cause,
     );
+  }
+}
+
+function checkWeights(weights: Weights, { features, info }: GPUAdapter): void {
+  if (weights === 'int8' || weights === 'int4') {
+    throw inputError(`Weights of ${weights} are for CPUs`, 'Set model.weights to auto, float16 or float32.');
+  }
+  if (weights === 'float16' && !features.has('shader-f16')) {
+    throw inputError(`The GPU ${info.device} has no float16 arithmetic`, 'Set model.weights to auto or float32.');
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Weights } from '../../config/schema.js';
 import { inputError } from '../../errors.js';
 import type { DecoderShape } from '../../model/config.js';
 import { openModel } from '../../model/source.js';
@@ -19,6 +20,8 @@ export interface WebGpuEngineOptions {
   slots: number | undefined;
   /** A part of the adapter's name; undefined: the system's first choice. */
   adapter?: string | undefined;
+  /** auto: float16 where the GPU has it. */
+  weights?: Weights;
 }
 
 /** Larger batches gain little: at 64 sequences with drafts the GPU (H100) is busy most of a step, at 128 all of it. */
@@ -70,7 +73,7 @@ export class WebGpuEngine implements Engine {
           `The model ${options.model} can't run on a GPU: ${refusal}`,
           'Set model.device to cpu.',
         );
-      const gpu = await GpuDevice.open(options.adapter);
+      const gpu = await GpuDevice.open(options.adapter, options.weights);
       const kernels = new Kernels(gpu);
       const weights = await WeightLoader.load(gpu, kernels, source);
       const forward = await Forward.create(gpu, kernels, source.shape, weights);
@@ -89,6 +92,10 @@ export class WebGpuEngine implements Engine {
 
   get hiddenSize(): number {
     return this.model.hidden;
+  }
+
+  get weights(): 'float16' | 'float32' {
+    return this.gpu.half ? 'float16' : 'float32';
   }
 
   /** Name and driver of the GPU. */

@@ -1,0 +1,137 @@
+/** Linear layers of the graph in each weight type: how their weights are stored, and the nodes that multiply by them. */
+import { inputError } from '../errors.js';
+import type { WeightSpec } from './graph.js';
+import type { ElementType, OnnxGraph } from './onnx.js';
+
+/** Weight types of the graph for the CPU provider. */
+export const CPU_WEIGHTS = ['float32', 'int8', 'int4'] as const;
+export type CpuWeights = (typeof CPU_WEIGHTS)[number];
+
+/** Throws inputError for a weight type that the CPU provider has no use for. */
+export function cpuWeights(name: string): CpuWeights {
+  if (name === 'auto') return 'float32';
+  const found = CPU_WEIGHTS.find((known) => known === name);
+  if (found !== undefined) return found;
+  throw inputError(`${name} is no weight type for the CPU: expected ${CPU_WEIGHTS.join(', ')}`);
+}
+
+/** Inputs that share a scale in int4: smaller blocks are closer to the weights, larger ones hardly faster. */
+export const int4Block = 32;
+
+/** A tensor in the external data file. */
+export interface StoredWeight {
+  name: string;
+  type: ElementType;
+  shape: readonly number[];
+}
+
+/** In int4 the output projection is int8: in four bits it loses the most, and is slower where several rows are verified. */
+function layerType(name: string, weights: CpuWeights): CpuWeights {
+  return name === 'vocabulary_out' && weights === 'int4' ? 'int8' : weights;
+}
+
+/**
+ * The tensors that a weight is stored as. int8: whole outputs share a scale, so that the product is one matrix product
+ * of integers, with the scales behind it. int4: as com.microsoft MatMulNBits wants it.
+ */
+export function storedAs({ name, shape, linear }: WeightSpec, weights: CpuWeights): StoredWeight[] {
+  if (weights === 'float32') return [{ name, type: 'float32', shape }];
+  // only looked up by token: float16 is exact for most models, and half as large
+  if (name === 'embedding') return [{ name, type: 'float16', shape }];
+  if (!linear) return [{ name, type: 'float32', shape }];
+  const [inputs, outputs] = shape as [number, number];
+  if (layerType(name, weights) === 'int8') {
+    return [
+      { name, type: 'int8', shape },
+      { name: `${name}.scale`, type: 'float32', shape: [outputs] },
+    ];
+  }
+  const blocks = Math.ceil(inputs / int4Block);
+  return [
+    { name, type: 'uint8', shape: [outputs, blocks, int4Block / 2] },
+    { name: `${name}.scale`, type: 'float32', shape: [outputs * blocks] },
+    { name: `${name}.zero`, type: 'uint8', shape: [outputs * Math.ceil(blocks / 2)] },
+  ];
+}
+
+/** Adds linear layers to a graph, in one weight type. */
+export class LinearLayers {
+  /** Rows that were quantised already: several layers may read the same. */
+  private readonly quantized = new Set<string>();
+  private readonly shapes: ReadonlyMap<string, readonly number[]>;
+
+  constructor(
+    private readonly graph: OnnxGraph,
+    specs: readonly WeightSpec[],
+    readonly weights: CpuWeights,
+  ) {
+    this.shapes = new Map(specs.map(({ name, shape }) => [name, shape]));
+    if (weights === 'float32') return;
+    graph.constant('row_axis', 'int64', [1], [1]);
+    graph.constant('row_step', 'float32', [], [1 / rowLimit]);
+    graph.constant('row_zero', 'uint8', [], [rowZero]);
+  }
+
+  /** output = rows [N, in] x the weight of that name [in, out] + bias [out], which is left out where it is ''. */
+  add(weight: string, bias: string, rows: string, output: string): string {
+    const type = layerType(weight, this.weights);
+    if (type === 'float32') this.addFloat32(weight, bias, rows, output);
+    else if (type === 'int8') this.addInt8(weight, bias, rows, output);
+    else this.addInt4(weight, bias, rows, output);
+    return output;
+  }
+
+  private addFloat32(weight: string, bias: string, rows: string, output: string): void {
+    if (bias === '') this.graph.node('MatMul', [rows, weight], [output]);
+    else this.graph.node('Gemm', [rows, weight, bias], [output]);
+  }
+
+  /**
+   * A product of integers, exact, then the scales of rows and outputs. Each row has a scale of its own (not all rows
+   * one, as DynamicQuantizeLinear has it), so that a row's result doesn't depend on what else is in the batch.
+   */
+  private addInt8(weight: string, bias: string, rows: string, output: string): void {
+    const { graph } = this;
+    this.quantizeRows(rows);
+    const [product, scaled] = [`${output}.product`, bias === '' ? output : `${output}.scaled`];
+    graph.node(
+      'MatMulIntegerToFloat',
+      [`${rows}.codes`, weight, 'row_step', `${weight}.scale`, 'row_zero'],
+      [product],
+      {},
+      'com.microsoft',
+    );
+    graph.node('Mul', [product, `${rows}.largest`], [scaled]);
+    if (bias !== '') graph.node('Add', [scaled, bias], [output]);
+  }
+
+  /**
+   * Each row divided by its largest magnitude, in 127 steps to both sides. A row of zeros becomes codes of no meaning,
+   * with the scale 0.
+   */
+  private quantizeRows(rows: string): void {
+    if (this.quantized.has(rows)) return;
+    this.quantized.add(rows);
+    const { graph } = this;
+    graph.node('Abs', [rows], [`${rows}.magnitudes`]);
+    graph.node('ReduceMax', [`${rows}.magnitudes`, 'row_axis'], [`${rows}.largest`], { keepdims: 1 });
+    graph.node('Div', [rows, `${rows}.largest`], [`${rows}.relative`]);
+    graph.node('QuantizeLinear', [`${rows}.relative`, 'row_step', 'row_zero'], [`${rows}.codes`]);
+  }
+
+  private addInt4(weight: string, bias: string, rows: string, output: string): void {
+    const [inputs, outputs] = this.shapes.get(weight) as [number, number];
+    this.graph.node(
+      'MatMulNBits',
+      [rows, weight, `${weight}.scale`, `${weight}.zero`, ...(bias === '' ? [] : ['', bias])],
+      [output],
+      // accuracy level 4: rows are quantised to int8, in the blocks of the weight
+      { K: inputs, N: outputs, bits: 4, block_size: int4Block, accuracy_level: 4 },
+      'com.microsoft',
+    );
+  }
+}
+
+/** Codes of a row: 1 to 255, of which 128 is zero (the operator's fast kernels take unsigned rows). */
+const rowLimit = 127;
+const rowZero = 128;
