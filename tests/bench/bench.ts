@@ -65,6 +65,7 @@ async function main(): Promise<void> {
     const report = {
       machine: `${processors.length} x ${processors[0]?.model.trim() ?? process.arch}`,
       device: prompter.device,
+      weights: prompter.weights,
       model: options.model,
       peers: Object.fromEntries(peers.map(({ name, greeting }) => [name, greeting.about])),
       prompts: prompts.length,
@@ -103,14 +104,14 @@ function peerSettings(
 
 /** A decoding thread for each concurrency, all with the same pools. */
 async function startWorkers(
-  { model, device, concurrency }: BenchOptions,
+  { model, device, weights, concurrency }: BenchOptions,
   tokenizer: TextModel,
   pools: ReadonlyMap<PoolKey, SharedArrayBuffer>,
 ): Promise<Map<number, DecodeWorker>> {
   const workers = new Map<number, DecodeWorker>();
   const { vocabularySize: vocabulary, endTokens } = tokenizer;
   for (const slots of concurrency) {
-    const engine = { model, cache: defaultModelCache(), slots, threads: 0, device };
+    const engine = { model, cache: defaultModelCache(), slots, threads: 0, device, weights };
     const worker = await DecodeWorker.start({ engine, vocabulary, endTokens: [...endTokens] });
     worker.usePools(pools);
     workers.set(slots, worker);

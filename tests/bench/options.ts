@@ -1,6 +1,6 @@
 /** The benchmark's command line. */
 import { parseArgs } from 'node:util';
-import { DEVICES } from '../../src/config/schema.js';
+import { DEVICES, WEIGHTS } from '../../src/config/schema.js';
 import { inputError } from '../../src/errors.js';
 import { PEERS, type PeerName } from './peers/peer.js';
 import { sampleModel } from './sample.js';
@@ -12,6 +12,7 @@ export const usage = `npm run -s bench -- [options]
   --pool-texts FILE    Parquet with text, entity_type, cohort, prompt_id, entity_id (default: the model's texts for
                        the sample's prompts, made once); texts of the prompts or their entities are left out
   --device NAME        cpu, webgpu or auto (default cpu)
+  --weights TYPE       weight type of the model (default auto)
   --concurrency LIST   texts decoded together: what each mode's best is looked for among (default 1,4,16,32)
   --turns N            repetitions, of which medians are taken (default 3)
   --limit N            prompts an entity type, chosen by hash (default 40)
@@ -36,6 +37,7 @@ export function readOptions() {
       prompts: text,
       'pool-texts': text,
       device: { ...text, default: 'cpu' },
+      weights: { ...text, default: 'auto' },
       concurrency: { ...text, default: '1,4,16,32' },
       turns: { ...text, default: '3' },
       limit: { ...text, default: '40' },
@@ -49,10 +51,8 @@ export function readOptions() {
     },
   });
   if (values.help) return undefined;
-  const device = DEVICES.find((name) => name === values.device);
-  if (device === undefined) {
-    throw inputError(`--device ${values.device} is unknown: expected ${DEVICES.join(', ')}`);
-  }
+  const device = oneOf(DEVICES, 'device', values.device);
+  const weights = oneOf(WEIGHTS, 'weights', values.weights);
   const concurrency = list('concurrency', values.concurrency);
   const given = values['peer-concurrency'];
   const peerConcurrency = given === undefined ? undefined : list('peer-concurrency', given);
@@ -61,10 +61,11 @@ export function readOptions() {
     prompts: values.prompts,
     poolTexts: values['pool-texts'],
     device,
+    weights,
     concurrency,
     turns: whole('turns', values.turns),
     limit: whole('limit', values.limit),
-    peers: [...new Set(values.peer.map(peerName))],
+    peers: [...new Set(values.peer.map((name): PeerName => oneOf(PEERS, 'peer', name)))],
     peerConcurrency: {
       'llama.cpp': peerConcurrency ?? concurrency,
       transformers: peerConcurrency ?? [1, 16, 64, 256, 512, 1024],
@@ -78,10 +79,11 @@ export function readOptions() {
   };
 }
 
-function peerName(value: string): PeerName {
-  const name = PEERS.find((peer) => peer === value);
-  if (name === undefined) throw inputError(`--peer ${value} is unknown: expected ${PEERS.join(' or ')}`);
-  return name;
+function oneOf<T extends string>(known: readonly T[], option: string, value: string): T {
+  const found = known.find((name) => name === value);
+  if (found === undefined)
+    throw inputError(`--${option} ${value} is unknown: expected ${known.join(', ')}`);
+  return found;
 }
 
 /** Concurrencies in ascending order, 1 always among them. */
