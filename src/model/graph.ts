@@ -19,6 +19,13 @@ export interface WeightSpec {
   sources: readonly WeightSource[];
   /** Whether it is the [in, out] weight of a linear layer, which every weight type stores in its own way. */
   linear: boolean;
+  /**
+   * What the rotation of the residual stream changes in it: `inputs`: rows are multiplied by the gain of the norm before
+   * and rotated; `outputs`: columns are rotated; `gain`: it stands in the weights behind, ones stand here.
+   */
+  rotated?: 'inputs' | 'outputs' | 'gain';
+  /** Hugging Face name of that norm's gain. */
+  gain?: string;
 }
 
 export interface WeightSource {
@@ -80,7 +87,28 @@ export function weightSpecs(shape: DecoderShape, weights: CpuWeights = 'float32'
     const sources: WeightSource[] = [{ name: source, shape: [vocabulary, hidden] }];
     specs.push({ name: 'vocabulary_out', shape: [hidden, vocabulary], sources, linear: true });
   } else if (!shape.tiedEmbeddings) specs.push(plain('vocabulary_out', source, [vocabulary, hidden]));
-  return specs;
+  return isRotated(shape, weights) ? specs.map(rotatedSpec) : specs;
+}
+
+/**
+ * Whether the residual stream is rotated between the embedding and the last norm: int8 needs it (rotation.ts). Gemma
+ * has norms behind its layers, whose gains can't go into any weight; int4 has blocks, and loses by it.
+ */
+export function isRotated(shape: DecoderShape, weights: CpuWeights): boolean {
+  return weights === 'int8' && shape.gemma === undefined;
+}
+
+function rotatedSpec(spec: WeightSpec): WeightSpec {
+  const [name = '', layer] = spec.name.split('.');
+  const from = `model.layers.${layer}.`;
+  if (name === 'embedding') return { ...spec, rotated: 'inputs' };
+  if (name === 'qkv') return { ...spec, rotated: 'inputs', gain: `${from}input_layernorm.weight` };
+  if (name === 'gate' || name === 'up') {
+    return { ...spec, rotated: 'inputs', gain: `${from}post_attention_layernorm.weight` };
+  }
+  if (name === 'attention_norm' || name === 'mlp_norm') return { ...spec, rotated: 'gain' };
+  const writes = ['attention_out', 'attention_out_bias', 'down', 'down_bias'].includes(name);
+  return writes ? { ...spec, rotated: 'outputs' } : spec;
 }
 
 /** Norms behind the first one of a layer: name in the graph, name in the files. */
@@ -188,7 +216,13 @@ export function buildDecoder(
     residual = norm(graph, shape, `mlp_norm.${l}`, residual, attended, `n2.${l}`);
     addition = postNorm(graph, shape, `mlp_out_norm.${l}`, mlp(graph, linears, shape, `n2.${l}`, l));
   }
-  norm(graph, shape, 'final_norm', residual, addition, 'normed');
+  if (isRotated(shape, weights)) {
+    const size = [shape.hidden, shape.hidden];
+    graph.weight('rotated_back', size, locations.get('rotated_back') as WeightLocation, 'float32');
+    graph.node('Add', [residual, addition], ['last']);
+    graph.node('MatMul', ['last', 'rotated_back'], ['last.straight']);
+    norm(graph, shape, 'final_norm', 'last.straight', '', 'normed');
+  } else norm(graph, shape, 'final_norm', residual, addition, 'normed');
   verificationHead(graph, linears, shape);
   return graph.encode('decoder');
 }
