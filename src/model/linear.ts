@@ -70,6 +70,8 @@ export class LinearLayers {
     graph.constant('row_axis', 'int64', [1], [1]);
     graph.constant('row_step', 'float32', [], [1 / rowLimit]);
     graph.constant('row_zero', 'uint8', [], [rowZero]);
+    graph.constant('rest_step', 'float32', [], [restStep]);
+    graph.constant('rest_share', 'float32', [], [restStep * rowLimit]);
   }
 
   /** output = rows [N, in] x the weight of that name [in, out] + bias [out], which is left out where it is ''. */
@@ -93,16 +95,37 @@ export class LinearLayers {
   private addInt8(weight: string, bias: string, rows: string, output: string): void {
     const { graph } = this;
     this.quantizeRows(rows);
-    const [product, scaled] = [`${output}.product`, bias === '' ? output : `${output}.scaled`];
-    graph.node(
-      'MatMulIntegerToFloat',
-      [`${rows}.codes`, weight, 'row_step', `${weight}.scale`, 'row_zero'],
-      [product],
-      {},
-      'com.microsoft',
-    );
+    // SwiGLU's products have rows of few large values, in all channels: no rotation evens them out
+    const product = weight.startsWith('down.')
+      ? this.fineProduct(weight, rows, output)
+      : this.product(weight, `${rows}.codes`, `${output}.product`);
+    const scaled = bias === '' ? output : `${output}.scaled`;
     graph.node('Mul', [product, `${rows}.largest`], [scaled]);
     if (bias !== '') graph.node('Add', [scaled, bias], [output]);
+  }
+
+  private product(weight: string, codes: string, output: string): string {
+    const inputs = [codes, weight, 'row_step', `${weight}.scale`, 'row_zero'];
+    this.graph.node('MatMulIntegerToFloat', inputs, [output], {}, 'com.microsoft');
+    return output;
+  }
+
+  /**
+   * The product of rows in 16 bits: what the codes leave over is quantised too and multiplied along with them, as
+   * further rows, so that the weight is read once.
+   */
+  private fineProduct(weight: string, rows: string, output: string): string {
+    const { graph } = this;
+    const [coarse, fine] = [`${output}.coarse`, `${output}.fine`];
+    graph.node('DequantizeLinear', [`${rows}.codes`, 'row_step', 'row_zero'], [`${rows}.found`]);
+    graph.node('Sub', [`${rows}.relative`, `${rows}.found`], [`${rows}.rest`]);
+    graph.node('QuantizeLinear', [`${rows}.rest`, 'rest_step', 'row_zero'], [`${rows}.rest_codes`]);
+    graph.node('Concat', [`${rows}.codes`, `${rows}.rest_codes`], [`${rows}.both_codes`], { axis: 0 });
+    const both = this.product(weight, `${rows}.both_codes`, `${output}.both`);
+    graph.node('Split', [both], [coarse, fine], { axis: 0, num_outputs: 2 });
+    graph.node('Mul', [fine, 'rest_share'], [`${fine}.scaled`]);
+    graph.node('Add', [coarse, `${fine}.scaled`], [`${output}.product`]);
+    return `${output}.product`;
   }
 
   /**
@@ -135,3 +158,5 @@ export class LinearLayers {
 /** Codes of a row: 1 to 255, of which 128 is zero (the operator's fast kernels take unsigned rows). */
 const rowLimit = 127;
 const rowZero = 128;
+/** What is left over of a row's elements is at most half a step, and gets as many codes. */
+const restStep = 0.5 / rowLimit / rowLimit;
