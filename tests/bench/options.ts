@@ -81,8 +81,7 @@ export function readOptions() {
 
 function oneOf<T extends string>(known: readonly T[], option: string, value: string): T {
   const found = known.find((name) => name === value);
-  if (found === undefined)
-    throw inputError(`--${option} ${value} is unknown: expected ${known.join(', ')}`);
+  if (found === undefined) throw inputError(`--${option} ${value} is unknown: expected ${known.join(', ')}`);
   return found;
 }
 

@@ -161,7 +161,10 @@ function checkWeights(weights: Weights, { features, info }: GPUAdapter): void {
     throw inputError(`Weights of ${weights} are for CPUs`, 'Set model.weights to auto, float16 or float32.');
   }
   if (weights === 'float16' && !features.has('shader-f16')) {
-    throw inputError(`The GPU ${info.device} has no float16 arithmetic`, 'Set model.weights to auto or float32.');
+    throw inputError(
+      `The GPU ${info.device} has no float16 arithmetic`,
+      'Set model.weights to auto or float32.',
+    );
   }
 }
 
