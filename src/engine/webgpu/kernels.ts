@@ -68,7 +68,7 @@ export class Kernels {
 
   private source({ files, constants = {}, types = {} }: KernelSpec): string {
     const lines = this.gpu.half ? ['enable f16;'] : [];
-    if (files.some((file) => file.endsWith('-matrix'))) {
+    if (files.some((file) => file.includes('-matrix'))) {
       lines.push('enable subgroups;', 'enable chromium_experimental_subgroup_matrix;');
       // the compiler can't see that threads of a subgroup agree on what is computed from their index
       lines.push('diagnostic(off, chromium.subgroup_matrix_uniformity);');

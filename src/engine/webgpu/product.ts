@@ -16,6 +16,8 @@ const tile = 64;
 const columnsOfGroup = 8;
 /** Subgroups that a GPU needs to be busy; products of fewer matrices divide their depth. */
 const enoughSubgroups = 2048;
+/** From so many tiles on the staged kernel is the fastest (H100: a fifth to a third less time than the other). */
+const enoughTiles = 100;
 
 /** How a workgroup's subgroups share a product, and how many 16 x 16 results each of them has. */
 interface Waves {
@@ -53,6 +55,12 @@ export class Product {
         groups: [Math.ceil(outputs / tile), Math.ceil(rows / tile), 1],
       };
     }
+    if (Math.ceil(rows / tile) * Math.ceil(outputs / tile) >= enoughTiles) {
+      return {
+        pipeline: await this.pipeline('matmul-matrix-staged', {}),
+        groups: [Math.ceil(outputs / tile), Math.ceil(rows / tile), 1],
+      };
+    }
     const waves = this.waves(rows);
     return {
       pipeline: await this.pipeline('matmul-matrix', {
@@ -81,7 +89,7 @@ export class Product {
   private pipeline(file: string, sizes: Record<string, number>): Promise<GPUComputePipeline> {
     const { inputs, outputs, bias } = this.linear;
     const { epilogue, head } = this.use;
-    const vector = file === 'matmul-matrix' ? 'vec4<u32>' : `vec4<${this.kernels.element}>`;
+    const vector = file.startsWith('matmul-matrix') ? 'vec4<u32>' : `vec4<${this.kernels.element}>`;
     return this.kernels.pipeline({
       files: ['step', 'epilogue', file],
       bindings: Product.bindings,

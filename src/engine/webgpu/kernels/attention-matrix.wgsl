@@ -18,16 +18,34 @@ const SIZE = HEAD_SIZE / 8;
 const ROW = 2 * KV_HEADS * SIZE;
 const STRIDE = max(SPAN, HEAD_SIZE) + 4;
 const WEIGHT_STRIDE = SPAN + 8;
+// an odd number spreads columns over memory banks
+const KV_STRIDE = SIZE + 1;
 alias Left = subgroup_matrix_left<f16, 16, 16>;
 alias Right = subgroup_matrix_right<f16, 16, 16>;
 alias Sums = subgroup_matrix_result<f32, 16, 16>;
 
 // scores; later the sums over the values
 var<workgroup> scores: array<f32, QUERIES * STRIDE>;
+// keys, later values, of the workgroup's columns
+var<workgroup> keyValues: array<vec4<u32>, SPAN * KV_STRIDE>;
 var<workgroup> weights: array<f16, QUERIES * WEIGHT_STRIDE>;
 var<workgroup> partial: array<f32, 128>;
 var<workgroup> largest: array<f32, QUERIES>;
 var<workgroup> totals: array<f32, QUERIES>;
+
+// Brings keys (kind 0) or values of the columns into the workgroup's memory.
+fn bring(kind: u32, begin: u32, own: u32, columns: u32, cacheStart: u32, freshStart: u32, thread: u32) {
+  for (var at = thread; at < SPAN * SIZE; at += 128) {
+    let column = begin + at / SIZE;
+    var value = vec4<u32>();
+    if (column < own) {
+      value = cache[cacheStart + column * ROW + kind + at % SIZE];
+    } else if (column < columns) {
+      value = fresh[freshStart + (column - own) * ROW + kind + at % SIZE];
+    }
+    keyValues[at / SIZE * KV_STRIDE + at % SIZE] = value;
+  }
+}
 
 @compute @workgroup_size(128)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
@@ -49,21 +67,17 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let freshStart = ((sizes.current + treeRow) * 2 * KV_HEADS + head) * SIZE;
   let queryStart = (head * sizes.rows + firstRow) * GROUP * SIZE;
 
+  bring(0u, begin, own, columns, cacheStart, freshStart, thread);
+  workgroupBarrier();
   // each subgroup takes every fourth matrix of 16 columns
   for (var c = wave * 16; c < SPAN; c += 64) {
-    let column = begin + c;
     var sum0 = Sums();
     var sum1 = Sums();
-    if (column < columns) {
-      for (var d = 0u; d < HEAD_SIZE; d += 16) {
-        var key: Right;
-        if (column < own) {
-          key = subgroupMatrixLoad<Right, col_major>(&cache, cacheStart + column * ROW + d / 8, ROW);
-        } else {
-          key = subgroupMatrixLoad<Right, col_major>(&fresh, freshStart + (column - own) * ROW + d / 8, ROW);
-        }
-        let query0 = subgroupMatrixLoad<Left, row_major>(&queries, queryStart + d / 8, SIZE);
-        let query1 = subgroupMatrixLoad<Left, row_major>(&queries, queryStart + 16 * SIZE + d / 8, SIZE);
+    if (begin + c < columns) {
+      for (var d = 0u; d < SIZE; d += 2) {
+        let key = subgroupMatrixLoad<Right, col_major>(&keyValues, c * KV_STRIDE + d, KV_STRIDE);
+        let query0 = subgroupMatrixLoad<Left, row_major>(&queries, queryStart + d, SIZE);
+        let query1 = subgroupMatrixLoad<Left, row_major>(&queries, queryStart + 16 * SIZE + d, SIZE);
         sum0 = subgroupMatrixMultiplyAccumulate(query0, key, sum0);
         sum1 = subgroupMatrixMultiplyAccumulate(query1, key, sum1);
       }
@@ -72,6 +86,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     subgroupMatrixStore<row_major>(&scores, 16 * STRIDE + c, sum1, STRIDE);
   }
   workgroupBarrier();
+  bring(KV_HEADS * SIZE, begin, own, columns, cacheStart, freshStart, thread);
 
   // four threads a query, each every fourth column
   let m = thread / 4;
@@ -119,15 +134,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     var sum0 = Sums();
     var sum1 = Sums();
     for (var c = 0u; c < SPAN; c += 16) {
-      let column = begin + c;
-      if (column < columns) {
-        var value: Right;
-        let at = KV_HEADS * SIZE + d / 8;
-        if (column < own) {
-          value = subgroupMatrixLoad<Right, row_major>(&cache, cacheStart + column * ROW + at, ROW);
-        } else {
-          value = subgroupMatrixLoad<Right, row_major>(&fresh, freshStart + (column - own) * ROW + at, ROW);
-        }
+      if (begin + c < columns) {
+        let value = subgroupMatrixLoad<Right, row_major>(&keyValues, c * KV_STRIDE + d / 8, KV_STRIDE);
         let weight0 = subgroupMatrixLoad<Left, row_major>(&weights, c, WEIGHT_STRIDE);
         let weight1 = subgroupMatrixLoad<Left, row_major>(&weights, 16 * WEIGHT_STRIDE + c, WEIGHT_STRIDE);
         sum0 = subgroupMatrixMultiplyAccumulate(weight0, value, sum0);
