@@ -14,6 +14,7 @@ export const usage = `npm run -s bench -- [options]
   --device NAME        cpu, webgpu or auto (default cpu)
   --weights TYPE       weight type of the model (default auto)
   --concurrency LIST   texts decoded together: what each mode's best is looked for among (default 1,4,16,32)
+  --best-only          leaves concurrency 1 out: for many prompts on a GPU
   --turns N            repetitions, of which medians are taken (default 3)
   --limit N            prompts an entity type, chosen by hash (default 40)
 Peers, none of them installed with the project:
@@ -39,6 +40,7 @@ export function readOptions() {
       device: { ...text, default: 'cpu' },
       weights: { ...text, default: 'auto' },
       concurrency: { ...text, default: '1,4,16,32' },
+      'best-only': { type: 'boolean', default: false },
       turns: { ...text, default: '3' },
       limit: { ...text, default: '40' },
       peer: { ...text, multiple: true, default: [] },
@@ -53,9 +55,10 @@ export function readOptions() {
   if (values.help) return undefined;
   const device = oneOf(DEVICES, 'device', values.device);
   const weights = oneOf(WEIGHTS, 'weights', values.weights);
-  const concurrency = list('concurrency', values.concurrency);
+  const concurrency = list('concurrency', values.concurrency, values['best-only']);
   const given = values['peer-concurrency'];
-  const peerConcurrency = given === undefined ? undefined : list('peer-concurrency', given);
+  const peerConcurrency =
+    given === undefined ? undefined : list('peer-concurrency', given, values['best-only']);
   return {
     model: values.model,
     prompts: values.prompts,
@@ -85,10 +88,12 @@ function oneOf<T extends string>(known: readonly T[], option: string, value: str
   return found;
 }
 
-/** Concurrencies in ascending order, 1 always among them. */
-function list(option: string, value: string): number[] {
+/** Concurrencies in ascending order, 1 among them unless it is left out. */
+function list(option: string, value: string, bestOnly: boolean): number[] {
   const listed = value.split(',').map((entry) => whole(option, entry));
-  return [...new Set([1, ...listed])].sort((a, b) => a - b);
+  const all = bestOnly ? listed.filter((concurrency) => concurrency > 1) : [1, ...listed];
+  if (all.length === 0) throw inputError(`--${option} ${value} holds nothing above 1, as --best-only wants`);
+  return [...new Set(all)].sort((a, b) => a - b);
 }
 
 function whole(option: string, value: string): number {

@@ -32,7 +32,10 @@ export function table(results: readonly Result[], chosen: readonly Chosen[]): st
   const lines = [row(columns.map(([title]) => title))];
   for (const kind of ['one', 'best'] as const) {
     for (const entity of new Set(results.map((result) => result.entity))) {
-      const rows = chosen.map((entry) => find(entry.contender.mode, entity, entry[kind]));
+      const rows = chosen.flatMap((entry) => {
+        const setting = entry[kind];
+        return setting === undefined ? [] : [find(entry.contender.mode, entity, setting)];
+      });
       const base = rows.find(({ mode }) => mode === 'autoregressive') as Result;
       lines.push(...rows.map((result) => row([kind, ...cells(result, base)])));
     }

@@ -7,10 +7,10 @@ import { addSums, figuresOf, medianFigures, type Result, type Sums } from './mea
 /** Prompts by entity type. */
 export type Groups = readonly [entity: string, prompts: readonly PromptRow[]][];
 
-/** A contender with its fastest setting at concurrency 1, and of all. */
+/** A contender with its fastest setting at concurrency 1, where that was tried, and of all. */
 export interface Chosen {
   contender: Contender;
-  one: Setting;
+  one: Setting | undefined;
   best: Setting;
 }
 
@@ -57,9 +57,7 @@ export async function chooseSettings(
     speeds.sort((a, b) => b.speed - a.speed);
     const best = speeds[0]?.setting;
     const one = speeds.find(({ setting }) => setting.concurrency === 1)?.setting;
-    if (best === undefined || one === undefined) {
-      throw runError(`${contender.mode} has no memory for one text`);
-    }
+    if (best === undefined) throw runError(`${contender.mode} has no memory for its smallest batch`);
     chosen.push({ contender, one, best });
   }
   return chosen;
@@ -74,7 +72,11 @@ export async function measure(
 ): Promise<Result[]> {
   const cases = chosen
     .flatMap(({ contender, one, best }) =>
-      [...new Set([one, best])].map((setting) => ({ contender, setting, turns: [] as Map<string, Sums>[] })),
+      [...new Set(one === undefined ? [best] : [one, best])].map((setting) => ({
+        contender,
+        setting,
+        turns: [] as Map<string, Sums>[],
+      })),
     )
     .sort((a, b) => Number(a.setting.concurrency > 1) - Number(b.setting.concurrency > 1));
   for (let turn = 0; turn < count; turn++) {
