@@ -72,8 +72,9 @@ async function writeTexts(model: string, prompts: string, sampled: string, out: 
   const tokenizer = loadTextModel(model, undefined);
   const lines: string[] = [];
   for await (const line of createInterface({ input: createReadStream(sampled) })) {
-    const { id, ids } = JSON.parse(line) as { id: string; ids: number[] };
-    lines.push(JSON.stringify({ id, text: tokenizer.decode(ids) }));
+    // a text that ran into the sampler's limit has no ids: its end isn't one
+    const { id, ids } = JSON.parse(line) as { id: string; ids?: number[] };
+    if (ids !== undefined) lines.push(JSON.stringify({ id, text: tokenizer.decode(ids) }));
   }
   const texts = `${out}.jsonl`;
   writeFileSync(texts, lines.join('\n'));
