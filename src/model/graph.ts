@@ -81,7 +81,7 @@ export function weightSpecs(shape: DecoderShape, weights: CpuWeights = 'float32'
       ...linear('down', intermediate, [{ name: 'mlp.down_proj', shape: [hidden, intermediate] }]),
     );
   }
-  specs.push(norm('final_norm', 'model.norm.weight'));
+  specs.push(norm('final_norm', finalGain));
   const source = shape.tiedEmbeddings ? 'model.embed_tokens.weight' : 'lm_head.weight';
   if (weights !== 'float32') {
     const sources: WeightSource[] = [{ name: source, shape: [vocabulary, hidden] }];
@@ -91,12 +91,15 @@ export function weightSpecs(shape: DecoderShape, weights: CpuWeights = 'float32'
 }
 
 /**
- * Whether the residual stream is rotated between the embedding and the last norm: int8 needs it (rotation.ts). Gemma
+ * Whether the residual stream is rotated between the embedding and the output projection: int8 needs it (rotation.ts). Gemma
  * has norms behind its layers, whose gains can't go into any weight; int4 has blocks, and loses by it.
  */
 export function isRotated(shape: DecoderShape, weights: CpuWeights): boolean {
   return weights === 'int8' && shape.gemma === undefined;
 }
+
+/** Hugging Face name of the last norm's gain. */
+export const finalGain = 'model.norm.weight';
 
 function rotatedSpec(spec: WeightSpec): WeightSpec {
   const [name = '', layer] = spec.name.split('.');
@@ -106,7 +109,9 @@ function rotatedSpec(spec: WeightSpec): WeightSpec {
   if (name === 'gate' || name === 'up') {
     return { ...spec, rotated: 'inputs', gain: `${from}post_attention_layernorm.weight` };
   }
-  if (name === 'attention_norm' || name === 'mlp_norm') return { ...spec, rotated: 'gain' };
+  if (name === 'vocabulary_out') return { ...spec, rotated: 'inputs', gain: finalGain };
+  if (name === 'attention_norm' || name === 'mlp_norm' || name === 'final_norm')
+    return { ...spec, rotated: 'gain' };
   const writes = ['attention_out', 'attention_out_bias', 'down', 'down_bias'].includes(name);
   return writes ? { ...spec, rotated: 'outputs' } : spec;
 }
@@ -200,6 +205,10 @@ export function buildDecoder(
   for (const { name, type, shape: dims } of [...stored, ...tables]) {
     graph.weight(name, dims, locations.get(name) as WeightLocation, type);
   }
+  if (isRotated(shape, weights)) {
+    const size = [shape.hidden, shape.hidden];
+    graph.weight('rotated_back', size, locations.get('rotated_back') as WeightLocation, 'float32');
+  }
   declareInputs(graph, shape);
   const linears = new LinearLayers(graph, specs, weights);
   embed(graph, weights);
@@ -216,13 +225,7 @@ export function buildDecoder(
     residual = norm(graph, shape, `mlp_norm.${l}`, residual, attended, `n2.${l}`);
     addition = postNorm(graph, shape, `mlp_out_norm.${l}`, mlp(graph, linears, shape, `n2.${l}`, l));
   }
-  if (isRotated(shape, weights)) {
-    const size = [shape.hidden, shape.hidden];
-    graph.weight('rotated_back', size, locations.get('rotated_back') as WeightLocation, 'float32');
-    graph.node('Add', [residual, addition], ['last']);
-    graph.node('MatMul', ['last', 'rotated_back'], ['last.straight']);
-    norm(graph, shape, 'final_norm', 'last.straight', '', 'normed');
-  } else norm(graph, shape, 'final_norm', residual, addition, 'normed');
+  norm(graph, shape, 'final_norm', residual, addition, 'normed');
   verificationHead(graph, linears, shape);
   return graph.encode('decoder');
 }
@@ -377,16 +380,27 @@ function mlp(graph: OnnxGraph, linears: LinearLayers, shape: DecoderShape, rows:
   return linear(linears, shape, 'down', l, `gated.${l}`, `down_rows.${l}`);
 }
 
-/**
- * Few numbers a row instead of a row of logits. Probabilities come from Softmax: ReduceLogSumExp took a tenth of the
- * whole step on the CPU provider (314 of 3,143 us in a profile of 16 rows).
- */
-function verificationHead(graph: OnnxGraph, linears: LinearLayers, shape: DecoderShape): void {
+/** hidden, as outputs want it, and the logits. */
+function outputProjection(graph: OnnxGraph, linears: LinearLayers, shape: DecoderShape): void {
+  if (isRotated(shape, linears.weights)) {
+    graph.node('Gather', ['normed', 'verdict_rows'], ['rotated_hidden']);
+    graph.node('MatMul', ['rotated_hidden', 'rotated_back'], ['hidden']);
+    linears.add('vocabulary_out', '', 'rotated_hidden', 'logits');
+    return;
+  }
   graph.node('Gather', ['normed', 'verdict_rows'], ['hidden']);
   if (linears.weights === 'float32') {
     const weight = shape.tiedEmbeddings ? 'embedding' : 'vocabulary_out';
     graph.node('Gemm', ['hidden', weight], ['logits'], { transB: 1 });
   } else linears.add('vocabulary_out', '', 'hidden', 'logits');
+}
+
+/**
+ * Few numbers a row instead of a row of logits. Probabilities come from Softmax: ReduceLogSumExp took a tenth of the
+ * whole step on the CPU provider (314 of 3,143 us in a profile of 16 rows).
+ */
+function verificationHead(graph: OnnxGraph, linears: LinearLayers, shape: DecoderShape): void {
+  outputProjection(graph, linears, shape);
   graph.node('TopK', ['logits', 'top_k'], ['top_logits', 'top_tokens'], { axis: -1, largest: 1, sorted: 1 });
   graph.node('Softmax', ['logits'], ['probabilities'], { axis: -1 });
   graph.node('GatherElements', ['probabilities', 'top_tokens'], ['top_probabilities'], { axis: -1 });

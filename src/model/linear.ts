@@ -58,18 +58,19 @@ export function storedAs({ name, shape, linear }: WeightSpec, weights: CpuWeight
 export class LinearLayers {
   /** Rows that were quantised already: several layers may read the same. */
   private readonly quantized = new Set<string>();
-  private readonly shapes: ReadonlyMap<string, readonly number[]>;
+  private readonly specs: ReadonlyMap<string, WeightSpec>;
 
   constructor(
     private readonly graph: OnnxGraph,
     specs: readonly WeightSpec[],
     readonly weights: CpuWeights,
   ) {
-    this.shapes = new Map(specs.map(({ name, shape }) => [name, shape]));
+    this.specs = new Map(specs.map((spec) => [spec.name, spec]));
     if (weights === 'float32') return;
     graph.constant('row_axis', 'int64', [1], [1]);
     graph.constant('row_step', 'float32', [], [1 / rowLimit]);
     graph.constant('row_zero', 'uint8', [], [rowZero]);
+    graph.constant('normed_step', 'float32', [], [normedLimit / rowLimit]);
     graph.constant('rest_step', 'float32', [], [restStep]);
     graph.constant('rest_share', 'float32', [], [restStep * rowLimit]);
   }
@@ -94,18 +95,37 @@ export class LinearLayers {
    */
   private addInt8(weight: string, bias: string, rows: string, output: string): void {
     const { graph } = this;
+    if (this.specs.get(weight)?.rotated === 'inputs') {
+      this.addNormed(weight, bias, rows, output);
+      return;
+    }
     this.quantizeRows(rows);
     // SwiGLU's products have rows of few large values, in all channels: no rotation evens them out
     const product = weight.startsWith('down.')
       ? this.fineProduct(weight, rows, output)
-      : this.product(weight, `${rows}.codes`, `${output}.product`);
+      : this.product(weight, `${rows}.codes`, 'row_step', `${output}.product`);
     const scaled = bias === '' ? output : `${output}.scaled`;
     graph.node('Mul', [product, `${rows}.largest`], [scaled]);
     if (bias !== '') graph.node('Add', [scaled, bias], [output]);
   }
 
-  private product(weight: string, codes: string, output: string): string {
-    const inputs = [codes, weight, 'row_step', `${weight}.scale`, 'row_zero'];
+  /**
+   * The rows are normed, without a gain, and rotated: their mean square is 1 and their elements are spread like draws
+   * from a normal distribution, so that one scale does for all rows.
+   */
+  private addNormed(weight: string, bias: string, rows: string, output: string): void {
+    const { graph } = this;
+    if (!this.quantized.has(rows)) {
+      this.quantized.add(rows);
+      graph.node('QuantizeLinear', [rows, 'normed_step', 'row_zero'], [`${rows}.codes`]);
+    }
+    const product = bias === '' ? output : `${output}.product`;
+    this.product(weight, `${rows}.codes`, 'normed_step', product);
+    if (bias !== '') graph.node('Add', [product, bias], [output]);
+  }
+
+  private product(weight: string, codes: string, step: string, output: string): string {
+    const inputs = [codes, weight, step, `${weight}.scale`, 'row_zero'];
     this.graph.node('MatMulIntegerToFloat', inputs, [output], {}, 'com.microsoft');
     return output;
   }
@@ -121,7 +141,7 @@ export class LinearLayers {
     graph.node('Sub', [`${rows}.relative`, `${rows}.found`], [`${rows}.rest`]);
     graph.node('QuantizeLinear', [`${rows}.rest`, 'rest_step', 'row_zero'], [`${rows}.rest_codes`]);
     graph.node('Concat', [`${rows}.codes`, `${rows}.rest_codes`], [`${rows}.both_codes`], { axis: 0 });
-    const both = this.product(weight, `${rows}.both_codes`, `${output}.both`);
+    const both = this.product(weight, `${rows}.both_codes`, 'row_step', `${output}.both`);
     graph.node('Split', [both], [coarse, fine], { axis: 0, num_outputs: 2 });
     graph.node('Mul', [fine, 'rest_share'], [`${fine}.scaled`]);
     graph.node('Add', [coarse, `${fine}.scaled`], [`${output}.product`]);
@@ -143,7 +163,8 @@ export class LinearLayers {
   }
 
   private addInt4(weight: string, bias: string, rows: string, output: string): void {
-    const [inputs, outputs] = this.shapes.get(weight) as [number, number];
+    const { shape } = this.specs.get(weight) as WeightSpec;
+    const [inputs, outputs] = shape as [number, number];
     this.graph.node(
       'MatMulNBits',
       [rows, weight, `${weight}.scale`, `${weight}.zero`, ...(bias === '' ? [] : ['', bias])],
@@ -158,5 +179,7 @@ export class LinearLayers {
 /** Codes of a row: 1 to 255, of which 128 is zero (the operator's fast kernels take unsigned rows). */
 const rowLimit = 127;
 const rowZero = 128;
+/** Standard deviations that codes reach: of 10 million draws from a normal distribution six are beyond. */
+const normedLimit = 5;
 /** What is left over of a row's elements is at most half a step, and gets as many codes. */
 const restStep = 0.5 / rowLimit / rowLimit;

@@ -10,7 +10,7 @@ import { WeightFile } from './weight-file.js';
 import { writeWeights } from './write-weights.js';
 
 /** Raised whenever the graph or the layout of the weights changes, so that cached models are built anew. */
-const graphVersion = 9;
+const graphVersion = 10;
 const weightFile = 'weights.bin';
 
 export interface PreparedModel {

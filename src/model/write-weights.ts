@@ -2,7 +2,7 @@
 import { inputError } from '../errors.js';
 import type { DecoderShape } from './config.js';
 import { toFloat16 } from './float16.js';
-import { isRotated, ropeTables, type WeightSpec, weightSpecs } from './graph.js';
+import { finalGain, isRotated, ropeTables, type WeightSpec, weightSpecs } from './graph.js';
 import { type CpuWeights, int4Block, type StoredWeight, storedAs } from './linear.js';
 import { elementBytes, type WeightLocation } from './onnx.js';
 import { quantizeBlocks, quantizeRows } from './quantize.js';
@@ -24,7 +24,9 @@ export function writeWeights(out: WeightFile, source: ModelSource, weights: CpuW
     writeWeight(out, source, { spec, stored, locations, read });
   }
   if (isRotated(source.shape, weights)) {
-    const inverse = rotation.inverse();
+    const gain = source.read(finalGain, [rotation.size]);
+    // the last norm's gain, which its rotated rows lack, is in it
+    const inverse = rotation.inverse().map((value, at) => value * (gain[at % rotation.size] as number));
     out.write(out.reserve('rotated_back', inverse.byteLength), 0, inverse);
   }
   writeRopeTables(out, source.shape);
