@@ -15,7 +15,7 @@ export function cpuWeights(name: string): CpuWeights {
   throw inputError(`${name} is no weight type for the CPU: expected ${CPU_WEIGHTS.join(', ')}`);
 }
 
-/** Inputs that share a scale in int4: smaller blocks are closer to the weights, larger ones hardly faster. */
+/** Inputs that share a scale in int4: blocks of 128 are up to a fifth faster, and further from the weights. */
 export const int4Block = 32;
 
 /** A tensor in the external data file. */
@@ -32,7 +32,8 @@ function layerType(name: string, weights: CpuWeights): CpuWeights {
 
 /**
  * The tensors that a weight is stored as. int8: whole outputs share a scale, so that the product is one matrix product
- * of integers, with the scales behind it. int4: as com.microsoft MatMulNBits wants it.
+ * of integers, with the scales behind it (MatMulNBits in 8 bits, whose blocks have scales, was as close to float32, and
+ * from 8 rows on as slow). int4: as com.microsoft MatMulNBits wants it.
  */
 export function storedAs({ name, shape, linear }: WeightSpec, weights: CpuWeights): StoredWeight[] {
   if (weights === 'float32') return [{ name, type: 'float32', shape }];
