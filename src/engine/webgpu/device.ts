@@ -12,6 +12,8 @@ const toggles = [
   'vulkan_enable_f16_on_nvidia',
   // the kernels keep inside their buffers; clamping every index costs time
   'disable_robustness',
+  // they write workgroup memory before they read it; zeroing it takes SwiftShader most of a step, and seconds to compile
+  'disable_workgroup_init',
 ];
 const wanted = [
   'shader-f16',
