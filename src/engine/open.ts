@@ -7,6 +7,8 @@ import type { Device, Weights } from '../config/schema.js';
 import { messageOf } from '../errors.js';
 import { cpuWeights } from '../model/linear.js';
 import type { Engine } from './engine.js';
+import type { GpuDevice } from './webgpu/device.js';
+import { unsupportedOnGpu } from './webgpu/support.js';
 
 export interface EngineOptions {
   /** Hugging Face folder or GGUF file. */
@@ -40,26 +42,31 @@ export const cpuSlots = 16;
  * Throws as the engines do.
  */
 export async function openEngine(options: EngineOptions): Promise<OpenedEngine> {
-  if (options.device === 'webgpu') return openGpu(options, '');
-  if (options.device === 'cpu') return openCpu(options, '');
-  if (options.weights === 'int8' || options.weights === 'int4') {
-    return openCpu(options, ` (${options.weights} weights are for CPUs)`);
-  }
+  const { model, cache, device, weights } = options;
+  if (device === 'webgpu') return openGpu(options, await openDevice(options), '');
+  if (device === 'cpu') return openCpu(options, '');
+  if (weights === 'int8' || weights === 'int4') return openCpu(options, ` (${weights} weights are for CPUs)`);
   if (!mayHaveGpu()) return openCpu(options, ' (no GPU driver is installed)');
-  const { GpuDevice } = await import('./webgpu/device.js');
-  let emulated: boolean;
+  let gpu: GpuDevice;
   try {
-    const gpu = await GpuDevice.open(options.adapter);
-    emulated = gpu.emulated;
-    gpu.close();
+    gpu = await openDevice(options);
   } catch (error) {
     return openCpu(options, ` (${messageOf(error)})`);
   }
-  if (emulated) return openCpu(options, ' (the only GPU is an emulated one)');
-  const { unsupportedOnGpu } = await import('./webgpu/engine.js');
-  const refusal = unsupportedOnGpu(options.model, options.cache);
-  if (refusal !== undefined) return openCpu(options, ` (${refusal})`);
-  return openGpu(options, ' (the fastest device found)');
+  try {
+    const refusal = gpu.emulated ? 'the only GPU is an emulated one' : unsupportedOnGpu(model, cache);
+    if (refusal === undefined) return await openGpu(options, gpu, ' (the fastest device found)');
+    gpu.close();
+    return await openCpu(options, ` (${refusal})`);
+  } catch (error) {
+    gpu.close();
+    throw error;
+  }
+}
+
+async function openDevice({ adapter, weights }: EngineOptions): Promise<GpuDevice> {
+  const { GpuDevice } = await import('./webgpu/device.js');
+  return GpuDevice.open(adapter, weights);
 }
 
 async function openCpu(options: EngineOptions, why: string): Promise<OpenedEngine> {
@@ -71,11 +78,11 @@ async function openCpu(options: EngineOptions, why: string): Promise<OpenedEngin
   return { engine, device: `cpu${why}`, weights };
 }
 
-async function openGpu(options: EngineOptions, why: string): Promise<OpenedEngine> {
+async function openGpu(options: EngineOptions, gpu: GpuDevice, why: string): Promise<OpenedEngine> {
   const { WebGpuEngine } = await import('./webgpu/engine.js');
-  const { model, cache, slots, adapter, weights = 'auto' } = options;
-  const engine = await WebGpuEngine.open({ model, cache, slots, adapter, weights });
-  return { engine, device: `webgpu, ${engine.device}${why}`, weights: engine.weights };
+  const { model, cache, slots } = options;
+  const engine = await WebGpuEngine.open({ model, cache, slots }, gpu);
+  return { engine, device: `webgpu, ${gpu.name}${why}`, weights: engine.weights };
 }
 
 /** Whether a Vulkan driver is listed (Linux): without one Dawn only fills the screen with warnings. */

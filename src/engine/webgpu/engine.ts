@@ -1,14 +1,15 @@
-import type { Weights } from '../../config/schema.js';
 import { inputError } from '../../errors.js';
 import type { DecoderShape } from '../../model/config.js';
-import { openModel } from '../../model/source.js';
-import { type Engine, notFinite, type StepInput, type StepOptions, Verdicts } from '../engine.js';
-import { GpuDevice } from './device.js';
+import { type ModelSource, openModel } from '../../model/source.js';
+import type { Engine, StepInput, StepOptions, Verdicts } from '../engine.js';
+import type { GpuDevice } from './device.js';
 import { Forward, type ForwardOutput } from './forward.js';
 import { Kernels } from './kernels.js';
 import { checkParity } from './parity.js';
-import { PrefillQueue } from './prefill.js';
-import { type Move, type SequenceRows, stepTables } from './tables.js';
+import { PrefillQueue, type PrefixCopy } from './prefill.js';
+import { refusalOf } from './support.js';
+import { largest, type Move, type SequenceRows, stepTables } from './tables.js';
+import { unpackVerdicts } from './verdicts.js';
 import { WeightLoader } from './weights.js';
 
 export interface WebGpuEngineOptions {
@@ -18,17 +19,12 @@ export interface WebGpuEngineOptions {
   cache: string;
   /** Sequences decoded together; undefined: as many as the GPU's memory holds, up to `mostSlots`. */
   slots: number | undefined;
-  /** A part of the adapter's name; undefined: the system's first choice. */
-  adapter?: string | undefined;
-  /** auto: float16 where the GPU has it. */
-  weights?: Weights;
 }
 
 /** Larger batches gain little: at 64 sequences with drafts the GPU (H100) is busy most of a step, at 128 all of it. */
 const mostSlots = 128;
 /** Columns of a sequence that a batch is tried with: longer prompts than most. */
 const usualColumns = 1024;
-
 /** Rows of a prefill step. */
 const prefillRows = 2048;
 
@@ -57,33 +53,47 @@ export class WebGpuEngine implements Engine {
   private constructor(
     private readonly gpu: GpuDevice,
     private readonly forward: Forward,
-    private readonly model: { context: number; hidden: number; vocabulary: number; kvHeads: number },
+    private readonly model: DecoderShape,
     readonly fingerprint: string,
     readonly slots: number,
   ) {
     this.queue = new PrefillQueue(slots, prefillRows);
   }
 
-  static async open(options: WebGpuEngineOptions): Promise<WebGpuEngine> {
-    const source = openModel(options.model, options.cache);
+  /**
+   * Brings the model to the GPU, which belongs to the engine from here on: it is closed with it, and on errors.
+   * Throws inputError for a model that the kernels don't compute, runError when it doesn't fit, or when the GPU computes
+   * something else than plain TypeScript.
+   */
+  static async open(options: WebGpuEngineOptions, gpu: GpuDevice): Promise<WebGpuEngine> {
     try {
-      const refusal = refusalOf(source.shape);
-      if (refusal !== undefined)
-        throw inputError(
-          `The model ${options.model} can't run on a GPU: ${refusal}`,
-          'Set model.device to cpu.',
-        );
-      const gpu = await GpuDevice.open(options.adapter, options.weights);
-      const kernels = new Kernels(gpu);
-      const weights = await WeightLoader.load(gpu, kernels, source);
-      const forward = await Forward.create(gpu, kernels, source.shape, weights);
-      const slots = await reserveSlots(forward, source.shape, options.slots);
-      const engine = new WebGpuEngine(gpu, forward, source.shape, source.fingerprint(), slots);
-      await checkParity(engine, gpu, source, options.cache);
-      return engine;
-    } finally {
-      source.close();
+      const source = openModel(options.model, options.cache);
+      try {
+        return await WebGpuEngine.load(options, gpu, source);
+      } finally {
+        source.close();
+      }
+    } catch (error) {
+      gpu.close();
+      throw error;
     }
+  }
+
+  private static async load(
+    { model, cache, slots: given }: WebGpuEngineOptions,
+    gpu: GpuDevice,
+    source: ModelSource,
+  ): Promise<WebGpuEngine> {
+    const { shape } = source;
+    const refusal = refusalOf(shape);
+    if (refusal !== undefined)
+      throw inputError(`The model ${model} can't run on a GPU: ${refusal}`, 'Set model.device to cpu.');
+    const kernels = new Kernels(gpu);
+    const forward = await Forward.create(gpu, kernels, shape, await WeightLoader.load(gpu, kernels, source));
+    const slots = await reserveSlots(forward, shape, given);
+    const engine = new WebGpuEngine(gpu, forward, shape, source.fingerprint(), slots);
+    await checkParity(engine, gpu, source, cache);
+    return engine;
   }
 
   get context(): number {
@@ -96,11 +106,6 @@ export class WebGpuEngine implements Engine {
 
   get weights(): 'float16' | 'float32' {
     return this.gpu.half ? 'float16' : 'float32';
-  }
-
-  /** Name and driver of the GPU. */
-  get device(): string {
-    return this.gpu.name;
   }
 
   /** The prompt is computed with the next step, together with those of other slots that wait. */
@@ -128,7 +133,12 @@ export class WebGpuEngine implements Engine {
     }));
     const output = await this.pass(sequences, topK, options?.logits ?? false);
     this.firstRow = new Map();
-    const verdicts = this.verdicts(inputs, output, topK);
+    let first = 0;
+    for (const { slot, tree } of inputs) {
+      this.firstRow.set(slot, first);
+      first += tree.tokens.length;
+    }
+    const verdicts = unpackVerdicts(inputs, output, topK, this.model);
     this.modelTime.steps += performance.now() - prefilled;
     return verdicts;
   }
@@ -163,12 +173,7 @@ export class WebGpuEngine implements Engine {
   /** Computes the prompts that wait, several at once; a prefix that another slot has is copied. */
   private async prefill(): Promise<void> {
     for (let batch = this.queue.next(); batch !== undefined; batch = this.queue.next()) {
-      if (batch.copies.length > 0) {
-        await this.pass([], this.topK, false);
-        const columns = Math.max(...batch.copies.map((copy) => copy.columns));
-        await this.forward.buffers.reserve({ ...nothing, topK: this.topK, columns });
-        for (const { from, to, columns } of batch.copies) this.forward.buffers.copyColumns(from, to, columns);
-      }
+      if (batch.copies.length > 0) await this.copy(batch.copies);
       if (batch.rows.length === 0) continue;
       const sequences = batch.rows.map(({ slot, tokens, cached }) => ({
         slot,
@@ -188,6 +193,20 @@ export class WebGpuEngine implements Engine {
     }
   }
 
+  /** Copies prefixes from slot to slot, once everything that was kept so far is in the cache. */
+  private async copy(copies: readonly PrefixCopy[]): Promise<void> {
+    await this.pass([], this.topK, false);
+    const { buffers } = this.forward;
+    await this.gpu.guard(async () => {
+      await buffers.reserve({
+        ...nothing,
+        topK: this.topK,
+        columns: largest(copies, ({ columns }) => columns),
+      });
+      for (const { from, to, columns } of copies) buffers.copyColumns(from, to, columns);
+    });
+  }
+
   /** One pass of the model; it also brings the kept rows of the last one into the cache. */
   private async pass(
     sequences: readonly SequenceRows[],
@@ -196,25 +215,23 @@ export class WebGpuEngine implements Engine {
   ): Promise<ForwardOutput> {
     const { forward, moves } = this;
     const { buffers } = forward;
-    const options = { attention: forward.attention, topK };
-    const draft = stepTables(sequences, moves, { ...options, capacity: 0, current: 0, previous: 0 });
-    await buffers.reserve({
-      rows: draft.rows,
-      verdicts: draft.verdicts,
-      tableWords: draft.tables.length,
-      parts: draft.splits > 1 ? draft.splits * draft.rows : 0,
-      topK: this.topK,
-      columns: Math.max(
-        0,
-        ...sequences.map(({ cached, tokens }) => cached + tokens.length),
-        ...moves.map(({ column }) => column + 1),
-      ),
-    });
-    const previous = this.half * buffers.rows;
-    const current = buffers.rows - previous;
-    draft.sizes.set([buffers.capacity, current, previous], 10);
+    const step = stepTables(sequences, moves, forward.attention);
+    const cached = largest(sequences, (sequence) => sequence.cached);
     try {
-      const output = await this.gpu.guard(() => forward.run(draft, topK, logits));
+      const output = await this.gpu.guard(async () => {
+        await buffers.reserve({
+          rows: step.rows,
+          verdicts: step.verdicts,
+          tableWords: step.tables.length,
+          parts: step.splits > 1 ? step.splits * step.rows : 0,
+          topK: this.topK,
+          columns: Math.max(
+            cached,
+            largest(moves, ({ column }) => column + 1),
+          ),
+        });
+        return forward.run(step, { half: this.half, topK, logits });
+      });
       this.half = 1 - this.half;
       this.moves = [];
       return output;
@@ -224,52 +241,6 @@ export class WebGpuEngine implements Engine {
       throw error;
     }
   }
-
-  /** The kernels' numbers in the form that Verdicts reads. */
-  private verdicts(inputs: readonly StepInput[], output: ForwardOutput, topK: number): Verdicts[] {
-    const columns = 2 + 2 * topK;
-    const width = 1 + 3 * topK;
-    const from = output.verdicts;
-    const rows = from.length / columns;
-    const packed = new Float32Array(rows * width);
-    const all = output.logits && { logits: output.logits, vocabulary: this.model.vocabulary };
-    let first = 0;
-    const result = inputs.map(({ slot, tree }) => {
-      for (let i = 0; i < tree.tokens.length; i++) {
-        const row = (first + i) * columns;
-        const parent = (first + Math.max(tree.parents[i] as number, 0)) * columns;
-        const to = (first + i) * width;
-        const logSum = from[row + 1] as number;
-        if (!Number.isFinite(logSum)) throw notFinite();
-        packed[to] = Math.exp((from[row] as number) - (from[parent + 1] as number));
-        for (let k = 0; k < topK; k++) {
-          const logit = from[row + 2 + k] as number;
-          packed[to + 1 + k] = logit;
-          packed[to + 1 + topK + k] = Math.exp(logit - logSum);
-          packed[to + 1 + 2 * topK + k] = from[row + 2 + topK + k] as number;
-        }
-      }
-      this.firstRow.set(slot, first);
-      const verdicts = new Verdicts(packed, output.states, first, this.hiddenSize, topK, all);
-      first += tree.tokens.length;
-      return verdicts;
-    });
-    return result;
-  }
-}
-
-/** Why a model can't run on a GPU though it is supported, or undefined. */
-export function unsupportedOnGpu(model: string, cache: string): string | undefined {
-  const source = openModel(model, cache);
-  source.close();
-  return refusalOf(source.shape);
-}
-
-function refusalOf(shape: DecoderShape): string | undefined {
-  if (shape.gemma !== undefined) return 'the kernels have no Gemma layers';
-  const sizes = [shape.hidden, shape.intermediate, shape.headSize];
-  if (sizes.some((size) => size % 16 !== 0)) return 'its sizes are no multiples of 16';
-  return undefined;
 }
 
 /** Reserves the KV cache; without a given number of slots as many as fit. */

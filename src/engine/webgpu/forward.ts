@@ -1,10 +1,11 @@
 /** One pass of the model over the rows of a step: buffers, bind groups, and the order of the dispatches. */
+import { inputError, runError } from '../../errors.js';
 import type { DecoderShape } from '../../model/config.js';
 import { Buffers } from './buffers.js';
 import type { GpuDevice } from './device.js';
 import type { Kernels } from './kernels.js';
 import { Product, type ProductUse } from './product.js';
-import type { AttentionPlan, StepTables } from './tables.js';
+import { type AttentionPlan, type StepTables, stepSizes } from './tables.js';
 import type { LayerWeights, Linear, ModelWeights } from './weights.js';
 
 /** What a step brings back. */
@@ -15,6 +16,14 @@ export interface ForwardOutput {
   states: Float32Array;
   /** [verdicts, vocabulary], where asked for. */
   logits: Float32Array | undefined;
+}
+
+export interface RunOptions {
+  /** Half of the new keys and values that holds the last step's: 0 or 1. */
+  half: number;
+  topK: number;
+  /** Whether all logits come back. */
+  logits: boolean;
 }
 
 /** Queries and columns that an attention workgroup holds. */
@@ -102,12 +111,25 @@ export class Forward {
     return { tileRows, span: kernel === 'attention' ? undefined : columns, kvHeads };
   }
 
-  /** Runs a step. The buffers must hold it (`buffers.reserve`). */
-  async run(step: StepTables, topK: number, wantLogits: boolean): Promise<ForwardOutput> {
+  /**
+   * Runs a step. The buffers must hold it (`buffers.reserve`).
+   * Throws runError for more rows than a dispatch of the GPU takes.
+   */
+  async run(step: StepTables, { half, topK, logits }: RunOptions): Promise<ForwardOutput> {
     const { device } = this.gpu;
+    const most = device.limits.maxComputeWorkgroupsPerDimension;
+    const workgroups = step.rows + step.moves;
+    if (workgroups > most)
+      throw runError(
+        `The GPU takes ${most} rows and accepted tokens a step, this one has ${workgroups}`,
+        'Lower decode.concurrency or decode.nodes.',
+      );
+    const { buffers } = this;
     const groups = this.currentGroups();
-    device.queue.writeBuffer(this.buffers.sizes, 0, step.sizes as Uint32Array<ArrayBuffer>);
-    device.queue.writeBuffer(this.buffers.activations.tables, 0, step.tables as Uint32Array<ArrayBuffer>);
+    const previous = half * buffers.rows;
+    const places = { capacity: buffers.capacity, current: buffers.rows - previous, previous };
+    write(device, buffers.sizes, stepSizes(step, places, topK));
+    write(device, buffers.activations.tables, step.tables);
     const encoder = device.createCommandEncoder();
     const pass = encoder.beginComputePass();
     await this.encode(pass, groups, step);
@@ -117,7 +139,7 @@ export class Forward {
       await device.queue.onSubmittedWorkDone();
       return { verdicts: new Float32Array(0), states: new Float32Array(0), logits: undefined };
     }
-    return this.buffers.readBack(encoder, step.verdicts, topK, wantLogits);
+    return buffers.readBack(encoder, step.verdicts, topK, logits);
   }
 
   private async encode(pass: GPUComputePassEncoder, groups: Groups, step: StepTables): Promise<void> {
@@ -222,16 +244,27 @@ async function fixedPipelines(kernels: Kernels, shape: DecoderShape, tile: Atten
   return { embed, norm: plain, finalNorm, heads: headsPipeline, attention, join, verdict };
 }
 
-/** The largest tile whose queries, keys, values and scores fit in a workgroup's memory. */
-function attentionTile(gpu: GpuDevice, { headSize }: DecoderShape): AttentionTile {
+function write(device: GPUDevice, buffer: GPUBuffer, words: Uint32Array): void {
+  device.queue.writeBuffer(buffer, 0, words as Uint32Array<ArrayBuffer>);
+}
+
+/**
+ * The largest tile whose queries, keys, values and scores fit in a workgroup's memory.
+ * Throws inputError when a GPU's memory is too small for one that holds the queries of a key/value head.
+ */
+function attentionTile(gpu: GpuDevice, { headSize, heads, kvHeads }: DecoderShape): AttentionTile {
   // 64 columns: with 128 fewer workgroups fit on a GPU's core, and attention took up to 1.7 times as long (H100)
   if (gpu.matrices && headSize <= 128) return { kernel: 'attention-matrix', queries: 32, columns: 64 };
   const bytes = gpu.half ? 2 : 4;
   const memory = gpu.device.limits.maxComputeWorkgroupStorageSize;
-  for (const size of [32, 16]) {
+  const group = heads / kvHeads;
+  for (const size of [32, 16, 8]) {
     const row = (headSize + 4) * bytes;
-    if (3 * size * row + size * (size + 1) * 4 <= memory)
+    if (size >= group && 3 * size * row + size * (size + 1) * 4 <= memory)
       return { kernel: 'attention', queries: size, columns: size };
   }
-  return { kernel: 'attention', queries: 8, columns: 8 };
+  throw inputError(
+    `The GPU ${gpu.name} has ${memory} bytes of memory a workgroup: too few for ${group} query heads of ${headSize}`,
+    'Set model.device to cpu.',
+  );
 }

@@ -20,14 +20,28 @@ export interface Move {
   column: number;
 }
 
+/** Counts, places and content of a step's tables. */
 export interface StepTables {
   rows: number;
   tiles: number;
   moves: number;
   verdicts: number;
+  /** Where each table begins in `tables`, in words. */
+  starts: { tiles: number; moves: number; masks: number; verdicts: number };
+  /** Words of a row's mask. */
+  maskWords: number;
+  /** Parts that the columns of a tile are divided into. */
   splits: number;
-  sizes: Uint32Array;
   tables: Uint32Array;
+}
+
+/** Where a step finds keys and values. */
+export interface CachePlaces {
+  /** Columns of a slot in the cache. */
+  capacity: number;
+  /** First rows of this step and of the last one among the new keys and values. */
+  current: number;
+  previous: number;
 }
 
 /** How the attention kernel in use divides its work. */
@@ -37,14 +51,6 @@ export interface AttentionPlan {
   /** Columns of a workgroup, where they are fixed. */
   span: number | undefined;
   kvHeads: number;
-}
-
-export interface TableOptions {
-  attention: AttentionPlan;
-  capacity: number;
-  current: number;
-  previous: number;
-  topK: number;
 }
 
 const rowWords = 2;
@@ -63,17 +69,15 @@ const blockColumns = 16;
 export function stepTables(
   sequences: readonly SequenceRows[],
   moves: readonly Move[],
-  options: TableOptions,
+  attention: AttentionPlan,
 ): StepTables {
-  const { attention } = options;
   const rows = sum(sequences, ({ tokens }) => tokens.length);
   const tiles = sum(sequences, ({ tokens }) => Math.ceil(tokens.length / attention.tileRows));
   const verdicts = sum(sequences, (sequence) => (sequence.verdicts ? sequence.tokens.length : 0));
-  const longestTree = Math.max(
-    1,
-    ...sequences.map(({ tokens, parents }) => (parents === undefined ? 1 : tokens.length)),
+  const longestTree = largest(sequences, ({ tokens, parents }) =>
+    parents === undefined ? 0 : tokens.length,
   );
-  const maskWords = Math.ceil(longestTree / 32);
+  const maskWords = Math.max(1, Math.ceil(longestTree / 32));
   const tileTable = rows * rowWords;
   const moveTable = tileTable + tiles * tileWords;
   const maskTable = moveTable + moves.length * moveWords;
@@ -108,17 +112,30 @@ export function stepTables(
   moves.forEach((move, i) => {
     tables.set([move.row, move.slot, move.column], moveTable + i * moveWords);
   });
-  const columns = Math.max(0, ...sequences.map(({ cached, tokens }) => cached + tokens.length));
+  const columns = largest(sequences, ({ cached, tokens }) => cached + tokens.length);
   const splits =
     attention.span === undefined
       ? splitsFor(tiles * attention.kvHeads, columns)
       : Math.max(1, Math.ceil((columns + blockColumns - 1) / attention.span));
-  const { capacity, current, previous, topK } = options;
-  const sizes = Uint32Array.of(
-    ...[rows, tiles, moves.length, verdicts, tileTable, moveTable, maskTable, verdictTable],
-    ...[maskWords, splits, capacity, current, previous, topK, 0, 0],
+  return {
+    rows,
+    tiles,
+    moves: moves.length,
+    verdicts,
+    starts: { tiles: tileTable, moves: moveTable, masks: maskTable, verdicts: verdictTable },
+    maskWords,
+    splits,
+    tables,
+  };
+}
+
+/** struct Sizes of kernels/step.wgsl. */
+export function stepSizes(step: StepTables, places: CachePlaces, topK: number): Uint32Array {
+  const { rows, tiles, moves, verdicts, starts, maskWords, splits } = step;
+  return Uint32Array.of(
+    ...[rows, tiles, moves, verdicts, starts.tiles, starts.moves, starts.masks, starts.verdicts],
+    ...[maskWords, splits, places.capacity, places.current, places.previous, topK, 0, 0],
   );
-  return { rows, tiles, moves: moves.length, verdicts, splits, sizes, tables };
 }
 
 /** Token, position and mask of each row: a row sees its ancestors and itself. */
@@ -154,4 +171,9 @@ function splitsFor(workgroups: number, columns: number): number {
 
 function sum<T>(items: readonly T[], of: (item: T) => number): number {
   return items.reduce((total, item) => total + of(item), 0);
+}
+
+/** The largest number that the items have, at least 0. Spreading them into Math.max would fill the stack. */
+export function largest<T>(items: readonly T[], of: (item: T) => number): number {
+  return items.reduce((most, item) => Math.max(most, of(item)), 0);
 }

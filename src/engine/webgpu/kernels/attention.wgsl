@@ -14,17 +14,20 @@
 const GROUP = HEADS / KV_HEADS;
 const VECTORS = HEAD_SIZE / 4;
 const PAD = VECTORS + 1;
+// no more threads than there are scores
+const THREADS = min(128u, QUERIES * COLUMNS);
 // threads that share a query, and what each of them computes
-const SHARE = 128 / QUERIES;
+const SHARE = THREADS / QUERIES;
 const SCORES = COLUMNS / SHARE;
-const OUTPUTS = VECTORS / SHARE;
+// the last may lie behind a head whose vectors SHARE doesn't divide
+const OUTPUTS = (VECTORS + SHARE - 1) / SHARE;
 
 var<workgroup> q: array<vec4<E>, QUERIES * PAD>;
 var<workgroup> k: array<vec4<E>, COLUMNS * PAD>;
 var<workgroup> v: array<vec4<E>, COLUMNS * PAD>;
 var<workgroup> scores: array<f32, QUERIES * (COLUMNS + 1)>;
 
-@compute @workgroup_size(128)
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let head = group.y;
   let tile = sizes.tileTable + group.x * TILE_WORDS;
@@ -41,7 +44,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let begin = group.z * length;
   let end = min(begin + length, columns);
 
-  for (var at = thread; at < QUERIES * VECTORS; at += 128) {
+  for (var at = thread; at < QUERIES * VECTORS; at += THREADS) {
     let m = at / VECTORS;
     let row = firstRow + min(m / GROUP, rows - 1);
     q[m * PAD + at % VECTORS] = queries[((head * sizes.rows + row) * GROUP + m % GROUP) * VECTORS + at % VECTORS];
@@ -56,7 +59,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   var sums: array<vec4<f32>, OUTPUTS>;
 
   for (var start = begin; start < end; start += COLUMNS) {
-    for (var at = thread; at < COLUMNS * VECTORS; at += 128) {
+    for (var at = thread; at < COLUMNS * VECTORS; at += THREADS) {
       let c = at / VECTORS;
       let i = at % VECTORS;
       let column = start + c;
@@ -117,7 +120,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
       let weight = scores[m * (COLUMNS + 1) + c];
       total += weight;
       for (var i = 0u; i < OUTPUTS; i++) {
-        sums[i] += weight * vec4<f32>(v[c * PAD + i * SHARE + share]);
+        sums[i] += weight * vec4<f32>(v[c * PAD + min(i * SHARE + share, VECTORS - 1)]);
       }
     }
     workgroupBarrier();
@@ -128,7 +131,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   }
   let queryHead = head * GROUP + m % GROUP;
   if (sizes.splits == 1) {
-    for (var i = 0u; i < OUTPUTS; i++) {
+    for (var i = 0u; i < OUTPUTS && i * SHARE + share < VECTORS; i++) {
       let to = (row * HEADS + queryHead) * HEAD_SIZE + (i * SHARE + share) * 4;
       for (var j = 0u; j < 4; j++) {
         attended[to + j] = E(sums[i][j] / total);
@@ -137,7 +140,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     return;
   }
   let to = ((group.z * sizes.rows + row) * HEADS + queryHead) * (HEAD_SIZE + 2);
-  for (var i = 0u; i < OUTPUTS; i++) {
+  for (var i = 0u; i < OUTPUTS && i * SHARE + share < VECTORS; i++) {
     for (var j = 0u; j < 4; j++) {
       parts[to + (i * SHARE + share) * 4 + j] = sums[i][j];
     }
