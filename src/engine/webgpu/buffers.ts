@@ -2,6 +2,8 @@
 import type { DecoderShape } from '../../model/config.js';
 import type { GpuDevice } from './device.js';
 import type { ForwardOutput } from './forward.js';
+import type { PrefixCopy } from './prefill.js';
+import { largest } from './tables.js';
 
 export interface Activations {
   /** float32 [rows, hidden] */
@@ -130,16 +132,27 @@ export class Buffers {
     };
   }
 
-  /** Copies columns of one slot to another, in every layer. */
-  copyColumns(from: number, to: number, columns: number): void {
+  /** Copies first columns from slot to slot, in every layer. What any of them reads, none may change. */
+  async copyColumns(copies: readonly PrefixCopy[]): Promise<void> {
     const { device } = this.gpu;
     const bytes = this.layerColumnBytes;
+    const bySource = new Map<number, PrefixCopy[]>();
+    for (const copy of copies) bySource.set(copy.from, [...(bySource.get(copy.from) ?? []), copy]);
+    const most = largest(copies, ({ columns }) => columns);
+    // WebGPU doesn't copy within a buffer
+    const between = await this.gpu.storage(most * bytes, 'shared prefixes');
     const encoder = device.createCommandEncoder();
     for (const cache of this.cache) {
-      const start = from * this.capacity * bytes;
-      encoder.copyBufferToBuffer(cache, start, cache, to * this.capacity * bytes, columns * bytes);
+      const start = (slot: number) => slot * this.capacity * bytes;
+      for (const [from, group] of bySource) {
+        const columns = largest(group, (copy) => copy.columns);
+        encoder.copyBufferToBuffer(cache, start(from), between, 0, columns * bytes);
+        for (const copy of group)
+          encoder.copyBufferToBuffer(between, 0, cache, start(copy.to), copy.columns * bytes);
+      }
     }
     device.queue.submit([encoder.finish()]);
+    between.destroy();
   }
 
   private get layerColumnBytes(): number {

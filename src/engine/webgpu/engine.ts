@@ -195,7 +195,7 @@ export class WebGpuEngine implements Engine {
 
   /** Copies prefixes from slot to slot, once everything that was kept so far is in the cache. */
   private async copy(copies: readonly PrefixCopy[]): Promise<void> {
-    await this.pass([], this.topK, false);
+    if (this.moves.length > 0) await this.pass([], this.topK, false);
     const { buffers } = this.forward;
     await this.gpu.guard(async () => {
       await buffers.reserve({
@@ -203,7 +203,7 @@ export class WebGpuEngine implements Engine {
         topK: this.topK,
         columns: largest(copies, ({ columns }) => columns),
       });
-      for (const { from, to, columns } of copies) buffers.copyColumns(from, to, columns);
+      await buffers.copyColumns(copies);
     });
   }
 

@@ -14,7 +14,10 @@ export interface PrefixCopy {
 }
 
 export interface PrefillBatch {
-  /** To be done first; everything that earlier batches computed must be in the cache. */
+  /**
+   * To be done first; everything that earlier batches computed must be in the cache. A slot that is read from as well as
+   * written to gets what it has in those columns.
+   */
   copies: PrefixCopy[];
   rows: PrefillRows[];
 }
@@ -90,7 +93,8 @@ export class PrefillQueue {
     for (const entry of this.waiting) {
       let best = { from: -1, columns: 0 };
       for (const [slot, ids] of this.cached) {
-        const columns = slot === entry.slot ? 0 : commonPrefix(ids, entry.ids);
+        // its own are `done`: no more than that
+        const columns = commonPrefix(ids, entry.ids);
         if (columns > best.columns) best = { from: slot, columns };
       }
       if (best.columns < entry.done + leastPrefix) continue;
