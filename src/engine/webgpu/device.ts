@@ -82,7 +82,7 @@ export class GpuDevice {
       gpu = create(options);
       found = await gpu.requestAdapter({ powerPreference: 'high-performance' });
     } catch (error) {
-      throw inputError(`No GPU can be used: ${messageOf(error)}`, noGpu, error);
+      throw noAdapter(error, adapter);
     }
     if (found === null) throw inputError('No GPU can be used: WebGPU finds no adapter', noGpu);
     checkWeights(weights, found);
@@ -156,6 +156,19 @@ export class GpuDevice {
       cause,
     );
   }
+}
+
+/** Dawn's message has lines that list the adapters. */
+function noAdapter(error: unknown, adapter: string | undefined): DareError {
+  const [first = '', ...lines] = messageOf(error).split('\n');
+  const names = lines.flatMap((line) => line.match(/name: '(.*)'/)?.slice(1) ?? []);
+  if (adapter === undefined || names.length === 0)
+    return inputError(`No GPU can be used: ${first}`, noGpu, error);
+  return inputError(
+    `No GPU has "${adapter}" in its name (found: ${names.join(', ')})`,
+    'model.adapter must be a part of such a name, in the same case; leave it out to take the first.',
+    error,
+  );
 }
 
 function checkWeights(weights: Weights, { features, info }: GPUAdapter): void {

@@ -95,7 +95,12 @@ gpuTest(
 );
 
 const faults: readonly [what: string, more: Partial<EngineOptions>, message: RegExp, hint: RegExp][] = [
-  ['an adapter that is not there', { adapter: 'H100' }, /No GPU can be used: .*H100/s, /Vulkan driver/],
+  [
+    'an adapter that is not there',
+    { adapter: 'RTX' },
+    /^No GPU has "RTX" in its name \(found: SwiftShader Device \(Subzero\)\)$/,
+    /model.adapter must be a part of such a name/,
+  ],
   ['float16 on a GPU without it', { weights: 'float16' }, /has no float16 arithmetic/, /auto or float32/],
   ...(['int8', 'int4'] as Weights[]).map(
     (weights) =>
