@@ -152,7 +152,7 @@ export class GpuDevice {
   private lostError(cause?: unknown) {
     return runError(
       `The GPU ${this.name} was lost: ${this.lost}`,
-      'What was finished is kept; start again to go on.',
+      'Start again: the output of earlier runs is as it was.',
       cause,
     );
   }
