@@ -1,0 +1,141 @@
+/** `dare decode` on a GPU, here one that the CPU plays: the CPU's texts, clean ends, and refusals in one sentence. */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Worker } from 'node:worker_threads';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { DecodeWorker } from '../../src/decode/client.js';
+import { type Finished, resultOf } from '../cli/spawn.js';
+import { greedy, requestOf, tokenizer } from '../decode/fixture.js';
+import { hasGpu, llama, missing, smallest, swiftShader, writeFamily } from '../engine/webgpu/fixture.js';
+import { safetensors, tensorOf } from '../model/fixture.js';
+import { filesBelow, inFolder, readTable } from '../prompts/fixture.js';
+import { cache, copyModel, limited, sampleModel, somePrompts, writePrompts } from './fixture.js';
+
+const gpuTest = hasGpu ? test : test.skip;
+if (!hasGpu) test('nothing without a GPU', () => console.log(missing));
+
+function decode(
+  model: string,
+  prompts: string,
+  out: string,
+  set: readonly string[],
+  env: Record<string, string> = { VK_ICD_FILENAMES: swiftShader },
+): Promise<Finished> {
+  const settings = [`model.cache=${cache}`, 'decode.maxNewTokens=6', ...set].flatMap((key) => ['--set', key]);
+  return limited(['decode', '--model', model, '--prompts', prompts, '--out', out, ...settings], { env });
+}
+
+gpuTest('the texts of webgpu are those of the CPU, and what decodes is said', async () => {
+  await inFolder(async (folder) => {
+    const prompts = await writePrompts(folder, somePrompts(5));
+    const texts: unknown[] = [];
+    for (const device of ['cpu', 'webgpu']) {
+      const out = join(folder, `${device}.parquet`);
+      const set = [
+        `model.device=${device}`,
+        'model.weights=float32',
+        'decode.mode=greedy',
+        'decode.concurrency=3',
+      ];
+      const finished = await decode(sampleModel, prompts, out, set);
+      assert.is(finished.code, 0, finished.stderr);
+      assert.is(resultOf(finished).rows, 5);
+      assert.match(finished.stderr, device === 'cpu' ? /decoding on cpu/ : /decoding on webgpu, swiftshader/);
+      texts.push(
+        (await readTable(out)).map(({ prompt_id, text, output_tokens, error }) => [
+          prompt_id,
+          text,
+          output_tokens,
+          error,
+        ]),
+      );
+    }
+    assert.is((texts[0] as unknown[]).length, 5);
+    assert.equal(texts[1], texts[0]);
+  });
+});
+
+gpuTest('auto takes the CPU and says why', async () => {
+  await inFolder(async (folder) => {
+    const prompts = await writePrompts(folder, somePrompts(1));
+    const out = join(folder, 'texts.parquet');
+    const finished = await decode(sampleModel, prompts, out, []);
+    assert.is(finished.code, 0, finished.stderr);
+    assert.match(finished.stderr, /decoding on cpu \(the only GPU is an emulated one\)/);
+  });
+});
+
+const faults: readonly [what: string, set: string[], says: RegExp, env?: Record<string, string>][] = [
+  [
+    'an adapter that is not there',
+    ['model.adapter=RTX'],
+    /No GPU has "RTX" in its name \(found: SwiftShader/,
+  ],
+  ['float16 where the GPU has none', ['model.weights=float16'], /has no float16 arithmetic/],
+  ['int8', ['model.weights=int8'], /int8.*CPU/],
+  [
+    'no driver',
+    [],
+    /No GPU can be used: WebGPU finds no adapter/,
+    { VK_ICD_FILENAMES: '/nowhere/driver.json' },
+  ],
+];
+for (const [what, set, says, env] of faults) {
+  gpuTest(`webgpu with ${what}: exit code 2, and the earlier texts stay`, async () => {
+    await inFolder(async (folder) => {
+      mkdirSync(join(folder, 'out'));
+      const out = join(folder, 'out', 'texts.parquet');
+      writeFileSync(out, 'earlier');
+      const prompts = await writePrompts(folder);
+      const finished = await decode(sampleModel, prompts, out, ['model.device=webgpu', ...set], env);
+      assert.is(finished.code, 2, finished.stderr);
+      assert.match(finished.stderr, /^error: dare decode: [^\n]*\n(hint: [^\n]*\n)?$/m);
+      assert.match(String(resultOf(finished).error), says);
+      assert.equal(filesBelow(join(folder, 'out')), ['texts.parquet']);
+      assert.is(readFileSync(out, 'utf8'), 'earlier');
+    });
+  });
+}
+
+gpuTest('NaN among the weights: exit code 1, and no half file', async () => {
+  await inFolder(async (folder) => {
+    const model = llama({ ...smallest, vocabulary: tokenizer.vocabularySize });
+    const path = copyModel(folder);
+    const tensors = Object.entries(model.tensors).map(([name, shape]) => {
+      const values = tensorOf(name, shape);
+      if (name === 'lm_head.weight') values[7] = Number.NaN;
+      return { name, shape, bytes: new Uint8Array(values.buffer) };
+    });
+    writeFileSync(join(path, 'config.json'), JSON.stringify(model.config));
+    writeFileSync(join(path, 'model.safetensors'), safetensors(tensors, 'F32'));
+    mkdirSync(join(folder, 'out'));
+    const out = join(folder, 'out', 'texts.parquet');
+    const finished = await decode(path, await writePrompts(folder), out, ['model.device=webgpu']);
+    assert.is(finished.code, 1, finished.stderr);
+    assert.match(String(resultOf(finished).error), /The model computed NaN or an infinite logit/);
+    assert.equal(filesBelow(join(folder, 'out')), []);
+  });
+});
+
+gpuTest('a decoding thread that ends within a step fails what is in flight, once', async () => {
+  const worker = await DecodeWorker.start({
+    engine: { model: writeFamily(llama(smallest)), cache, slots: 2, threads: 1, device: 'webgpu' },
+    vocabulary: smallest.vocabulary,
+    endTokens: [],
+  });
+  assert.match(worker.device, /^webgpu, /);
+  worker.use({ ...greedy, maxNewTokens: 20 });
+  worker.usePools(new Map());
+  const first = await worker.decode(requestOf([1, 2, 3]), '');
+  assert.is(first.outputIds.length, 20);
+  const failed = [0, 1, 2].map((i) =>
+    worker.decode(requestOf([1, 2, 3 + i]), '').catch((error: Error) => error),
+  );
+  await (worker as unknown as { worker: Worker }).worker.terminate();
+  for (const error of await Promise.all(failed))
+    assert.match((error as Error).message, /^The decoding thread ended with code 1$/);
+  await worker.close();
+});
+
+test.run();
