@@ -156,7 +156,7 @@ function checkWeights(raw: unknown): Problem[] {
   const path = ['model', 'weights'];
   if (device === 'cpu' && weights === 'float16') {
     const message =
-      'is "float16"; expected float32, int8 or int4: the CPU has no float16 arithmetic and would compute in float32';
+      'is "float16"; expected auto, float32, int8 or int4: the CPU has no float16 arithmetic and would compute in float32';
     return [{ path, message }];
   }
   if (device === 'webgpu' && (weights === 'int8' || weights === 'int4')) {

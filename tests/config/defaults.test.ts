@@ -31,7 +31,9 @@ const DEFAULTS: readonly [path: string, value: unknown, documented: string][] = 
   ['pools.maxLength', 6, 'Default 6'],
   ['pools.texts', undefined, "Default: the lake's earlier partitions"],
   ['model.cache', undefined, 'Default:'],
-  ['model.weights', 'float32', 'float32 (default)'],
+  ['model.weights', 'auto', 'auto (default)'],
+  ['model.device', 'auto', 'auto (default)'],
+  ['model.adapter', undefined, 'where there are several'],
   ['model.threads', undefined, 'Default: by machine'],
   ['decode.mode', 'relaxed', 'relaxed (default)'],
   ['decode.maxNewTokens', 256, 'Default 256'],
@@ -59,7 +61,7 @@ test('every default is filled in', () => {
 
 test('decoding without a configuration has the same defaults', () => {
   const config = withFolder((_, write) => loadConfig(write(MINIMAL)));
-  assert.equal(loadStandalone(), { model: { weights: 'float32' }, decode: config.decode });
+  assert.equal(loadStandalone(), { model: { weights: 'auto', device: 'auto' }, decode: config.decode });
 });
 
 test('the reference sets every default, and says so beside the key', () => {

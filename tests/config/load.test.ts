@@ -117,10 +117,18 @@ const WRONG: readonly [overrides: string[], line: string][] = [
     'inputs.items.columns.item_id (--set inputs.items.columns.item_id=id): this name is taken by the id',
   ],
   [
-    ['model.weights=float16'],
-    'is "float16"; expected float32, int8 or int4: the CPU has no float16 arithmetic',
+    ['model.device=cpu', 'model.weights=float16'],
+    'is "float16"; expected auto, float32, int8 or int4: the CPU has no float16 arithmetic',
   ],
-  [['model.weights=int2'], 'is "int2"; expected one of float32, float16, int8, int4'],
+  ...['int8', 'int4'].map(
+    (weights) =>
+      [
+        ['model.device=webgpu', `model.weights=${weights}`],
+        `is "${weights}"; expected auto, float16 or float32 with model.device webgpu`,
+      ] as [string[], string],
+  ),
+  [['model.weights=int2'], 'is "int2"; expected one of auto, float32, float16, int8, int4'],
+  [['model.device=cuda'], 'is "cuda"; expected one of auto, cpu, webgpu'],
   [['inputs.ratings.item=u'], 'is "u", the column that inputs.ratings.user names too'],
   [
     ['decode.sampling.temperature=0.7'],
@@ -227,7 +235,12 @@ test('paths count from the file, those of --set and flags from the working direc
     });
     assert.equal(config.inputs.items.path, [join(folder, 'a.csv'), join(folder, 'sub/*.csv')]);
     assert.equal(config.inputs.ratings.path, [join(process.cwd(), 'r.csv')]);
-    assert.equal(config.model, { path: join(process.cwd(), 'm'), cache: '/c', weights: 'float32' });
+    assert.equal(config.model, {
+      path: join(process.cwd(), 'm'),
+      cache: '/c',
+      weights: 'auto',
+      device: 'auto',
+    });
     assert.is(config.lake, join(process.cwd(), 'l'));
     assert.is(config.prompts.templates, join(folder, 't'));
     assert.is(config.pools.texts, join(folder, 'x/*.parquet'));
