@@ -96,13 +96,14 @@ Without a configuration
   --out FILE               Parquet to write, with the columns of the table texts
   --pools DIR              pools to draft from, made by dare pools; without it prompts are decoded in rounds, whose
                            texts make the pools of the next
-  --set                    keys under decode, and model.weights, model.device, model.threads, model.cache
+  --set                    keys under decode, and model.weights, model.device, model.adapter, model.threads, model.cache
 
 ${COMMON}
 
 Examples
   dare decode --config data-samples/dare.yaml
   dare decode --config dare.yaml --mode greedy --concurrency 32
+  dare decode --config dare.yaml --set model.device=webgpu --set model.adapter=H100
   dare decode --model model --prompts prompts.parquet --out texts.parquet --pools pools --set decode.nodes=8
   dare decode --config dare.yaml --mode sample --set 'decode.sampling={ temperature: 0.7, topP: 0.9, seed: 1 }'
   dare decode --config dare.yaml --set 'decode.stop=["Question:"]'`,
