@@ -1,9 +1,8 @@
 /** The buffers that a step works in. They grow with the rows of a step and with the columns of the KV cache. */
 import type { DecoderShape } from '../../model/config.js';
 import type { GpuDevice } from './device.js';
-import type { ForwardOutput } from './forward.js';
 import type { PrefixCopy } from './prefill.js';
-import { largest } from './tables.js';
+import { largest, type StepTables } from './tables.js';
 
 export interface Activations {
   /** float32 [rows, hidden] */
@@ -44,10 +43,12 @@ const columnBlock = 256;
 
 export class Buffers {
   readonly sizes: GPUBuffer;
-  activations!: Activations;
-  head!: HeadBuffers;
+  private activations: Activations | undefined;
+  private head: HeadBuffers | undefined;
   /** Per layer keys and values, [slots, capacity, 2, kvHeads, headSize]. */
   cache: GPUBuffer[] = [];
+  /** Sequences that the cache holds; fixed once the cache has columns. */
+  slots = 1;
   /** Columns of a slot. */
   capacity = 0;
   /** Rows that each half of `fresh` holds. */
@@ -58,9 +59,8 @@ export class Buffers {
   private tableWords = 0;
   private partRows = 0;
   private topK = 0;
-  private reading: GPUBuffer | undefined;
-  /** Sequences that the cache holds; fixed once the cache has columns. */
-  slots = 1;
+  /** All buffers but the sizes. */
+  private readonly live = new Set<GPUBuffer>();
 
   constructor(
     private readonly gpu: GpuDevice,
@@ -95,41 +95,21 @@ export class Buffers {
     if (verdicts > this.verdicts || room.topK > this.topK) await this.growHead(verdicts, room.topK);
   }
 
-  /** Submits the step and waits for its results. */
-  async readBack(
-    encoder: GPUCommandEncoder,
-    verdicts: number,
-    topK: number,
-    wantLogits: boolean,
-  ): Promise<ForwardOutput> {
-    const { device } = this.gpu;
-    const { hidden, vocabulary } = this.shape;
-    const parts = [
-      { from: this.head.verdicts, bytes: verdicts * (2 + 2 * topK) * 4 },
-      { from: this.head.states, bytes: verdicts * hidden * 4 },
-      { from: this.head.logits, bytes: wantLogits ? verdicts * vocabulary * 4 : 0 },
-    ];
-    const total = parts.reduce((sum, { bytes }) => sum + bytes, 0);
-    if (this.reading === undefined || this.reading.size < total) {
-      this.reading?.destroy();
-      const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
-      this.reading = device.createBuffer({ size: Math.ceil((total * 1.5) / 16) * 16, usage });
-    }
-    let at = 0;
-    for (const { from, bytes } of parts) {
-      if (bytes > 0) encoder.copyBufferToBuffer(from, 0, this.reading, at, bytes);
-      at += bytes;
-    }
-    device.queue.submit([encoder.finish()]);
-    await this.reading.mapAsync(GPUMapMode.READ, 0, total);
-    const copy = this.reading.getMappedRange(0, total).slice(0);
-    this.reading.unmap();
-    const [first, second, third] = parts.map(({ bytes }) => bytes / 4) as [number, number, number];
-    return {
-      verdicts: new Float32Array(copy, 0, first),
-      states: new Float32Array(copy, first * 4, second),
-      logits: wantLogits ? new Float32Array(copy, (first + second) * 4, third) : undefined,
-    };
+  /** Gives everything back but the sizes; nothing is kept, and what a failed `reserve` left goes too. */
+  clear(): void {
+    for (const buffer of this.live) buffer.destroy();
+    this.live.clear();
+    this.cache = [];
+    this.activations = undefined;
+    this.head = undefined;
+    this.capacity = this.rows = this.tableWords = this.partRows = this.verdicts = this.topK = 0;
+  }
+
+  /** Of a step. Throws before anything was reserved for one. */
+  get ofStep(): { activations: Activations; head: HeadBuffers } {
+    const { activations, head } = this;
+    if (activations === undefined || head === undefined) throw new Error('nothing is reserved for a step');
+    return { activations, head };
   }
 
   /** Copies first columns from slot to slot, in every layer. What any of them reads, none may change. */
@@ -159,6 +139,19 @@ export class Buffers {
     return this.columnBytes / this.shape.layers;
   }
 
+  private async make(bytes: number, label: string): Promise<GPUBuffer> {
+    const buffer = await this.gpu.storage(bytes, label);
+    this.live.add(buffer);
+    return buffer;
+  }
+
+  private drop(buffers: readonly GPUBuffer[]): void {
+    for (const buffer of buffers) {
+      buffer.destroy();
+      this.live.delete(buffer);
+    }
+  }
+
   private async growCache(columns: number): Promise<void> {
     const capacity = Math.min(
       Math.ceil(Math.max(columns, this.capacity * 1.25) / columnBlock) * columnBlock,
@@ -167,7 +160,7 @@ export class Buffers {
     const bytes = this.layerColumnBytes;
     for (let l = 0; l < this.shape.layers; l++) {
       const old = this.cache[l];
-      const fresh = await this.gpu.storage((this.slots * capacity + margin) * bytes, 'the KV cache');
+      const fresh = await this.make((this.slots * capacity + margin) * bytes, 'the KV cache');
       if (old !== undefined) {
         const encoder = this.gpu.device.createCommandEncoder();
         for (let slot = 0; slot < this.slots; slot++) {
@@ -175,7 +168,7 @@ export class Buffers {
           encoder.copyBufferToBuffer(old, slot * size, fresh, slot * capacity * bytes, size);
         }
         this.gpu.device.queue.submit([encoder.finish()]);
-        old.destroy();
+        this.drop([old]);
       }
       this.cache[l] = fresh;
     }
@@ -187,13 +180,13 @@ export class Buffers {
     const { hidden, heads, kvHeads, headSize, intermediate, layers } = this.shape;
     const e = this.elementBytes;
     const all = rows + margin;
-    const old = this.activations as Activations | undefined;
-    const make = (width: number, what: string) => this.gpu.storage(all * width, what);
+    const old = this.activations;
+    const make = (width: number, what: string) => this.make(all * width, what);
     const queries = heads * headSize;
     const keyValues = 2 * kvHeads * headSize;
     const fresh: GPUBuffer[] = [];
     for (let l = 0; l < layers; l++) {
-      fresh.push(await this.gpu.storage((2 * rows + margin) * keyValues * e, 'new keys and values'));
+      fresh.push(await this.make((2 * rows + margin) * keyValues * e, 'new keys and values'));
     }
     if (old !== undefined) this.keepFresh(old.fresh, fresh, rows, keyValues * e);
     this.activations = {
@@ -203,13 +196,13 @@ export class Buffers {
       queries: await make(queries * e, 'queries'),
       attended: await make(queries * e, 'attention'),
       gated: await make(intermediate * e, 'the feed-forward network'),
-      parts: await this.gpu.storage(Math.max(parts, 1) * heads * (headSize + 2) * 4, 'attention'),
-      tables: await this.gpu.storage(tableWords * 4, "a step's tables"),
+      parts: await this.make(Math.max(parts, 1) * heads * (headSize + 2) * 4, 'attention'),
+      tables: await this.make(tableWords * 4, "a step's tables"),
       fresh,
     };
     if (old !== undefined) {
       const { fresh: oldFresh, ...rest } = old;
-      for (const buffer of [...oldFresh, ...Object.values(rest)]) buffer.destroy();
+      this.drop([...oldFresh, ...Object.values(rest)]);
     }
     this.rows = rows;
     this.tableWords = tableWords;
@@ -242,15 +235,15 @@ export class Buffers {
 
   private async growHead(verdicts: number, topK: number): Promise<void> {
     const { hidden, vocabulary } = this.shape;
-    const old = this.head as HeadBuffers | undefined;
+    const old = this.head;
     const most = Math.max(topK, this.topK);
     this.head = {
-      normed: await this.gpu.storage((verdicts + margin) * hidden * this.elementBytes, 'normed states'),
-      states: await this.gpu.storage((verdicts + margin) * hidden * 4, 'states'),
-      logits: await this.gpu.storage(Math.max(verdicts, 1) * vocabulary * 4, 'logits'),
-      verdicts: await this.gpu.storage(Math.max(verdicts, 1) * (2 + 2 * most) * 4, 'verdicts'),
+      normed: await this.make((verdicts + margin) * hidden * this.elementBytes, 'normed states'),
+      states: await this.make((verdicts + margin) * hidden * 4, 'states'),
+      logits: await this.make(Math.max(verdicts, 1) * vocabulary * 4, 'logits'),
+      verdicts: await this.make(Math.max(verdicts, 1) * (2 + 2 * most) * 4, 'verdicts'),
     };
-    if (old !== undefined) for (const buffer of Object.values(old)) buffer.destroy();
+    if (old !== undefined) this.drop(Object.values(old));
     this.verdicts = verdicts;
     this.topK = most;
     this.generation++;
@@ -261,3 +254,12 @@ export class Buffers {
 function grown(needed: number, current: number): number {
   return needed <= current ? current : Math.ceil(needed * 1.25);
 }
+
+/** What a step needs. */
+export function roomOf(step: StepTables, topK: number, columns: number): Room {
+  const { rows, verdicts, tables, splits } = step;
+  return { rows, verdicts, tableWords: tables.length, parts: splits > 1 ? splits * rows : 0, topK, columns };
+}
+
+/** Of a step without rows, with the fewest tokens a verdict. */
+export const noRoom: Room = { rows: 0, verdicts: 0, tableWords: 0, parts: 0, topK: 2, columns: 0 };

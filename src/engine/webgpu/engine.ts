@@ -2,11 +2,13 @@ import { inputError } from '../../errors.js';
 import type { DecoderShape } from '../../model/config.js';
 import { type ModelSource, openModel } from '../../model/source.js';
 import type { Engine, StepInput, StepOptions, Verdicts } from '../engine.js';
+import { noRoom, roomOf } from './buffers.js';
 import type { GpuDevice } from './device.js';
 import { Forward, type ForwardOutput } from './forward.js';
 import { Kernels } from './kernels.js';
 import { checkParity } from './parity.js';
 import { PrefillQueue, type PrefixCopy } from './prefill.js';
+import { prefillRows, reserveSlots } from './reserve.js';
 import { refusalOf } from './support.js';
 import { largest, type Move, type SequenceRows, stepTables } from './tables.js';
 import { unpackVerdicts } from './verdicts.js';
@@ -17,16 +19,9 @@ export interface WebGpuEngineOptions {
   model: string;
   /** Folder for converted models. */
   cache: string;
-  /** Sequences decoded together; undefined: as many as the GPU's memory holds, up to `mostSlots`. */
+  /** Sequences decoded together; undefined: as many as the GPU's memory holds, up to 128. */
   slots: number | undefined;
 }
-
-/** Larger batches gain little: at 64 sequences with drafts the GPU (H100) is busy most of a step, at 128 all of it. */
-const mostSlots = 128;
-/** Columns of a sequence that a batch is tried with: longer prompts than most. */
-const usualColumns = 1024;
-/** Rows of a prefill step. */
-const prefillRows = 2048;
 
 interface Slot {
   /** Cached tokens, those that still wait among the last step's rows included. */
@@ -120,6 +115,16 @@ export class WebGpuEngine implements Engine {
     if (inputs.length !== this.active.size)
       throw new Error(`${inputs.length} trees for ${this.active.size} slots`);
     this.topK = Math.max(this.topK, topK);
+    try {
+      return await this.stepOn(inputs, topK, options?.logits ?? false);
+    } catch (error) {
+      // what the cache holds now isn't known
+      this.queue.forget();
+      throw error;
+    }
+  }
+
+  private async stepOn(inputs: readonly StepInput[], topK: number, logits: boolean): Promise<Verdicts[]> {
     const started = performance.now();
     await this.prefill();
     const prefilled = performance.now();
@@ -131,7 +136,7 @@ export class WebGpuEngine implements Engine {
       parents: tree.parents,
       verdicts: true,
     }));
-    const output = await this.pass(sequences, topK, options?.logits ?? false);
+    const output = await this.pass(sequences, topK, logits);
     this.firstRow = new Map();
     let first = 0;
     for (const { slot, tree } of inputs) {
@@ -199,7 +204,7 @@ export class WebGpuEngine implements Engine {
     const { buffers } = this.forward;
     await this.gpu.guard(async () => {
       await buffers.reserve({
-        ...nothing,
+        ...noRoom,
         topK: this.topK,
         columns: largest(copies, ({ columns }) => columns),
       });
@@ -217,48 +222,13 @@ export class WebGpuEngine implements Engine {
     const { buffers } = forward;
     const step = stepTables(sequences, moves, forward.attention);
     const cached = largest(sequences, (sequence) => sequence.cached);
-    try {
-      const output = await this.gpu.guard(async () => {
-        await buffers.reserve({
-          rows: step.rows,
-          verdicts: step.verdicts,
-          tableWords: step.tables.length,
-          parts: step.splits > 1 ? step.splits * step.rows : 0,
-          topK: this.topK,
-          columns: Math.max(
-            cached,
-            largest(moves, ({ column }) => column + 1),
-          ),
-        });
-        return forward.run(step, { half: this.half, topK, logits });
-      });
-      this.half = 1 - this.half;
-      this.moves = [];
-      return output;
-    } catch (error) {
-      // what the cache holds now isn't known
-      this.queue.forget();
-      throw error;
-    }
+    const output = await this.gpu.guard(async () => {
+      const moved = largest(moves, ({ column }) => column + 1);
+      await buffers.reserve(roomOf(step, this.topK, Math.max(cached, moved)));
+      return forward.run(step, { half: this.half, topK, logits });
+    });
+    this.half = 1 - this.half;
+    this.moves = [];
+    return output;
   }
 }
-
-/** Reserves the KV cache; without a given number of slots as many as fit. */
-async function reserveSlots(
-  forward: Forward,
-  shape: DecoderShape,
-  given: number | undefined,
-): Promise<number> {
-  const columns = Math.min(shape.context, usualColumns);
-  for (let slots = given ?? mostSlots; ; slots = Math.floor(slots / 2)) {
-    forward.buffers.slots = slots;
-    try {
-      await forward.buffers.reserve({ ...nothing, topK: 2, columns });
-      return slots;
-    } catch (error) {
-      if (given !== undefined || slots === 1) throw error;
-    }
-  }
-}
-
-const nothing = { rows: 0, verdicts: 0, tableWords: 0, parts: 0 };

@@ -1,10 +1,12 @@
 /** One pass of the model over the rows of a step: buffers, bind groups, and the order of the dispatches. */
-import { inputError, runError } from '../../errors.js';
+import { runError } from '../../errors.js';
 import type { DecoderShape } from '../../model/config.js';
 import { Buffers } from './buffers.js';
 import type { GpuDevice } from './device.js';
+import { type AttentionTile, attentionTile, type FixedPipelines, fixedPipelines } from './fixed.js';
 import type { Kernels } from './kernels.js';
 import { Product, type ProductUse } from './product.js';
+import { ReadBack } from './read-back.js';
 import { type AttentionPlan, type StepTables, stepSizes } from './tables.js';
 import type { LayerWeights, Linear, ModelWeights } from './weights.js';
 
@@ -24,13 +26,6 @@ export interface RunOptions {
   topK: number;
   /** Whether all logits come back. */
   logits: boolean;
-}
-
-/** Queries and columns that an attention workgroup holds. */
-interface AttentionTile {
-  kernel: 'attention' | 'attention-matrix';
-  queries: number;
-  columns: number;
 }
 
 interface Linears {
@@ -60,15 +55,11 @@ interface Groups {
   verdict: GPUBindGroup;
 }
 
-type Fixed = Record<
-  'embed' | 'norm' | 'finalNorm' | 'heads' | 'attention' | 'join' | 'verdict',
-  GPUComputePipeline
->;
-
 export class Forward {
   private groups: Groups | undefined;
   /** Of the buffers that `groups` is made of. */
   private generation = -1;
+  private readonly results: ReadBack;
 
   private constructor(
     private readonly gpu: GpuDevice,
@@ -77,10 +68,12 @@ export class Forward {
     private readonly weights: ModelWeights,
     readonly buffers: Buffers,
     private readonly tile: AttentionTile,
-    private readonly fixed: Fixed,
+    private readonly fixed: FixedPipelines,
     private readonly linears: Linears,
     private readonly head: Product,
-  ) {}
+  ) {
+    this.results = new ReadBack(gpu.device);
+  }
 
   static async create(
     gpu: GpuDevice,
@@ -129,7 +122,8 @@ export class Forward {
     const previous = half * buffers.rows;
     const places = { capacity: buffers.capacity, current: buffers.rows - previous, previous };
     write(device, buffers.sizes, stepSizes(step, places, topK));
-    write(device, buffers.activations.tables, step.tables);
+    const { activations, head } = buffers.ofStep;
+    write(device, activations.tables, step.tables);
     const encoder = device.createCommandEncoder();
     const pass = encoder.beginComputePass();
     await this.encode(pass, groups, step);
@@ -139,7 +133,15 @@ export class Forward {
       await device.queue.onSubmittedWorkDone();
       return { verdicts: new Float32Array(0), states: new Float32Array(0), logits: undefined };
     }
-    return buffers.readBack(encoder, step.verdicts, topK, logits);
+    const { hidden, vocabulary } = this.shape;
+    const bytes = step.verdicts * 4;
+    const found = await this.results.read(encoder, [
+      { from: head.verdicts, bytes: bytes * (2 + 2 * topK) },
+      { from: head.states, bytes: bytes * hidden },
+      { from: head.logits, bytes: logits ? bytes * vocabulary : 0 },
+    ]);
+    const [verdicts, states, all] = found as [Float32Array, Float32Array, Float32Array];
+    return { verdicts, states, logits: logits ? all : undefined };
   }
 
   private async encode(pass: GPUComputePassEncoder, groups: Groups, step: StepTables): Promise<void> {
@@ -190,7 +192,8 @@ export class Forward {
 
   private bindAll(): Groups {
     const { kernels, weights, buffers } = this;
-    const { sizes, activations: a, head: h } = buffers;
+    const { sizes } = buffers;
+    const { activations: a, head: h } = buffers.ofStep;
     const { tables, residual } = a;
     const bind = kernels.bind.bind(kernels);
     // a kernel without a bias or head norms binds something in their place
@@ -223,48 +226,6 @@ export class Forward {
   }
 }
 
-async function fixedPipelines(kernels: Kernels, shape: DecoderShape, tile: AttentionTile): Promise<Fixed> {
-  const { hidden, heads, kvHeads, headSize, normEpsilon, vocabulary, qkNorm } = shape;
-  const sizes = { HEADS: heads, KV_HEADS: kvHeads, HEAD_SIZE: headSize };
-  const epsilon = normEpsilon.toFixed(12);
-  const make = (file: string, bindings: string, constants: Record<string, string | number | boolean>) =>
-    kernels.pipeline({ files: ['step', file], bindings, constants });
-  const norm = (select: boolean) =>
-    make('norm', 'urrrww', { HIDDEN: hidden, EPSILON: epsilon, SELECT: select });
-  const scale = (headSize ** -0.5).toFixed(12);
-  const [embed, plain, finalNorm, headsPipeline, attention, join, verdict] = await Promise.all([
-    make('embed', 'urrw', { HIDDEN: hidden, EMBEDDING_SCALE: '1.0' }),
-    norm(false),
-    norm(true),
-    make('heads', 'urrrrwww', { ...sizes, QK_NORM: qkNorm, EPSILON: epsilon }),
-    make(tile.kernel, 'urrrrww', { ...sizes, SCALE: scale, QUERIES: tile.queries, COLUMNS: tile.columns }),
-    make('attention-join', 'urw', { HEADS: heads, HEAD_SIZE: headSize }),
-    make('verdict', 'urrw', { VOCABULARY: vocabulary }),
-  ]);
-  return { embed, norm: plain, finalNorm, heads: headsPipeline, attention, join, verdict };
-}
-
 function write(device: GPUDevice, buffer: GPUBuffer, words: Uint32Array): void {
   device.queue.writeBuffer(buffer, 0, words as Uint32Array<ArrayBuffer>);
-}
-
-/**
- * The largest tile whose queries, keys, values and scores fit in a workgroup's memory.
- * Throws inputError when a GPU's memory is too small for one that holds the queries of a key/value head.
- */
-function attentionTile(gpu: GpuDevice, { headSize, heads, kvHeads }: DecoderShape): AttentionTile {
-  // 64 columns: with 128 fewer workgroups fit on a GPU's core, and attention took up to 1.7 times as long (H100)
-  if (gpu.matrices && headSize <= 128) return { kernel: 'attention-matrix', queries: 32, columns: 64 };
-  const bytes = gpu.half ? 2 : 4;
-  const memory = gpu.device.limits.maxComputeWorkgroupStorageSize;
-  const group = heads / kvHeads;
-  for (const size of [32, 16, 8]) {
-    const row = (headSize + 4) * bytes;
-    if (size >= group && 3 * size * row + size * (size + 1) * 4 <= memory)
-      return { kernel: 'attention', queries: size, columns: size };
-  }
-  throw inputError(
-    `The GPU ${gpu.name} has ${memory} bytes of memory a workgroup: too few for ${group} query heads of ${headSize}`,
-    'Set model.device to cpu.',
-  );
 }

@@ -1,4 +1,4 @@
-// residual[row] = embedding[token of row] * scale
+// residual[row] = embedding[token of row]
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<storage, read> tables: array<u32>;
 @group(0) @binding(2) var<storage, read> embedding: array<E>;
@@ -9,6 +9,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let row = group.x;
   let token = tables[row * ROW_WORDS];
   for (var i = thread; i < HIDDEN; i += 256) {
-    residual[row * HIDDEN + i] = f32(embedding[token * HIDDEN + i]) * EMBEDDING_SCALE;
+    residual[row * HIDDEN + i] = f32(embedding[token * HIDDEN + i]);
   }
 }

@@ -1,4 +1,4 @@
-// What every kernel of a step may read: sizes, and one buffer with all the step's small tables (src/engine/webgpu/step.ts
+// What every kernel of a step may read: sizes, and one buffer with all the step's small tables (src/engine/webgpu/tables.ts
 // writes both). Row: one token in the model. Tile: rows of one sequence that attend together.
 struct Sizes {
   rows: u32,

@@ -1,0 +1,63 @@
+/** Pipelines of all kernels but the linear layers': one of each, whatever the rows of a step. */
+import { inputError } from '../../errors.js';
+import type { DecoderShape } from '../../model/config.js';
+import type { GpuDevice } from './device.js';
+import type { Constants, Kernels } from './kernels.js';
+
+/** Queries and columns that an attention workgroup holds. */
+export interface AttentionTile {
+  kernel: 'attention' | 'attention-matrix';
+  queries: number;
+  columns: number;
+}
+
+export type FixedPipelines = Record<
+  'embed' | 'norm' | 'finalNorm' | 'heads' | 'attention' | 'join' | 'verdict',
+  GPUComputePipeline
+>;
+
+export async function fixedPipelines(
+  kernels: Kernels,
+  shape: DecoderShape,
+  tile: AttentionTile,
+): Promise<FixedPipelines> {
+  const { hidden, heads, kvHeads, headSize, normEpsilon, vocabulary, qkNorm } = shape;
+  const sizes = { HEADS: heads, KV_HEADS: kvHeads, HEAD_SIZE: headSize };
+  const epsilon = normEpsilon.toFixed(12);
+  const make = (file: string, bindings: string, constants: Constants) =>
+    kernels.pipeline({ files: ['step', file], bindings, constants });
+  const norm = (select: boolean) =>
+    make('norm', 'urrrww', { HIDDEN: hidden, EPSILON: epsilon, SELECT: select });
+  const scale = (headSize ** -0.5).toFixed(12);
+  const [embed, plain, finalNorm, headsPipeline, attention, join, verdict] = await Promise.all([
+    make('embed', 'urrw', { HIDDEN: hidden }),
+    norm(false),
+    norm(true),
+    make('heads', 'urrrrwww', { ...sizes, QK_NORM: qkNorm, EPSILON: epsilon }),
+    make(tile.kernel, 'urrrrww', { ...sizes, SCALE: scale, QUERIES: tile.queries, COLUMNS: tile.columns }),
+    make('attention-join', 'urw', { HEADS: heads, HEAD_SIZE: headSize }),
+    make('verdict', 'urrw', { VOCABULARY: vocabulary }),
+  ]);
+  return { embed, norm: plain, finalNorm, heads: headsPipeline, attention, join, verdict };
+}
+
+/**
+ * The largest tile whose queries, keys, values and scores fit in a workgroup's memory.
+ * Throws inputError when a GPU's memory is too small for one that holds the queries of a key/value head.
+ */
+export function attentionTile(gpu: GpuDevice, { headSize, heads, kvHeads }: DecoderShape): AttentionTile {
+  // 64 columns: with 128 fewer workgroups fit on a GPU's core, and attention took up to 1.7 times as long (H100)
+  if (gpu.matrices && headSize <= 128) return { kernel: 'attention-matrix', queries: 32, columns: 64 };
+  const bytes = gpu.half ? 2 : 4;
+  const memory = gpu.device.limits.maxComputeWorkgroupStorageSize;
+  const group = heads / kvHeads;
+  for (const size of [32, 16, 8]) {
+    const row = (headSize + 4) * bytes;
+    if (size >= group && 3 * size * row + size * (size + 1) * 4 <= memory)
+      return { kernel: 'attention', queries: size, columns: size };
+  }
+  throw inputError(
+    `The GPU ${gpu.name} has ${memory} bytes of memory a workgroup: too few for ${group} query heads of ${headSize}`,
+    'Set model.device to cpu.',
+  );
+}
