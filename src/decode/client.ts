@@ -61,8 +61,8 @@ export class DecodeWorker {
           const { context, slots, fingerprint, device, weights } = message;
           resolve(new DecodeWorker(worker, context, slots, fingerprint, device, weights));
         } else {
+          // a thread that is broken ends by itself
           reject(revive(message.type === 'broken' ? message.error : unexpected(message.type)));
-          void worker.terminate();
         }
       });
     });
@@ -90,7 +90,7 @@ export class DecodeWorker {
 
   /**
    * Ends the thread after the step that it is in; what is in flight is lost. Fine to call again. It isn't terminated:
-   * ONNX Runtime ends the whole process when its thread dies within a step.
+   * ONNX Runtime and Dawn end the whole process when their thread dies within a step.
    */
   async close(): Promise<void> {
     this.failure ??= runError('The decoding thread was closed');

@@ -60,6 +60,8 @@ export class DecodeLoop {
   private readonly freeSlots: number[];
   private readonly drafters: Drafter[] = [];
   private running = false;
+  private ended: Promise<void> = Promise.resolve();
+  private stopping = false;
   private readonly model: SequenceModel;
   private readonly stepOptions: StepOptions;
 
@@ -92,8 +94,14 @@ export class DecodeLoop {
     }
     return new Promise((resolve, reject) => {
       this.waiting.push({ promptIds, stream, pools, resolve, reject });
-      if (!this.running) void this.run();
+      if (!this.running) this.ended = this.run();
     });
+  }
+
+  /** Ends the loop after the step that it is in; what is waiting or active is never answered. */
+  async stop(): Promise<void> {
+    this.stopping = true;
+    await this.ended;
   }
 
   private async run(): Promise<void> {
@@ -101,8 +109,8 @@ export class DecodeLoop {
     const started = performance.now();
     const before = { ...this.engine.modelTime };
     try {
-      while (this.waiting.length > 0 || this.active.length > 0) {
-        while (this.waiting.length > 0 && this.freeSlots.length > 0)
+      while (!this.stopping && (this.waiting.length > 0 || this.active.length > 0)) {
+        while (!this.stopping && this.waiting.length > 0 && this.freeSlots.length > 0)
           await this.admit(this.waiting.shift() as Waiting);
         await this.step();
       }

@@ -43,14 +43,25 @@ try {
         send({ type: 'statistics', id: message.id, statistics: { ...(loop as DecodeLoop).statistics } });
         break;
       case 'stop':
-        // messages come between two steps of the model, never within one
-        process.exit();
+        void stop(engine, loop);
+        break;
     }
   });
   const { context, slots, fingerprint } = engine;
   send({ type: 'ready', context, slots, fingerprint, device, weights });
 } catch (error) {
   send({ type: 'broken', error: threadError(error) });
+  process.exit();
+}
+
+/** Native code must not lose its thread within a step: Dawn ends the whole process for a promise that is open then. */
+async function stop(engine: Engine, loop: DecodeLoop | undefined): Promise<void> {
+  try {
+    await loop?.stop();
+    await engine.close();
+  } finally {
+    process.exit();
+  }
 }
 
 /** Only stop strings need the tokenizer here. */

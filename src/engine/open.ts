@@ -56,10 +56,10 @@ export async function openEngine(options: EngineOptions): Promise<OpenedEngine> 
   try {
     const refusal = gpu.emulated ? 'the only GPU is an emulated one' : unsupportedOnGpu(model, cache);
     if (refusal === undefined) return await openGpu(options, gpu, ' (the fastest device found)');
-    gpu.close();
+    await gpu.close();
     return await openCpu(options, ` (${refusal})`);
   } catch (error) {
-    gpu.close();
+    await gpu.close();
     throw error;
   }
 }

@@ -1,7 +1,6 @@
 /** `dare decode` on a GPU, here one that the CPU plays: the CPU's texts, clean ends, and refusals in one sentence. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Worker } from 'node:worker_threads';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { DecodeWorker } from '../../src/decode/client.js';
@@ -73,7 +72,6 @@ const faults: readonly [what: string, set: string[], says: RegExp, env?: Record<
     /No GPU has "RTX" in its name \(found: SwiftShader/,
   ],
   ['float16 where the GPU has none', ['model.weights=float16'], /has no float16 arithmetic/],
-  ['int8', ['model.weights=int8'], /int8.*CPU/],
   [
     'no driver',
     [],
@@ -90,7 +88,7 @@ for (const [what, set, says, env] of faults) {
       const prompts = await writePrompts(folder);
       const finished = await decode(sampleModel, prompts, out, ['model.device=webgpu', ...set], env);
       assert.is(finished.code, 2, finished.stderr);
-      assert.match(finished.stderr, /^error: dare decode: [^\n]*\n(hint: [^\n]*\n)?$/m);
+      assert.match(finished.stderr, /^error: dare decode: [^\n]*\nhint: [^\n]*\n$/m);
       assert.match(String(resultOf(finished).error), says);
       assert.equal(filesBelow(join(folder, 'out')), ['texts.parquet']);
       assert.is(readFileSync(out, 'utf8'), 'earlier');
@@ -118,7 +116,7 @@ gpuTest('NaN among the weights: exit code 1, and no half file', async () => {
   });
 });
 
-gpuTest('a decoding thread that ends within a step fails what is in flight, once', async () => {
+gpuTest('a decoding thread that is closed with texts in flight ends cleanly, its device alive', async () => {
   const worker = await DecodeWorker.start({
     engine: { model: writeFamily(llama(smallest)), cache, slots: 2, threads: 1, device: 'webgpu' },
     vocabulary: smallest.vocabulary,
@@ -129,13 +127,12 @@ gpuTest('a decoding thread that ends within a step fails what is in flight, once
   worker.usePools(new Map());
   const first = await worker.decode(requestOf([1, 2, 3]), '');
   assert.is(first.outputIds.length, 20);
-  const failed = [0, 1, 2].map((i) =>
+  const flying = [0, 1, 2].map((i) =>
     worker.decode(requestOf([1, 2, 3 + i]), '').catch((error: Error) => error),
   );
-  await (worker as unknown as { worker: Worker }).worker.terminate();
-  for (const error of await Promise.all(failed))
-    assert.match((error as Error).message, /^The decoding thread ended with code 1$/);
   await worker.close();
+  for (const error of await Promise.all(flying))
+    assert.match((error as Error).message, /^The decoding thread was closed$/);
 });
 
 test.run();

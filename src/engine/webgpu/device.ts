@@ -145,8 +145,10 @@ export class GpuDevice {
     return result;
   }
 
-  close(): void {
+  /** Gives the GPU back. Fine to call again. */
+  async close(): Promise<void> {
     this.device.destroy();
+    await this.device.lost;
   }
 
   private lostError(cause?: unknown) {

@@ -69,7 +69,7 @@ export class WebGpuEngine implements Engine {
         source.close();
       }
     } catch (error) {
-      gpu.close();
+      await gpu.close();
       throw error;
     }
   }
@@ -165,8 +165,8 @@ export class WebGpuEngine implements Engine {
     this.moves = this.moves.filter((move) => move.slot !== slot);
   }
 
-  async close(): Promise<void> {
-    this.gpu.close();
+  close(): Promise<void> {
+    return this.gpu.close();
   }
 
   private slotOf(slot: number): Slot {
