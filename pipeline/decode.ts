@@ -4,7 +4,7 @@ import { loadStandalone } from '../src/config/load.js';
 import type { StandaloneConfig } from '../src/config/schema.js';
 import { DecodeWorker } from '../src/decode/client.js';
 import { type Comparison, compareSpeed } from '../src/decode/compare.js';
-import type { DecodeSettings } from '../src/decode/sequence.js';
+import type { DecodeRules } from '../src/decode/sequence.js';
 import { decodeSettings, defaultModelCache, engineOptions } from '../src/decode/settings.js';
 import { type TableCounts, type TableJob, type TableResult, TableRun } from '../src/decode/table.js';
 import { inputError } from '../src/errors.js';
@@ -170,11 +170,7 @@ async function decodeJob(job: Job, tools: StageTools): Promise<Decoded> {
   }
 }
 
-async function decodeAndPublish(
-  table: TableJob,
-  settings: DecodeSettings,
-  compare: boolean,
-): Promise<Decoded> {
+async function decodeAndPublish(table: TableJob, settings: DecodeRules, compare: boolean): Promise<Decoded> {
   const { worker, tokenizer, tools } = table;
   const started = performance.now();
   const run = await TableRun.open(table);

@@ -141,7 +141,7 @@ export const decode = group({
   repetitionPenalty: above('factor', 0, 100).default(1),
   sampling: sampling.prefault({}),
   /** Draft nodes a step and sequence. */
-  nodes: whole(0, 256).default(16),
+  nodes: autoOr(0, 256).default('auto'),
   concurrency: autoOr(1, 1024).default('auto'),
   /** Above this share of prompts that could not be decoded the stage fails. */
   maxFailedShare: real(0, 1).default(0.01),

@@ -3,7 +3,7 @@ import { type DareError, messageOf, revive, runError, type ThreadError } from '.
 import type { PoolKey } from '../pool/builder.js';
 import type { LoopStatistics } from './loop.js';
 import type { FromWorker, ToWorker, WorkerOptions } from './messages.js';
-import type { DecodeSettings, Outcome, SequenceRequest } from './sequence.js';
+import type { DecodeRules, Outcome, SequenceRequest } from './sequence.js';
 
 type WithoutId<T> = T extends { id: number } ? Omit<T, 'id'> : never;
 
@@ -69,7 +69,7 @@ export class DecodeWorker {
   }
 
   /** How the texts from now on are decoded; nothing may be in flight. */
-  use(settings: DecodeSettings): void {
+  use(settings: DecodeRules): void {
     this.send({ type: 'settings', settings });
   }
 

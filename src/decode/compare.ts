@@ -4,7 +4,7 @@ import type { TextModel } from '../text/tokenizer.js';
 import type { DecodeWorker } from './client.js';
 import { streamKey } from './random.js';
 import { promptIds } from './row.js';
-import type { DecodeSettings } from './sequence.js';
+import type { DecodeRules } from './sequence.js';
 
 /** Decoding speed with and without drafts, on the same prompts, engine and concurrency. */
 export interface Comparison {
@@ -25,7 +25,7 @@ export async function compareSpeed(
   worker: DecodeWorker,
   tokenizer: TextModel,
   sample: readonly PromptRow[],
-  settings: DecodeSettings,
+  settings: DecodeRules,
   seed: number,
 ): Promise<Comparison | undefined> {
   const requests = sample
@@ -52,7 +52,7 @@ export async function compareSpeed(
 }
 
 /** One token a step, by the same rule: drawn in mode sample, else the argmax. */
-export function withoutDrafts(settings: DecodeSettings): DecodeSettings {
+export function withoutDrafts(settings: DecodeRules): DecodeRules {
   return settings.mode === 'sample' ? { ...settings, nodes: 0 } : { ...settings, mode: 'autoregressive' };
 }
 

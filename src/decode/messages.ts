@@ -3,7 +3,7 @@ import type { EngineOptions } from '../engine/open.js';
 import type { ThreadError } from '../errors.js';
 import type { PoolKey } from '../pool/builder.js';
 import type { LoopStatistics } from './loop.js';
-import type { DecodeSettings, Outcome, SequenceRequest } from './sequence.js';
+import type { DecodeRules, Outcome, SequenceRequest } from './sequence.js';
 
 /** `workerData` of the decoding thread. */
 export interface WorkerOptions {
@@ -13,7 +13,7 @@ export interface WorkerOptions {
 }
 
 export type ToWorker =
-  | { type: 'settings'; settings: DecodeSettings }
+  | { type: 'settings'; settings: DecodeRules }
   | { type: 'pools'; pools: ReadonlyMap<PoolKey, SharedArrayBuffer> }
   | { type: 'decode'; id: number; request: SequenceRequest; cohort: PoolKey }
   | { type: 'statistics'; id: number }

@@ -47,6 +47,12 @@ export interface SequenceModel {
   detokenise: Detokenise | undefined;
 }
 
+/** Settings as a user has them: how many draft rows there are, and what one must be worth, can be the engine's to say. */
+export type DecodeRules = Omit<DecodeSettings, 'nodes' | 'minPathProbability'> & {
+  nodes: number | 'auto';
+  minPathProbability?: number;
+};
+
 /** A decoded text and what it took. */
 export interface Outcome {
   /** The end token is left out, and the tokens that a stop string reaches into. */

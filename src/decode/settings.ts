@@ -1,18 +1,29 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { DecodeConfig, StandaloneConfig } from '../config/schema.js';
+import type { Engine } from '../engine/engine.js';
 import type { EngineOptions } from '../engine/open.js';
-import type { DecodeSettings } from './sequence.js';
+import type { DecodeRules, DecodeSettings } from './sequence.js';
+
+/** Tokens that a step usually brings with drafts: what a row's cost is weighed against. */
+const usualTokens = 10 / 3;
 
 /**
- * A draft node that is less likely than this to be reached costs more than it brings: on two cores a row adds about
- * a seventh of a one-row step, and a step brings about six tokens. Of 0.15 to 0.35 this was the fastest for one text
- * and nearly so for 16.
+ * What the rules leave to the engine. A draft node is worth its row where its chance of being accepted, in tokens, is above
+ * what the row costs in tokens of the time a step takes. Texts of mode relaxed depend on the tree, so there the cost must
+ * not depend on the concurrency.
  */
-export const minPathProbability = 0.25;
+export function settingsFor({ rowCost, usualNodes }: Engine, rules: DecodeRules): DecodeSettings {
+  const { mode, nodes, minPathProbability } = rules;
+  return {
+    ...rules,
+    nodes: nodes === 'auto' ? usualNodes : nodes,
+    minPathProbability: minPathProbability ?? usualTokens * (mode === 'relaxed' ? rowCost.any : rowCost.now),
+  };
+}
 
 /** Decoding rules of a configuration. */
-export function decodeSettings(config: DecodeConfig): DecodeSettings {
+export function decodeSettings(config: DecodeConfig): DecodeRules {
   const { mode, maxNewTokens, topK, minProb, divergenceBudget, nodes, stop, repetitionPenalty } = config;
   const { temperature, topK: likeliest, topP, minP } = config.sampling;
   return {
@@ -22,7 +33,6 @@ export function decodeSettings(config: DecodeConfig): DecodeSettings {
     minProb,
     divergenceBudget,
     nodes,
-    minPathProbability,
     stop,
     repetitionPenalty,
     sampling: { temperature, topK: likeliest, topP, minP },

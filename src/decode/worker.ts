@@ -15,6 +15,7 @@ import type { TextModel } from '../text/tokenizer.js';
 import { DecodeLoop } from './loop.js';
 import type { FromWorker, ToWorker, WorkerOptions } from './messages.js';
 import type { DecodeSettings, SequenceRequest } from './sequence.js';
+import { settingsFor } from './settings.js';
 import type { Detokenise } from './stop.js';
 
 const port = parentPort;
@@ -31,7 +32,7 @@ try {
   port.on('message', (message: ToWorker) => {
     switch (message.type) {
       case 'settings':
-        loop = makeLoop(engine, message.settings, endTokens);
+        loop = makeLoop(engine, settingsFor(engine, message.settings), endTokens);
         break;
       case 'pools':
         pools = new Map([...message.pools].map(([key, bytes]) => [key, openPool(bytes, 'A pool').pool]));

@@ -33,6 +33,13 @@ export interface Engine {
   readonly hiddenSize: number;
   /** sha256 over the model's files. */
   readonly fingerprint: string;
+  /**
+   * How much longer a step takes for one more draft row of every sequence, as a share of a usual step: with this engine's
+   * slots (`now`), and for any number of them.
+   */
+  readonly rowCost: { now: number; any: number };
+  /** Draft nodes of a step where nobody says how many. */
+  readonly usualNodes: number;
   /** Milliseconds spent inside the model so far. */
   readonly modelTime: { prefill: number; steps: number };
   /**

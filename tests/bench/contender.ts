@@ -2,7 +2,7 @@
 import type { Mode } from '../../src/config/schema.js';
 import type { DecodeWorker } from '../../src/decode/client.js';
 import { promptIds } from '../../src/decode/row.js';
-import type { DecodeSettings } from '../../src/decode/sequence.js';
+import type { DecodeRules } from '../../src/decode/sequence.js';
 import type { PromptRow } from '../../src/lake/pages.js';
 import type { TextModel } from '../../src/text/tokenizer.js';
 import { type Run, runOnce } from './measure.js';
@@ -30,7 +30,7 @@ export function ownMode(
   mode: Mode,
   workers: ReadonlyMap<number, DecodeWorker>,
   tokenizer: TextModel,
-  settings: DecodeSettings,
+  settings: DecodeRules,
 ): Contender {
   return {
     mode,
@@ -47,7 +47,7 @@ export function peerMode(
   peer: Peer,
   settings: Setting[],
   tokenizer: TextModel,
-  { maxNewTokens }: DecodeSettings,
+  { maxNewTokens }: DecodeRules,
 ): Contender {
   const endTokens = [...tokenizer.endTokens];
   return {

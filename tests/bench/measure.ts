@@ -4,7 +4,7 @@ import type { DecodeWorker } from '../../src/decode/client.js';
 import { median } from '../../src/decode/compare.js';
 import { streamKey } from '../../src/decode/random.js';
 import { promptIds } from '../../src/decode/row.js';
-import type { DecodeSettings } from '../../src/decode/sequence.js';
+import type { DecodeRules } from '../../src/decode/sequence.js';
 import type { PromptRow } from '../../src/lake/pages.js';
 import { poolKey } from '../../src/pool/builder.js';
 import type { TextModel } from '../../src/text/tokenizer.js';
@@ -49,7 +49,7 @@ export async function runOnce(
   concurrency: number,
   tokenizer: TextModel,
   prompts: readonly PromptRow[],
-  settings: DecodeSettings,
+  settings: DecodeRules,
 ): Promise<Run> {
   worker.use(settings);
   // as the decode stage: a prompt is waiting whenever a slot becomes free

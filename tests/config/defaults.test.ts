@@ -40,7 +40,7 @@ const DEFAULTS: readonly [path: string, value: unknown, documented: string][] = 
   ['decode.topK', 2, 'Default 2'],
   ['decode.minProb', 0.1, 'Default 0.1'],
   ['decode.divergenceBudget', 4, 'Default 4'],
-  ['decode.nodes', 16, 'Default 16'],
+  ['decode.nodes', 'auto', 'auto (default)'],
   ['decode.stop', [], 'Default: none'],
   ['decode.repetitionPenalty', 1, 'Default 1'],
   ['decode.sampling.temperature', 1, 'Default 1'],

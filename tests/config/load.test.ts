@@ -12,13 +12,13 @@ const WRONG: readonly [overrides: string[], line: string][] = [
     'decode.topK (--set decode.topK="2"): is "2"; expected a whole number from 1 to 64; write 2 without quotes',
   ],
   [['decode.maxFailedShare="false"'], 'is "false"; expected a number from 0 to 1'],
-  [['decode.nodes=true'], 'is true; expected a whole number from 0 to 256'],
+  [['decode.nodes=true'], 'is true; expected auto or a whole number from 0 to 256'],
   [
     ['decode.nodes='],
-    'has no value; expected a whole number from 0 to 256, or leave the key out for its default',
+    'has no value; expected auto or a whole number from 0 to 256, or leave the key out for its default',
   ],
-  [['decode.nodes=[16]'], 'is a list; expected a whole number'],
-  [['decode.nodes=.nan'], 'is NaN; expected a whole number'],
+  [['decode.nodes=[16]'], 'is a list; expected auto or a whole number'],
+  [['decode.nodes=.nan'], 'is NaN; expected auto or a whole number'],
   [['decode.divergenceBudget=.inf'], 'is Infinity; expected a number of at least 0'],
   [['partition=2024'], 'is 2024; expected a name of 1 to 100 letters'],
   [['partition=2024'], 'write "2024" in quotes'],
@@ -261,7 +261,7 @@ test('later overrides win, flags win over all and are taken literally', () => {
       mode: 'relaxed',
       concurrency: '8',
     });
-    assert.equal([config.decode.nodes, config.decode.topK], [16, 3]);
+    assert.equal([config.decode.nodes, config.decode.topK], ['auto', 3]);
     assert.equal([config.partition, config.decode.mode, config.decode.concurrency], ['2024', 'relaxed', 8]);
   });
 });

@@ -28,7 +28,7 @@ const DEFAULTS = {
   topK: 2,
   minProb: 0.1,
   divergenceBudget: 4,
-  nodes: 16,
+  nodes: 'auto',
   stop: [],
   repetitionPenalty: 1,
   sampling: { temperature: 1, topK: 0, topP: 1, minP: 0, seed: 0 },
