@@ -4,12 +4,20 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { DecodeWorker } from '../../src/decode/client.js';
-import { type Finished, resultOf } from '../cli/spawn.js';
+import { dare, type Finished, resultOf } from '../cli/spawn.js';
 import { greedy, requestOf, tokenizer } from '../decode/fixture.js';
 import { hasGpu, llama, missing, smallest, swiftShader, writeFamily } from '../engine/webgpu/fixture.js';
 import { safetensors, tensorOf } from '../model/fixture.js';
 import { filesBelow, inFolder, readTable } from '../prompts/fixture.js';
-import { cache, copyModel, limited, sampleModel, somePrompts, writePrompts } from './fixture.js';
+import {
+  cache,
+  copyModel,
+  limited,
+  promptColumns,
+  sampleModel,
+  somePrompts,
+  writePrompts,
+} from './fixture.js';
 
 const gpuTest = hasGpu ? test : test.skip;
 if (!hasGpu) test('nothing without a GPU', () => console.log(missing));
@@ -52,6 +60,26 @@ gpuTest('the texts of webgpu are those of the CPU, and what decodes is said', as
     }
     assert.is((texts[0] as unknown[]).length, 5);
     assert.equal(texts[1], texts[0]);
+  });
+});
+
+gpuTest('SIGINT within a step: exit code 130, nothing left', async () => {
+  await inFolder(async (folder) => {
+    const prompts = await writePrompts(folder, somePrompts(40), promptColumns);
+    mkdirSync(join(folder, 'out'));
+    const args = [
+      '--model',
+      sampleModel,
+      '--prompts',
+      prompts,
+      '--out',
+      join(folder, 'out', 'texts.parquet'),
+    ];
+    const settings = ['--set', `model.cache=${cache}`, '--set', 'model.device=webgpu', '--concurrency', '2'];
+    const kill = { after: 'decoding on webgpu', signal: 'SIGINT' } as const;
+    const finished = await dare(['decode', ...args, ...settings], folder, kill);
+    assert.is(finished.code, 130, finished.stderr);
+    assert.equal(filesBelow(join(folder, 'out')), []);
   });
 });
 

@@ -1,4 +1,5 @@
 /** Which device is chosen, and what is said where none can be. */
+import { existsSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Weights } from '../../../src/config/schema.js';
@@ -61,6 +62,19 @@ gpuTest(
     assert.equal(await opened({}), ['cpu (the only GPU is an emulated one)', 'float32', 16]);
   }),
 );
+
+test('auto where no driver is installed: the CPU, without asking Vulkan', async () => {
+  const folders = ['/etc', '/usr/share', '/usr/local/share', '/usr/local/etc'];
+  if (folders.some((folder) => existsSync(`${folder}/vulkan/icd.d`)))
+    return console.log('note: a Vulkan driver is installed here, so that its absence is not tested');
+  const before = process.env.VK_ICD_FILENAMES as string;
+  delete process.env.VK_ICD_FILENAMES;
+  try {
+    assert.equal(await opened({}), ['cpu (no GPU driver is installed)', 'float32', 16]);
+  } finally {
+    process.env.VK_ICD_FILENAMES = before;
+  }
+});
 
 test('auto without a usable driver: the CPU, and why', async () => {
   await withDriver('/nowhere/driver.json', async () => {
