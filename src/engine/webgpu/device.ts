@@ -104,16 +104,15 @@ export class GpuDevice {
     return new GpuDevice(gpu, device, name, info.isFallbackAdapter, half, half && matrices && wide);
   }
 
-  /** A buffer that kernels read and write. Throws runError when the device has no memory for it. */
-  async storage(bytes: number, label: string): Promise<GPUBuffer> {
+  /**
+   * A buffer that kernels read and write. Throws runError when the device has no memory for it.
+   * @param hint what to do then
+   */
+  async storage(bytes: number, label: string, hint = 'Lower decode.concurrency.'): Promise<GPUBuffer> {
     const { device } = this;
     const most = Math.min(device.limits.maxBufferSize, device.limits.maxStorageBufferBindingSize);
-    if (bytes > most) {
-      throw runError(
-        `The GPU takes buffers of up to ${most} bytes, ${label} needs ${bytes}`,
-        'Lower decode.concurrency.',
-      );
-    }
+    if (bytes > most)
+      throw runError(`The GPU takes buffers of up to ${most} bytes, ${label} needs ${bytes}`, hint);
     device.pushErrorScope('out-of-memory');
     const buffer = device.createBuffer({
       label,
@@ -121,12 +120,7 @@ export class GpuDevice {
       usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST,
     });
     const error = await device.popErrorScope();
-    if (error !== null) {
-      throw runError(
-        `The GPU has no ${bytes} bytes left for ${label}`,
-        'Lower decode.concurrency, or choose another GPU.',
-      );
-    }
+    if (error !== null) throw runError(`The GPU has no ${bytes} bytes left for ${label}`, hint);
     return buffer;
   }
 

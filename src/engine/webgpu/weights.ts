@@ -47,6 +47,8 @@ interface Part {
 
 /** Floats that are on their way to the GPU at once. */
 const pieceElements = 1 << 24;
+const tooLarge =
+  'The model is too large for this GPU: choose another (model.adapter), or set model.device to cpu.';
 /** Tiles of the matrix kernels reach this many rows past the end of a weight. */
 const rowMargin = 128;
 
@@ -132,7 +134,7 @@ export class WeightLoader {
   private async matrix(columns: number, parts: readonly Part[]): Promise<GPUBuffer> {
     const rows = parts.reduce((sum, part) => sum + part.rows, 0);
     const bytes = (rows + rowMargin) * columns * this.bytesPerElement;
-    const target = await this.gpu.storage(bytes, parts[0]?.name ?? 'a weight');
+    const target = await this.gpu.storage(bytes, parts[0]?.name ?? 'a weight', tooLarge);
     const rowsOfPiece = Math.max(1, Math.floor(pieceElements / columns));
     let below = 0;
     for (const part of parts) {

@@ -1,6 +1,6 @@
 /** GPUs that go away, weights that are broken, and memory that doesn't suffice. */
 
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -98,6 +98,40 @@ for (const value of [Number.NaN, Number.POSITIVE_INFINITY]) {
     assert.match(String(error.hint), /weights are broken/);
   });
 }
+
+gpuTest(
+  'a weight that is larger than the GPU takes: the model is too large, whatever the concurrency',
+  async () => {
+    const gpu = await GpuDevice.open(undefined, 'float32');
+    const most = Math.min(gpu.device.limits.maxBufferSize, gpu.device.limits.maxStorageBufferBindingSize);
+    const hidden = 2 ** 12;
+    const model = llama({ ...smallest, hidden, vocabulary: Math.ceil(most / hidden / 4) });
+    const path = join(cache, 'large');
+    mkdirSync(path, { recursive: true });
+    writeFileSync(join(path, 'config.json'), JSON.stringify(model.config));
+    // zeros that take no room on the disk
+    let size = 0;
+    const header: Record<string, unknown> = {};
+    for (const [name, shape] of Object.entries(model.tensors)) {
+      const bytes = shape.reduce((product, length) => product * length, 4);
+      header[name] = { dtype: 'F32', shape, data_offsets: [size, size + bytes] };
+      size += bytes;
+    }
+    const text = JSON.stringify(header);
+    const length = Buffer.alloc(8);
+    length.writeBigUInt64LE(BigInt(text.length));
+    const file = join(path, 'model.safetensors');
+    writeFileSync(file, Buffer.concat([length, Buffer.from(text)]));
+    truncateSync(file, 8 + text.length + size);
+    const error = await errorOf(() => WebGpuEngine.open({ model: path, cache, slots: 1 }, gpu));
+    assert.match(
+      error.message,
+      /The GPU takes buffers of up to \d+ bytes, model.embed_tokens.weight needs \d+/,
+    );
+    assert.is(error.exitCode, 1);
+    assert.match(String(error.hint), /too large for this GPU: choose another/);
+  },
+);
 
 gpuTest('the batch is as large as the memory allows, when nobody says how large', async () => {
   // 1,024 columns x 2 x 4 heads x 256 x 4 bytes: 128 sequences and some margin are more than SwiftShader's 1 GiB

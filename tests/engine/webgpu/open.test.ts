@@ -1,5 +1,5 @@
 /** Which device is chosen, and what is said where none can be. */
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Weights } from '../../../src/config/schema.js';
@@ -65,7 +65,8 @@ gpuTest(
 
 test('auto where no driver is installed: the CPU, without asking Vulkan', async () => {
   const folders = ['/etc', '/usr/share', '/usr/local/share', '/usr/local/etc'];
-  if (folders.some((folder) => existsSync(`${folder}/vulkan/icd.d`)))
+  const drivers = folders.map((folder) => `${folder}/vulkan/icd.d`).filter((folder) => existsSync(folder));
+  if (drivers.some((folder) => readdirSync(folder).length > 0))
     return console.log('note: a Vulkan driver is installed here, so that its absence is not tested');
   const before = process.env.VK_ICD_FILENAMES as string;
   delete process.env.VK_ICD_FILENAMES;
