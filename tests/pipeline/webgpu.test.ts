@@ -6,7 +6,14 @@ import * as assert from 'uvu/assert';
 import { DecodeWorker } from '../../src/decode/client.js';
 import { dare, type Finished, resultOf } from '../cli/spawn.js';
 import { greedy, requestOf, tokenizer } from '../decode/fixture.js';
-import { hasGpu, llama, missing, smallest, swiftShader, writeFamily } from '../engine/webgpu/fixture.js';
+import {
+  hasSwiftShader,
+  llama,
+  missing,
+  smallest,
+  swiftShader,
+  writeFamily,
+} from '../engine/webgpu/fixture.js';
 import { safetensors, tensorOf } from '../model/fixture.js';
 import { filesBelow, inFolder, readTable } from '../prompts/fixture.js';
 import {
@@ -19,8 +26,8 @@ import {
   writePrompts,
 } from './fixture.js';
 
-const gpuTest = hasGpu ? test : test.skip;
-if (!hasGpu) test('nothing without a GPU', () => console.log(missing));
+const gpuTest = hasSwiftShader ? test : test.skip;
+if (!hasSwiftShader) test('nothing without a GPU', () => console.log(missing));
 
 function decode(
   model: string,

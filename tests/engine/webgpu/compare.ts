@@ -1,13 +1,10 @@
 /** Comparisons of two engines' verdicts. */
 import * as assert from 'uvu/assert';
 import type { Engine, StepInput, TreeRows, Verdicts } from '../../../src/engine/engine.js';
-
-/** Logits, probabilities and hidden states may differ by this much between devices that add in different orders. */
-export const tolerance = 1e-3;
+import { tolerance } from './fixture.js';
 
 export interface Compared {
   topK: number;
-  hiddenSize: number;
   /** Whether the steps were asked for logits. */
   logits: boolean;
 }
@@ -47,7 +44,7 @@ export async function stepBoth(
   const verdicts = await found.step(inputs, topK, { logits });
   const others = await expected.step(inputs, topK, { logits });
   inputs.forEach(({ slot, tree }, i) => {
-    const compared = { topK, logits, hiddenSize: found.hiddenSize };
+    const compared = { topK, logits };
     assertSameVerdicts(
       verdicts[i] as Verdicts,
       others[i] as Verdicts,

@@ -2,6 +2,7 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Weights } from '../../../src/config/schema.js';
 import { CpuEngine } from '../../../src/engine/cpu.js';
 import type { Engine, TreeRows } from '../../../src/engine/engine.js';
 import { GpuDevice } from '../../../src/engine/webgpu/device.js';
@@ -10,12 +11,20 @@ import { type FamilyCase, writeModel } from '../../model/fixture.js';
 
 /** Of Debian's package chromium: a GPU played by the CPU. */
 export const swiftShader = '/usr/lib/chromium/vk_swiftshader_icd.json';
-// a driver that was chosen already may be that of a real GPU
-process.env.VK_ICD_FILENAMES ??= swiftShader;
+export const hasSwiftShader = existsSync(swiftShader);
+// a driver that was chosen already may be that of a real GPU; of the two variables the first one wins
+const { VK_DRIVER_FILES: first, VK_ICD_FILENAMES: second } = process.env;
+delete process.env.VK_DRIVER_FILES;
+const driver = first ?? second ?? swiftShader;
+process.env.VK_ICD_FILENAMES = driver;
 
 /** Whether there is a Vulkan driver; without one the tests say so and do nothing. */
-export const hasGpu = existsSync(process.env.VK_ICD_FILENAMES.split(':')[0] as string);
-export const missing = `note: ${process.env.VK_ICD_FILENAMES} is missing (apt-get install chromium libvulkan1): nothing of WebGPU is tested`;
+export const hasGpu = existsSync(driver.split(':')[0] as string);
+export const missing = `note: ${driver} is missing (apt-get install chromium libvulkan1): nothing of WebGPU is tested`;
+/** float16 on a GPU that has it: the kernels for subgroup matrices, which SwiftShader can't run. */
+const weights: Weights = process.env.DARE_TEST_GPU_WEIGHTS === 'float16' ? 'float16' : 'float32';
+/** Logits, probabilities and hidden states may differ by this much between devices that add in different orders. */
+export const tolerance = weights === 'float16' ? 0.1 : 1e-3;
 
 const folder = mkdtempSync(join(tmpdir(), 'dare-webgpu-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
@@ -30,7 +39,7 @@ export function writeFamily(model: FamilyCase): string {
 }
 
 export async function openGpu(model: string, slots: number): Promise<WebGpuEngine> {
-  return WebGpuEngine.open({ model, cache, slots }, await GpuDevice.open(undefined, 'float32'));
+  return WebGpuEngine.open({ model, cache, slots }, await GpuDevice.open(undefined, weights));
 }
 
 export function openCpu(model: string, slots: number): Promise<CpuEngine> {
