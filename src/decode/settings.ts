@@ -13,10 +13,14 @@ const usualTokens = 10 / 3;
  * what the row costs in tokens of the time a step takes. Texts of mode relaxed depend on the tree, so there the cost must
  * not depend on the concurrency.
  */
-export function settingsFor({ rowCost, usualNodes }: Engine, rules: DecodeRules): DecodeSettings {
+export function settingsFor(
+  { rowCost, usualNodes, nearTieMargin }: Engine,
+  rules: DecodeRules,
+): DecodeSettings {
   const { mode, nodes, minPathProbability } = rules;
   return {
     ...rules,
+    nearTieMargin,
     nodes: nodes === 'auto' ? usualNodes : nodes,
     minPathProbability: minPathProbability ?? usualTokens * (mode === 'relaxed' ? rowCost.any : rowCost.now),
   };

@@ -1,4 +1,4 @@
-import type { TreeRows, Verdicts } from '../engine/engine.js';
+import { float32Margin, type TreeRows, type Verdicts } from '../engine/engine.js';
 
 export type DecodeMode = 'autoregressive' | 'greedy' | 'relaxed' | 'sample';
 
@@ -14,6 +14,8 @@ export interface AcceptRule {
   minProb: number;
   /** Relaxed: what a text may lose in all, the sum of ln p_max - ln p over its relaxed tokens, in nats. */
   divergenceBudget: number;
+  /** Nats below which a decision counts as a near tie; that of an engine in float32 if left out. */
+  nearTieMargin?: number;
 }
 
 /** What a step decided for one sequence. */
@@ -27,12 +29,6 @@ export interface Verification {
   /** Decisions on the way that numerical noise could have turned. */
   nearTies: number;
 }
-
-/**
- * Margin of a decision, in nats, below which the shape of a batch may turn it: log-probabilities differed from
- * the float32 reference by up to 2e-5, at any batch size; this leaves a factor of fifty.
- */
-export const nearTieMargin = 1e-3;
 
 /** How many of the best tokens the rule has to see at each row; one more than it accepts, for the margin. */
 export function tokensToSee(rule: AcceptRule): number {
@@ -48,12 +44,13 @@ export function verify(tree: TreeRows, verdicts: RowVerdicts, rule: AcceptRule, 
   const chosen =
     rule.mode === 'relaxed' ? relaxedPath(tree, verdicts, rule, spent) : greedyPath(tree, verdicts);
   const last = chosen.path[chosen.path.length - 1] as number;
+  const margin = rule.nearTieMargin ?? float32Margin;
   let nearTies = chosen.nearTies;
   for (let i = 0; i < chosen.path.length; i++) {
     // the argmax was followed here: would the second have been, had it been a little larger?
     const followed = i + 1 === chosen.path.length || chosen.costs[i + 1] === 0;
     const row = chosen.path[i] as number;
-    if (followed && verdicts.logit(row, 0) - verdicts.logit(row, 1) < nearTieMargin) nearTies++;
+    if (followed && verdicts.logit(row, 0) - verdicts.logit(row, 1) < margin) nearTies++;
   }
   return { path: chosen.path, costs: chosen.costs, next: verdicts.token(last, 0), nearTies };
 }
@@ -82,6 +79,7 @@ function relaxedPath(tree: TreeRows, verdicts: RowVerdicts, rule: AcceptRule, sp
   const length = new Int32Array(rows);
   divergence[0] = 0;
   let best = 0;
+  const margin = rule.nearTieMargin ?? float32Margin;
   let nearTies = 0;
   for (let row = 1; row < rows; row++) {
     const parent = parents[row] as number;
@@ -96,8 +94,7 @@ function relaxedPath(tree: TreeRows, verdicts: RowVerdicts, rule: AcceptRule, sp
   }
   for (let row = 1; row < rows; row++) {
     const rival = row !== best && length[row] === length[best];
-    if (rival && Math.abs((divergence[row] as number) - (divergence[best] as number)) < nearTieMargin)
-      nearTies++;
+    if (rival && Math.abs((divergence[row] as number) - (divergence[best] as number)) < margin) nearTies++;
   }
   const path: number[] = [];
   for (let row = best; row >= 0; row = parents[row] as number) path.unshift(row);
@@ -135,9 +132,10 @@ function relaxedCost(
   const rankMargin = Math.abs(Math.log(probability) - Math.log(rival));
   const probabilityMargin = Math.abs(Math.log(probability) - Math.log(rule.minProb));
   const budgetMargin = Math.abs(spent + cost - rule.divergenceBudget);
+  const margin = rule.nearTieMargin ?? float32Margin;
   const near =
-    (probable && affordable && rankMargin < nearTieMargin) ||
-    (ranked && affordable && probabilityMargin < nearTieMargin) ||
-    (ranked && probable && budgetMargin < nearTieMargin);
+    (probable && affordable && rankMargin < margin) ||
+    (ranked && affordable && probabilityMargin < margin) ||
+    (ranked && probable && budgetMargin < margin);
   return { cost: ranked && probable && affordable ? cost : undefined, near };
 }

@@ -25,6 +25,12 @@ export interface StepOptions {
   logits: boolean;
 }
 
+/**
+ * `nearTieMargin` of float32 arithmetic: log-probabilities differed from the reference by up to 2e-5, at any batch size;
+ * this leaves a factor of fifty.
+ */
+export const float32Margin = 1e-3;
+
 export interface Engine {
   /** How many sequences fit in a step. */
   readonly slots: number;
@@ -38,6 +44,8 @@ export interface Engine {
    * slots (`now`), and for any number of them.
    */
   readonly rowCost: { now: number; any: number };
+  /** Nats below which the shape of a batch may turn a decision: several times what log-probabilities were seen to differ by. */
+  readonly nearTieMargin: number;
   /** Draft nodes of a step where nobody says how many. */
   readonly usualNodes: number;
   /** Milliseconds spent inside the model so far. */

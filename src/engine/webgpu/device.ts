@@ -15,12 +15,7 @@ const toggles = [
   // they write workgroup memory before they read it; zeroing it takes SwiftShader most of a step, and seconds to compile
   'disable_workgroup_init',
 ];
-const wanted = [
-  'shader-f16',
-  'subgroups',
-  'timestamp-query',
-  'chromium-experimental-subgroup-matrix',
-] as const;
+const wanted = ['shader-f16', 'subgroups', 'chromium-experimental-subgroup-matrix'] as const;
 const limits = [
   'maxBufferSize',
   'maxStorageBufferBindingSize',

@@ -10,12 +10,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let lane = thread % LANES;
   let local = thread / LANES;
   let column = min(group.x * COLUMNS + local, N - 1);
-  let first = group.y * ROWS;
   var sums: array<f32, ROWS>;
   for (var k = lane; k < K / 4; k += LANES) {
     let weights = vec4<f32>(w[column * (K / 4) + k]);
     for (var r = 0u; r < ROWS; r++) {
-      sums[r] += dot(weights, vec4<f32>(x[(first + r) * (K / 4) + k]));
+      sums[r] += dot(weights, vec4<f32>(x[r * (K / 4) + k]));
     }
   }
   for (var r = 0u; r < ROWS; r++) {
@@ -30,13 +29,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     if (EPILOGUE == 2) {
       results[at] = sum;
     } else {
-      finish(first + at / COLUMNS, group.x * COLUMNS + at % COLUMNS, sum);
+      finish(at / COLUMNS, group.x * COLUMNS + at % COLUMNS, sum);
     }
   }
   if (EPILOGUE == 2) {
     workgroupBarrier();
     for (var at = thread; at < ROWS * COLUMNS / 2; at += 256) {
-      finishPair(first + at * 2 / COLUMNS, group.x * COLUMNS + at * 2 % COLUMNS, results[at * 2], results[at * 2 + 1]);
+      finishPair(at * 2 / COLUMNS, group.x * COLUMNS + at * 2 % COLUMNS, results[at * 2], results[at * 2 + 1]);
     }
   }
 }
