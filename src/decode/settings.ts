@@ -5,6 +5,9 @@ import type { Engine } from '../engine/engine.js';
 import type { EngineOptions } from '../engine/open.js';
 import type { DecodeRules, DecodeSettings } from './sequence.js';
 
+/** What an engine says of drafts. */
+export type DraftCosts = Pick<Engine, 'rowCost' | 'usualNodes' | 'nearTieMargin'>;
+
 /** Tokens that a step usually brings with drafts: what a row's cost is weighed against. */
 const usualTokens = 10 / 3;
 
@@ -14,7 +17,7 @@ const usualTokens = 10 / 3;
  * not depend on the concurrency.
  */
 export function settingsFor(
-  { rowCost, usualNodes, nearTieMargin }: Engine,
+  { rowCost, usualNodes, nearTieMargin }: DraftCosts,
   rules: DecodeRules,
 ): DecodeSettings {
   const { mode, nodes, minPathProbability } = rules;
