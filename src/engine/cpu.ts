@@ -62,7 +62,7 @@ export class CpuEngine implements Engine {
     const { layers, kvHeads, headSize } = model.shape;
     const shape = { arrays: layers * 2, kvHeads, headSize };
     this.cache = new KvCache(shape, slots);
-    this.prefix = new PrefixCache(session, model.shape, shape);
+    this.prefix = new PrefixCache(session, shape);
   }
 
   static async open(options: CpuEngineOptions): Promise<CpuEngine> {

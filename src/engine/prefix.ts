@@ -1,10 +1,16 @@
-import type { DecoderShape } from '../model/config.js';
-import { causalBias } from './bias.js';
 import type { CacheShape } from './cache.js';
-import type { GraphSession } from './session.js';
 
 /** Rows of one prefill run: bounds the memory of the bias and of the intermediate rows. */
 const chunkRows = 512;
+
+/** What computes the rows of a prompt. */
+export interface Prefill {
+  /**
+   * Keys and values of the tokens `ids`, which stand behind `past` cached ones, per layer and kind [ids, kvHeads, headSize].
+   * @param cache per layer and kind [kvHeads, past, headSize]
+   */
+  prefill(ids: Int32Array, past: number, cache: readonly Float32Array[]): Promise<readonly Float32Array[]>;
+}
 
 /**
  * Computes the keys and values of prompts. It remembers those of the last prompt: prompts come sorted, so the next one
@@ -15,8 +21,7 @@ export class PrefixCache {
   private arrays: Float32Array[];
 
   constructor(
-    private readonly session: GraphSession,
-    private readonly shape: DecoderShape,
+    private readonly session: Prefill,
     private readonly cacheShape: CacheShape,
   ) {
     this.arrays = this.allocate(0);
@@ -30,7 +35,7 @@ export class PrefixCache {
     while (done < ids.length) {
       const rows = Math.min(chunkRows, ids.length - done);
       const target = this.allocate(done + rows);
-      const fresh = await this.run(ids, done, rows);
+      const fresh = await this.session.prefill(ids.subarray(done, done + rows), done, this.arrays);
       target.forEach((to, a) => {
         this.join(to, this.arrays[a] as Float32Array, done, fresh[a] as Float32Array, rows);
       });
@@ -39,31 +44,6 @@ export class PrefixCache {
       this.ids = ids.slice(0, done);
     }
     return this.arrays;
-  }
-
-  /** Keys and values of the next rows, each [rows, kvHeads, headSize]. */
-  private async run(ids: Int32Array, past: number, rows: number): Promise<readonly Float32Array[]> {
-    const { heads, kvHeads, gemma } = this.shape;
-    const group = heads / kvHeads;
-    const places = BigInt64Array.from({ length: rows }, (_, i) => BigInt(i));
-    const output = await this.session.run({
-      batch: 1,
-      rows,
-      past,
-      tokens: BigInt64Array.from(ids.subarray(past, past + rows), BigInt),
-      padded: places,
-      packed: places,
-      positions: BigInt64Array.from({ length: rows }, (_, i) => BigInt(past + i)),
-      bias: causalBias(rows, past, group),
-      localBias: gemma === undefined ? new Float32Array(0) : causalBias(rows, past, group, gemma.window),
-      // the head wants at least one row; its verdict isn't used
-      verdictRows: BigInt64Array.of(0n),
-      parentToken: BigInt64Array.of(0n, 0n),
-      topK: 1,
-      logits: false,
-      cache: this.arrays,
-    });
-    return output.cache;
   }
 
   /** Per head: `past` tokens of `old`, then the new rows. */

@@ -2,6 +2,8 @@ import { createRequire } from 'node:module';
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { messageOf, runError } from '../errors.js';
 import type { PreparedModel } from '../model/prepare.js';
+import { causalBias } from './bias.js';
+import type { Prefill } from './prefix.js';
 
 // onnxruntime-node is CommonJS with named exports that Node's ESM loader doesn't see
 const ort = createRequire(import.meta.url)('onnxruntime-node') as typeof import('onnxruntime-node');
@@ -48,7 +50,7 @@ export interface GraphOutput {
 }
 
 /** The decoder graph in ONNX Runtime: typed arrays in, typed arrays out. */
-export class GraphSession {
+export class GraphSession implements Prefill {
   private readonly cacheNames: string[];
   /** What every run fetches: onnxruntime-node copies each output that is asked for. */
   private readonly fetches: string[];
@@ -119,6 +121,35 @@ export class GraphSession {
       logits: outputs.logits?.data as Float32Array | undefined,
       cache: this.cacheNames.map((name) => outputs[`new_${name}`]?.data as Float32Array),
     };
+  }
+
+  async prefill(
+    ids: Int32Array,
+    past: number,
+    cache: readonly Float32Array[],
+  ): Promise<readonly Float32Array[]> {
+    const { heads, kvHeads, gemma } = this.model.shape;
+    const group = heads / kvHeads;
+    const rows = ids.length;
+    const places = BigInt64Array.from({ length: rows }, (_, i) => BigInt(i));
+    const output = await this.run({
+      batch: 1,
+      rows,
+      past,
+      tokens: BigInt64Array.from(ids, BigInt),
+      padded: places,
+      packed: places,
+      positions: BigInt64Array.from({ length: rows }, (_, i) => BigInt(past + i)),
+      bias: causalBias(rows, past, group),
+      localBias: gemma === undefined ? new Float32Array(0) : causalBias(rows, past, group, gemma.window),
+      // the head wants at least one row; its verdict isn't used
+      verdictRows: BigInt64Array.of(0n),
+      parentToken: BigInt64Array.of(0n, 0n),
+      topK: 1,
+      logits: false,
+      cache,
+    });
+    return output.cache;
   }
 
   async close(): Promise<void> {
