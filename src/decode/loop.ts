@@ -73,9 +73,9 @@ export class DecodeLoop {
     endTokens: ReadonlySet<number>,
     detokenise?: Detokenise,
   ) {
-    const { context, hiddenSize } = engine;
+    const { context, hiddenSize, drafts } = engine;
     const sampler = new Sampler(settings.sampling);
-    this.model = { endTokens, context, hiddenSize, sampler, detokenise };
+    this.model = { endTokens, context, hiddenSize, lines: drafts === 'line', sampler, detokenise };
     this.stepOptions = { logits: needsLogits(settings) };
     this.freeSlots = Array.from({ length: engine.slots }, (_, i) => engine.slots - 1 - i);
   }

@@ -41,7 +41,10 @@ export interface SequenceModel {
   endTokens: ReadonlySet<number>;
   /** Positions of a sequence, prompt and output together. */
   context: number;
+  /** 0: the engine gives no hidden states. */
   hiddenSize: number;
+  /** Whether drafts must be lines. */
+  lines: boolean;
   sampler: Sampler;
   /** Needed with stop strings. */
   detokenise: Detokenise | undefined;
@@ -59,7 +62,7 @@ export interface Outcome {
   outputIds: Int32Array;
   /** The text, where a stop string ended it; null: that of the ids. */
   stoppedText: string | null;
-  /** Mean of the normed hidden states at the output tokens, [hiddenSize]; null for an empty text. */
+  /** Mean of the normed hidden states at the output tokens, [hiddenSize]; null for an empty text, and without states. */
   vector: Float32Array | null;
   finishReason: FinishReason;
   decodeSteps: number;
@@ -132,7 +135,8 @@ export class Sequence {
       this.tree = { tokens: Int32Array.of(this.last), parents: Int32Array.of(-1) };
     } else {
       const depth = this.most - this.output.length;
-      this.tree = this.drafter.draft(this.last, { nodes, minPathProbability, depth });
+      const line = this.model.lines;
+      this.tree = this.drafter.draft(this.last, { nodes, minPathProbability, depth, line });
     }
     return this.tree;
   }
@@ -201,7 +205,7 @@ export class Sequence {
       this.addState(verdicts, row);
       if (this.isFull()) return;
     }
-    if (this.emit(next) && this.isFull()) this.lastStateMissing = true;
+    if (this.emit(next) && this.isFull()) this.lastStateMissing = this.model.hiddenSize > 0;
   }
 
   /** Adds a token to the output; false when it ends the text. */
@@ -239,6 +243,7 @@ export class Sequence {
   }
 
   private addState(verdicts: Verdicts, row: number): void {
+    if (this.model.hiddenSize === 0) return;
     const state = verdicts.hidden(row);
     if (this.stops === undefined) this.sumUp(state);
     else {

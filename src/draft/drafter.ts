@@ -12,6 +12,8 @@ export interface DraftBudget {
   minPathProbability: number;
   /** Longest path: tokens that the text may still grow by. */
   depth: number;
+  /** Whether the tree must be a single line: the likeliest token after every row. A tree if left out. */
+  line?: boolean;
 }
 
 /** Pools of one request; either may be missing. */
@@ -82,6 +84,8 @@ export class Drafter {
       parents.push(parent);
       const depth = (depths[parent] as number) + 1;
       depths.push(depth);
+      // its siblings and whatever else was a candidate: only what follows this row is one now
+      if (budget.line) heap.clear();
       // nothing follows the end of a text
       if (row === budget.nodes || depth >= budget.depth || this.endTokens.has(token)) continue;
       this.walk(this.states, parent * stateSize, token, this.states, row * stateSize);

@@ -36,7 +36,10 @@ export interface Engine {
   readonly slots: number;
   /** Positions of a sequence, prompt and output together. */
   readonly context: number;
+  /** Elements of a hidden state; 0 where the graph gives none. */
   readonly hiddenSize: number;
+  /** What drafts must be: trees if left out. A line is a tree in which every row is the parent of the next. */
+  readonly drafts?: 'tree' | 'line';
   /** sha256 over the model's files. */
   readonly fingerprint: string;
   /**

@@ -19,6 +19,28 @@ function draft(drafter: Drafter, pools: DraftPools, sequence: number[], nodes: n
   return { tokens: [...tree.tokens], parents: [...tree.parents] };
 }
 
+test('a line is one, and begins with the likeliest token', () => {
+  const budget = { nodes: 6, depth: 6, minPathProbability: 0.01 };
+  let longest = 0;
+  fc.assert(
+    fc.property(texts, texts, text, (cohort, shared, sequence) => {
+      const drafter = new Drafter(vocabulary, new Set([end]));
+      drafter.begin({ cohort: pool(cohort), shared: pool(shared) });
+      for (const token of sequence) drafter.append(token);
+      const { tokens, parents } = drafter.draft(sequence.at(-1) as number, { ...budget, line: true });
+      longest = Math.max(longest, tokens.length);
+      assert.equal(
+        [...parents],
+        Array.from(tokens, (_, row) => row - 1),
+      );
+      const single = drafter.draft(sequence.at(-1) as number, { ...budget, nodes: 1 });
+      assert.equal([...tokens.slice(0, 2)], [...single.tokens], 'the likeliest token comes first');
+    }),
+    { examples: [[[[1, 2, 3, 4, 5, 6]], [], [1, 2]]] },
+  );
+  assert.ok(longest > 3);
+});
+
 test('a tree keeps its bounds, whatever the pools', () => {
   const budget = fc.record({ nodes: fc.integer({ min: 0, max: 20 }), depth: fc.integer({ min: 0, max: 6 }) });
   fc.assert(
