@@ -46,6 +46,20 @@ export class KvCache {
     return this.arrays.map((array) => array.subarray(0, size));
   }
 
+  /** One sequence without the columns behind its end, each array [kvHeads, length, headSize]: a copy. */
+  one(index: number): Float32Array[] {
+    const { kvHeads, headSize } = this.shape;
+    const size = this.length(index) * headSize;
+    return this.arrays.map((array) => {
+      const copy = new Float32Array(kvHeads * size);
+      for (let h = 0; h < kvHeads; h++) {
+        const start = (index * kvHeads + h) * this.width * headSize;
+        copy.set(array.subarray(start, start + size), h * size);
+      }
+      return copy;
+    });
+  }
+
   /**
    * Appends rows to a sequence.
    * @param source per array the rows of a step, each [kvHeads, headSize]

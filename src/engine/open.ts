@@ -4,14 +4,15 @@
  */
 import { existsSync, readdirSync } from 'node:fs';
 import type { Device, Weights } from '../config/schema.js';
-import { messageOf } from '../errors.js';
+import { inputError, messageOf } from '../errors.js';
 import { cpuWeights } from '../model/linear.js';
+import { stockFile } from '../model/stock.js';
 import type { Engine } from './engine.js';
 import type { GpuDevice } from './webgpu/device.js';
 import { unsupportedOnGpu } from './webgpu/support.js';
 
 export interface EngineOptions {
-  /** Hugging Face folder or GGUF file. */
+  /** Hugging Face folder, with weights or with a stock ONNX decoder, or GGUF file. */
   model: string;
   /** Folder for converted models. */
   cache: string;
@@ -43,6 +44,8 @@ export const cpuSlots = 16;
  */
 export async function openEngine(options: EngineOptions): Promise<OpenedEngine> {
   const { model, cache, device, weights } = options;
+  const stock = stockFile(model);
+  if (stock !== undefined) return openStock(options, stock);
   if (device === 'webgpu') return openGpu(options, await openDevice(options), '');
   if (device === 'cpu') return openCpu(options, '');
   if (weights === 'int8' || weights === 'int4') return openCpu(options, ` (${weights} weights are for CPUs)`);
@@ -76,6 +79,24 @@ async function openCpu(options: EngineOptions, why: string): Promise<OpenedEngin
   const slots = options.slots ?? cpuSlots;
   const engine = await CpuEngine.open({ model, cache, threads, slots, weights });
   return { engine, device: `cpu${why}`, weights };
+}
+
+async function openStock(options: EngineOptions, file: string): Promise<OpenedEngine> {
+  const { model, threads, device, weights = 'auto' } = options;
+  if (device === 'webgpu')
+    throw inputError(
+      `The stock ONNX decoder ${file} runs on the CPU only`,
+      'Set model.device to auto or cpu.',
+    );
+  if (weights !== 'auto' && weights !== 'float32') {
+    throw inputError(
+      `The stock ONNX decoder ${file} has the weights that it was exported with, and can't have ${weights}`,
+      'Set model.weights to auto.',
+    );
+  }
+  const { StockEngine } = await import('./stock.js');
+  const engine = await StockEngine.open({ model, file, threads, slots: options.slots ?? cpuSlots });
+  return { engine, device: 'cpu (a stock ONNX decoder)', weights: 'float32' };
 }
 
 async function openGpu(options: EngineOptions, gpu: GpuDevice, why: string): Promise<OpenedEngine> {

@@ -5,6 +5,7 @@ import { GgufModel } from '../gguf/model.js';
 import { isGguf } from '../gguf/text-folder.js';
 import type { DecoderShape } from './config.js';
 import { HuggingFaceModel } from './hugging-face.js';
+import { stockFile } from './stock.js';
 
 /** A model whose files are open for reading one tensor, or some rows of one, at a time. */
 export interface ModelSource {
@@ -49,6 +50,13 @@ export function openModel(path: string, cache: string): ModelSource {
       'model.path must be a Hugging Face folder with config.json, tokenizer.json and model.safetensors, ' +
         'or a GGUF file.',
       error,
+    );
+  }
+  const stock = stockFile(path);
+  if (stock !== undefined) {
+    throw inputError(
+      `${stock} is a stock ONNX decoder, which is decoded with as it is: its weights can't be read`,
+      'To convert a model, put its model.safetensors into the folder.',
     );
   }
   return HuggingFaceModel.open(path);

@@ -1,0 +1,130 @@
+import { createRequire } from 'node:module';
+import type { InferenceSession, Tensor } from 'onnxruntime-node';
+import { messageOf, runError } from '../errors.js';
+import type { StockModel } from '../model/stock.js';
+import type { Prefill } from './prefix.js';
+
+// onnxruntime-node is CommonJS with named exports that Node's ESM loader doesn't see
+const ort = createRequire(import.meta.url)('onnxruntime-node') as typeof import('onnxruntime-node');
+
+/** Rows of B sequences, T each, behind P cached columns each. */
+export interface StockInput {
+  batch: number;
+  rows: number;
+  past: number;
+  /** [B * T] */
+  tokens: BigInt64Array;
+  /** [B * (P + T)]: 1 for columns that hold a token of the sequence, 0 for others. */
+  mask: BigInt64Array;
+  /** [B * T] */
+  positions: BigInt64Array;
+  /** Per layer key and value: [B, kvHeads, P, headSize]. */
+  cache: readonly Float32Array[];
+}
+
+export interface StockOutput {
+  /** [B * T, vocabulary] */
+  logits: Float32Array;
+  vocabulary: number;
+  /** Of the new rows, per layer key and value: [B * T, kvHeads, headSize]. */
+  cache: Float32Array[];
+}
+
+/** A stock decoder in ONNX Runtime. */
+export class StockSession implements Prefill {
+  private readonly kinds: string[];
+
+  private constructor(
+    private readonly session: InferenceSession,
+    private readonly model: StockModel,
+  ) {
+    this.kinds = Array.from({ length: model.layers }, (_, l) => [`${l}.key`, `${l}.value`]).flat();
+  }
+
+  /**
+   * @param threads of one operator; ONNX Runtime's own choice (all cores) when 0
+   * @param spinning as in GraphSession
+   */
+  static async open(model: StockModel, threads: number, spinning: boolean): Promise<StockSession> {
+    try {
+      const session = await ort.InferenceSession.create(model.file, {
+        executionProviders: ['cpu'],
+        intraOpNumThreads: threads,
+        interOpNumThreads: 1,
+        logSeverityLevel: 3,
+        extra: { session: { x64quantprecision: '1', intra_op: { allow_spinning: spinning ? '1' : '0' } } },
+      });
+      return new StockSession(session, model);
+    } catch (error) {
+      throw runError(
+        `ONNX Runtime can't load ${model.file}: ${messageOf(error)}`,
+        'Are the files of its external data (model.onnx_data) beside it? If so, download the model again.',
+        error,
+      );
+    }
+  }
+
+  async run(input: StockInput): Promise<StockOutput> {
+    const outputs = await this.session.run(this.feeds(input), ['logits', ...this.presents()]);
+    const { data, dims } = outputs.logits as Tensor;
+    return { logits: data as Float32Array, vocabulary: dims[2] as number, cache: this.fresh(input, outputs) };
+  }
+
+  async prefill(ids: Int32Array, past: number, cache: readonly Float32Array[]): Promise<Float32Array[]> {
+    const rows = ids.length;
+    const input: StockInput = {
+      batch: 1,
+      rows,
+      past,
+      tokens: BigInt64Array.from(ids, BigInt),
+      mask: new BigInt64Array(past + rows).fill(1n),
+      positions: BigInt64Array.from({ length: rows }, (_, row) => BigInt(past + row)),
+      cache,
+    };
+    return this.fresh(input, await this.session.run(this.feeds(input), this.presents()));
+  }
+
+  async close(): Promise<void> {
+    await this.session.release();
+  }
+
+  private feeds({ batch, rows, past, tokens, mask, positions, cache }: StockInput): Record<string, Tensor> {
+    const { kvHeads, headSize } = this.model;
+    const feeds: Record<string, Tensor> = {
+      input_ids: new ort.Tensor('int64', tokens, [batch, rows]),
+      attention_mask: new ort.Tensor('int64', mask, [batch, past + rows]),
+    };
+    if (this.model.positions) feeds.position_ids = new ort.Tensor('int64', positions, [batch, rows]);
+    const shape = [batch, kvHeads, past, headSize];
+    this.kinds.forEach((kind, a) => {
+      feeds[`past_key_values.${kind}`] = new ort.Tensor('float32', cache[a] as Float32Array, shape);
+    });
+    return feeds;
+  }
+
+  private presents(): string[] {
+    return this.kinds.map((kind) => `present.${kind}`);
+  }
+
+  /** The new rows of what the graph gives joined with the cache, [B, kvHeads, P + T, headSize]. */
+  private fresh(
+    { batch, rows, past }: StockInput,
+    outputs: InferenceSession.OnnxValueMapType,
+  ): Float32Array[] {
+    const { kvHeads, headSize } = this.model;
+    return this.presents().map((name) => {
+      const joined = (outputs[name] as Tensor).data as Float32Array;
+      const fresh = new Float32Array(batch * rows * kvHeads * headSize);
+      for (let b = 0; b < batch; b++) {
+        for (let h = 0; h < kvHeads; h++) {
+          for (let row = 0; row < rows; row++) {
+            const from = ((b * kvHeads + h) * (past + rows) + past + row) * headSize;
+            const to = ((b * rows + row) * kvHeads + h) * headSize;
+            fresh.set(joined.subarray(from, from + headSize), to);
+          }
+        }
+      }
+      return fresh;
+    });
+  }
+}

@@ -1,0 +1,166 @@
+import { readStock, type StockModel, stockFingerprint } from '../model/stock.js';
+import { type CacheShape, KvCache } from './cache.js';
+import {
+  type Engine,
+  float32Margin,
+  type StepInput,
+  type StepOptions,
+  type TreeRows,
+  Verdicts,
+} from './engine.js';
+import { packLine } from './logit-verdicts.js';
+import { PrefixCache } from './prefix.js';
+import { type StockInput, StockSession } from './stock-session.js';
+
+export interface StockEngineOptions {
+  /** Folder of the model. */
+  model: string;
+  /** Its ONNX file. */
+  file: string;
+  slots: number;
+  /** 0: all cores. */
+  threads: number;
+}
+
+/** Where a slot's rows lie among those of the last step. */
+interface Fresh {
+  cache: readonly Float32Array[];
+  first: number;
+}
+
+/**
+ * The engine on ONNX graphs of others' making: drafts are lines, because such a graph hides only what lies behind a row;
+ * verdicts are made of the logits; there are no hidden states. A graph gives the whole cache back at every step, of
+ * which the new rows are taken.
+ */
+export class StockEngine implements Engine {
+  readonly drafts = 'line';
+  readonly hiddenSize = 0;
+  /** Those of the CPU's own graph: the arithmetic is the same. */
+  readonly rowCost = { now: 0.075, any: 0.075 };
+  readonly usualNodes = 16;
+  readonly nearTieMargin = float32Margin;
+  readonly modelTime = { prefill: 0, steps: 0 };
+  private readonly cache: KvCache;
+  private readonly prefix: PrefixCache;
+  /** The slot of each sequence in the cache. */
+  private readonly order: number[] = [];
+  private readonly fresh = new Map<number, Fresh>();
+
+  private constructor(
+    private readonly model: StockModel,
+    private readonly session: StockSession,
+    readonly fingerprint: string,
+    readonly slots: number,
+  ) {
+    const { layers, kvHeads, headSize } = model;
+    const shape: CacheShape = { arrays: layers * 2, kvHeads, headSize };
+    this.cache = new KvCache(shape, slots);
+    this.prefix = new PrefixCache(session, shape);
+  }
+
+  /** Throws inputError for a graph of another layout, runError when ONNX Runtime can't load it. */
+  static async open({ model, file, slots, threads }: StockEngineOptions): Promise<StockEngine> {
+    const stock = readStock(model, file);
+    const fingerprint = stockFingerprint(model, file);
+    const session = await StockSession.open(stock, threads, slots === 1);
+    return new StockEngine(stock, session, fingerprint, slots);
+  }
+
+  get context(): number {
+    return this.model.context;
+  }
+
+  async admit(slot: number, ids: Int32Array): Promise<void> {
+    if (slot < 0 || slot >= this.slots || this.order.includes(slot))
+      throw new Error(`slot ${slot} isn't free`);
+    if (ids.length < 1 || ids.length > this.context) throw new Error(`${ids.length} ids don't fit`);
+    const started = performance.now();
+    const length = ids.length - 1;
+    this.cache.append(await this.prefix.fill(ids.subarray(0, length)), length);
+    this.order.push(slot);
+    this.modelTime.prefill += performance.now() - started;
+  }
+
+  async step(inputs: readonly StepInput[], topK: number, options?: StepOptions): Promise<Verdicts[]> {
+    if (inputs.length !== this.order.length)
+      throw new Error(`${inputs.length} trees for ${this.order.length} slots`);
+    const lines = this.order.map((slot) => {
+      const input = inputs.find((candidate) => candidate.slot === slot);
+      if (input === undefined) throw new Error(`no tree for slot ${slot}`);
+      return lineOf(input.tree);
+    });
+    const started = performance.now();
+    const places = this.order.map((_, index) => index);
+    const verdicts = new Map<number, Verdicts>();
+    for (const run of this.model.batched ? [places] : places.map((index) => [index])) {
+      const input = this.arrange(run, lines);
+      const { logits, vocabulary, cache } = await this.session.run(input);
+      const packed = new Float32Array(input.batch * input.rows * (1 + 3 * topK));
+      const all = options?.logits === true ? { logits, vocabulary } : undefined;
+      run.forEach((index, place) => {
+        const slot = this.order[index] as number;
+        const first = place * input.rows;
+        packLine(packed, logits, vocabulary, lines[index] as Int32Array, first, topK);
+        this.fresh.set(slot, { cache, first });
+        verdicts.set(slot, new Verdicts(packed, new Float32Array(0), first, this.hiddenSize, topK, all));
+      });
+    }
+    this.modelTime.steps += performance.now() - started;
+    return inputs.map(({ slot }) => verdicts.get(slot) as Verdicts);
+  }
+
+  keep(slot: number, path: readonly number[]): void {
+    const fresh = this.fresh.get(slot);
+    if (fresh === undefined) throw new Error(`slot ${slot} took part in no step`);
+    const rows = path.map((row) => fresh.first + row);
+    this.cache.keep(this.order.indexOf(slot), fresh.cache, rows);
+  }
+
+  release(slot: number): void {
+    const index = this.order.indexOf(slot);
+    if (index < 0) throw new Error(`slot ${slot} is free already`);
+    this.cache.remove(index);
+    this.fresh.delete(slot);
+    const last = this.order.pop() as number;
+    if (index < this.order.length) this.order[index] = last;
+  }
+
+  close(): Promise<void> {
+    return this.session.close();
+  }
+
+  /**
+   * Some of the cached sequences as one run. Columns between a sequence's end and its new rows are hidden by the mask,
+   * as are rows of padding, which stand behind all others and repeat the last one. Positions count tokens, not columns.
+   */
+  private arrange(run: readonly number[], lines: readonly Int32Array[]): StockInput {
+    const alone = !this.model.batched;
+    const rows = Math.max(...run.map((index) => (lines[index] as Int32Array).length));
+    const past = alone ? this.cache.length(run[0] as number) : this.cache.width;
+    const width = past + rows;
+    const tokens = new BigInt64Array(run.length * rows);
+    const positions = new BigInt64Array(run.length * rows);
+    const mask = new BigInt64Array(run.length * width);
+    run.forEach((index, place) => {
+      const line = lines[index] as Int32Array;
+      const length = this.cache.length(index);
+      for (let row = 0; row < rows; row++) {
+        const real = Math.min(row, line.length - 1);
+        tokens[place * rows + row] = BigInt(line[real] as number);
+        positions[place * rows + row] = BigInt(length + real);
+      }
+      const start = place * width;
+      mask.fill(1n, start, start + length);
+      mask.fill(1n, start + past, start + past + line.length);
+    });
+    const cache = alone ? this.cache.one(run[0] as number) : this.cache.past();
+    return { batch: run.length, rows, past, tokens, mask, positions, cache };
+  }
+}
+
+/** The tokens of a tree that is a line. */
+function lineOf({ tokens, parents }: TreeRows): Int32Array {
+  if (parents.some((parent, row) => parent !== row - 1)) throw new Error('a stock graph takes lines only');
+  return tokens;
+}
