@@ -8,6 +8,7 @@ import { TextModel } from '../text/tokenizer.js';
 import type { DecoderShape } from './config.js';
 import { weightSpecs } from './graph.js';
 import { type ModelSource, openModel } from './source.js';
+import { readStock, stockFile } from './stock.js';
 
 /** What is known of a model without computing anything. */
 export interface ModelReport {
@@ -16,6 +17,8 @@ export interface ModelReport {
   /** One sentence each: what isn't supported. */
   reasons: string[];
   architecture?: string;
+  /** Where it isn't weights but a graph of others' making. */
+  graph?: StockGraph;
   /** Numbers in the weights that the decoder uses. */
   parameters?: number;
   shape?: DecoderShape;
@@ -26,12 +29,21 @@ export interface ModelReport {
   memory?: ModelMemory;
 }
 
+/** A stock ONNX decoder, and what decoding makes of it. */
+export interface StockGraph {
+  file: string;
+  layers: number;
+  context: number;
+  /** Whether sequences of different lengths share a run. */
+  batched: boolean;
+}
+
 /** Bytes that decoding needs, keys and values as float32. */
 export interface ModelMemory {
   kvPerToken: number;
   /** Of a sequence that fills the whole context. */
   kvPerSequence: number;
-  /** The weights as float32. */
+  /** The weights: as float32, or what a stock ONNX decoder's files hold. */
   weights: number;
 }
 
@@ -42,11 +54,15 @@ export interface ModelMemory {
 export function inspectModel(path: string, cache: string): ModelReport {
   const report: ModelReport = { path, supported: false, reasons: [] };
   try {
-    const source = openModel(path, cache);
-    try {
-      describeWeights(source, report);
-    } finally {
-      source.close();
+    const stock = stockFile(path);
+    if (stock !== undefined) describeStock(path, stock, report);
+    else {
+      const source = openModel(path, cache);
+      try {
+        describeWeights(source, report);
+      } finally {
+        source.close();
+      }
     }
   } catch (error) {
     if (!existsSync(path)) throw error;
@@ -80,6 +96,14 @@ function describeWeights(source: ModelSource, report: ModelReport): void {
   };
   // one row of each tells whether all tensors are there, in sizes and types that can be read
   for (const { name, shape } of sources) source.readRows(name, shape, 0, 1);
+}
+
+function describeStock(path: string, file: string, report: ModelReport): void {
+  const { architecture, layers, kvHeads, headSize, context, batched, bytes } = readStock(path, file);
+  const kvPerToken = layers * 2 * kvHeads * headSize * Float32Array.BYTES_PER_ELEMENT;
+  report.architecture = architecture;
+  report.graph = { file, layers, context, batched };
+  report.memory = { kvPerToken, kvPerSequence: kvPerToken * context, weights: bytes };
 }
 
 function describeText(path: string, cache: string, report: ModelReport): void {

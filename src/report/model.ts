@@ -2,10 +2,19 @@ import type { ModelReport } from '../model/inspect.js';
 
 /** A model for a person: one line a question. */
 export function modelSummary(report: ModelReport): string {
-  const { path, architecture, parameters, shape, tokenizer, chatTemplate, weights, memory } = report;
+  const { path, architecture, parameters, graph, shape, tokenizer, chatTemplate, weights, memory } = report;
   const lines: [string, string][] = [['model', path]];
   const size = parameters === undefined ? '' : `, ${millions(parameters)} parameters`;
   if (architecture !== undefined) lines.push(['architecture', `${architecture}${size}`]);
+  if (graph !== undefined) {
+    const { file, layers, context, batched } = graph;
+    const together = batched ? 'texts share runs' : 'a run for each text';
+    lines.push(
+      ['graph', `stock ONNX decoder ${file}: CPU only, drafts are lines, no vectors, ${together}`],
+      ['layers', `${layers}`],
+      ['context', `${number(context)} tokens`],
+    );
+  }
   if (shape !== undefined) {
     const { layers, hidden, heads, kvHeads, headSize, intermediate, context, window } = shape;
     const limit =
@@ -23,12 +32,12 @@ export function modelSummary(report: ModelReport): string {
     const types = Object.entries(weights).map(([type, bytes]) => `${type} ${mebibytes(bytes)}`);
     lines.push(['weights', types.join(', ')]);
   }
-  if (memory !== undefined && shape !== undefined) {
+  if (memory !== undefined) {
     const { kvPerToken, kvPerSequence } = memory;
     lines.push([
       'memory',
       `keys and values: ${number(kvPerToken / 1024)} KiB a token, ${mebibytes(kvPerSequence)} for a text as ` +
-        `long as the context; weights: ${mebibytes(memory.weights)} as float32`,
+        `long as the context; weights: ${mebibytes(memory.weights)} ${graph === undefined ? 'as float32' : 'of files'}`,
     ]);
   }
   const [first = '', ...others] = report.reasons;
