@@ -9,7 +9,7 @@ import { decodeSettings, defaultModelCache, engineOptions } from '../src/decode/
 import { type TableCounts, type TableJob, type TableResult, TableRun } from '../src/decode/table.js';
 import { inputError } from '../src/errors.js';
 import { makeFolder, removeStale, temporaryBeside } from '../src/lake/lake.js';
-import { openModel } from '../src/model/source.js';
+import { modelVocabulary } from '../src/model/source.js';
 import { loadTextModel } from '../src/model/text.js';
 import { defaultMaxLength } from '../src/pool/builder.js';
 import { loadPools, noPools, type PoolSet } from '../src/pool/folder.js';
@@ -198,9 +198,7 @@ function modelCache({ model }: StandaloneConfig): string {
 
 /** A tokenizer with more tokens than the model has embeddings is another model's: its ids would lead outside them. */
 function checkVocabulary({ model, config, tokenizer }: Job): void {
-  const source = openModel(model, modelCache(config));
-  const { vocabulary } = source.shape;
-  source.close();
+  const vocabulary = modelVocabulary(model, modelCache(config));
   if (tokenizer.vocabularySize <= vocabulary) return;
   throw inputError(
     `The tokenizer of ${model} has token ids up to ${tokenizer.vocabularySize - 1}, ` +

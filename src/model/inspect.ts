@@ -33,6 +33,7 @@ export interface ModelReport {
 export interface StockGraph {
   file: string;
   layers: number;
+  vocabulary: number;
   context: number;
   /** Whether sequences of different lengths share a run. */
   batched: boolean;
@@ -99,10 +100,13 @@ function describeWeights(source: ModelSource, report: ModelReport): void {
 }
 
 function describeStock(path: string, file: string, report: ModelReport): void {
-  const { architecture, layers, kvHeads, headSize, context, batched, bytes } = readStock(path, file);
+  const { architecture, layers, kvHeads, headSize, vocabulary, context, batched, bytes } = readStock(
+    path,
+    file,
+  );
   const kvPerToken = layers * 2 * kvHeads * headSize * Float32Array.BYTES_PER_ELEMENT;
   report.architecture = architecture;
-  report.graph = { file, layers, context, batched };
+  report.graph = { file, layers, vocabulary, context, batched };
   report.memory = { kvPerToken, kvPerSequence: kvPerToken * context, weights: bytes };
 }
 
@@ -114,7 +118,7 @@ function describeText(path: string, cache: string, report: ModelReport): void {
     const model = TextModel.load(folder);
     report.tokenizer = { type: typeOf(tokenizer), vocabulary: model.vocabularySize };
     model.encodePrompt('a');
-    const tokens = report.shape?.vocabulary ?? model.vocabularySize;
+    const tokens = (report.shape ?? report.graph)?.vocabulary ?? model.vocabularySize;
     if (model.vocabularySize > tokens) {
       report.reasons.push(`Its tokenizer has ${model.vocabularySize} tokens, its weights have ${tokens}`);
     }

@@ -5,7 +5,7 @@ import { GgufModel } from '../gguf/model.js';
 import { isGguf } from '../gguf/text-folder.js';
 import type { DecoderShape } from './config.js';
 import { HuggingFaceModel } from './hugging-face.js';
-import { stockFile } from './stock.js';
+import { readStock, stockFile } from './stock.js';
 
 /** A model whose files are open for reading one tensor, or some rows of one, at a time. */
 export interface ModelSource {
@@ -60,4 +60,13 @@ export function openModel(path: string, cache: string): ModelSource {
     );
   }
   return HuggingFaceModel.open(path);
+}
+
+/** Tokens that a model has embeddings for, a stock ONNX decoder's too. Throws as `openModel` and `readStock` do. */
+export function modelVocabulary(path: string, cache: string): number {
+  const stock = stockFile(path);
+  if (stock !== undefined) return readStock(path, stock).vocabulary;
+  const source = openModel(path, cache);
+  source.close();
+  return source.shape.vocabulary;
 }

@@ -18,6 +18,7 @@ export interface StockModel {
   layers: number;
   kvHeads: number;
   headSize: number;
+  vocabulary: number;
   /** Positions of a sequence, prompt and output together. */
   context: number;
   /** Whether the graph takes position_ids; those that don't count columns. */
@@ -45,6 +46,7 @@ const typeNames: Readonly<Record<number, string>> = {
 const configSchema = z.looseObject({
   architectures: z.array(z.string()).min(1),
   max_position_embeddings: z.int().positive(),
+  vocab_size: z.int().positive(),
   sliding_window: z.int().positive().nullish(),
   use_sliding_window: z.boolean().nullish(),
 });
@@ -73,6 +75,7 @@ export function readStock(path: string, file: string): StockModel {
     layers: outputs.filter(({ name }) => /^present\.\d+\.key$/.test(name)).length,
     kvHeads,
     headSize,
+    vocabulary: outputs.find(({ name }) => name === 'logits')?.shape[2] ?? config.vocab_size,
     context: config.max_position_embeddings,
     positions,
     // GroupQueryAttention takes the sum of attention_mask for a length; windows count columns
@@ -127,7 +130,7 @@ function readConfig(path: string): z.infer<typeof configSchema> {
   const [issue] = parsed.error.issues;
   throw inputError(
     `${file}: ${issue?.path.join('.')}: ${issue?.message}`,
-    'A stock ONNX decoder needs architectures and max_position_embeddings there.',
+    'A stock ONNX decoder needs architectures, vocab_size and max_position_embeddings there.',
   );
 }
 

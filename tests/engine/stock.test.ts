@@ -269,10 +269,10 @@ test('inspect: a stock decoder, its memory, whether texts share runs', () => {
     for (const file of ['tokenizer.json', 'tokenizer_config.json'])
       cpSync(join(modelFolder, file), join(path, file));
     const { summary, ...report } = inspect(path, cache) as unknown as ModelReport & { summary: string };
-    assert.is(report.supported, true, report.reasons.join());
+    assert.equal(report.reasons, ['Its tokenizer has 6144 tokens, its weights have 256']);
     assert.is(report.architecture, 'LlamaForCausalLM');
     const file = join(path, 'onnx', 'model.onnx');
-    assert.equal(report.graph, { file, layers: 2, context: 128, batched });
+    assert.equal(report.graph, { file, layers: 2, vocabulary: 256, context: 128, batched });
     // 2 layers, keys and values, 2 heads of 16, 4 bytes
     assert.is(report.memory?.kvPerToken, 2 * 2 * 2 * 16 * 4);
     assert.match(summary, /stock ONNX decoder .*CPU only, drafts are lines, no vectors/);

@@ -27,8 +27,14 @@ interface Sizes {
   epsilon: number;
 }
 
+/** What a graph is made of: config.json, the tensors' shapes and their values. */
+export interface StockSource extends Pick<FamilyCase, 'config' | 'tensors'> {
+  /** Those of the tiny models if left out. */
+  read?: (name: string, shape: readonly number[]) => Float32Array;
+}
+
 /** Writes config.json and the graph with its weights beside it. */
-export function writeStockModel(folder: string, model: FamilyCase, options: StockOptions = {}): void {
+export function writeStockModel(folder: string, model: StockSource, options: StockOptions = {}): void {
   const { config } = model;
   const file = join(folder, options.place ?? join('onnx', 'model.onnx'));
   mkdirSync(dirname(file), { recursive: true });
@@ -55,7 +61,7 @@ class StockGraphBuilder {
 
   constructor(
     private readonly sizes: Sizes,
-    private readonly model: FamilyCase,
+    private readonly model: StockSource,
     private readonly options: StockOptions,
   ) {}
 
@@ -260,7 +266,7 @@ class StockGraphBuilder {
   private linear(tensor: string, rows: string, output: string): void {
     const { graph } = this;
     const [outputs, inputs] = this.model.tensors[`${tensor}.weight`] as [number, number];
-    const values = tensorOf(`${tensor}.weight`, [outputs, inputs]);
+    const values = this.read(`${tensor}.weight`, [outputs, inputs]);
     const turned = values.map(
       (_, at) => values[(at % outputs) * inputs + Math.floor(at / outputs)] as number,
     );
@@ -273,17 +279,21 @@ class StockGraphBuilder {
   }
 
   private weight(name: string, tensor: string, shape: readonly number[]): void {
-    this.add(name, tensorOf(tensor, shape), shape);
+    this.add(name, this.read(tensor, shape), shape);
+  }
+
+  private read(tensor: string, shape: readonly number[]): Float32Array {
+    return (this.model.read ?? tensorOf)(tensor, shape);
   }
 
   private add(name: string, values: Float32Array, shape: readonly number[]): void {
     this.graph.weight(name, shape, { offset: this.size, length: values.byteLength }, 'float32');
-    this.chunks.push(Buffer.from(values.buffer));
+    this.chunks.push(Buffer.from(values.buffer, values.byteOffset, values.byteLength));
     this.size += values.byteLength;
   }
 }
 
-function ropeBase({ config }: FamilyCase): number {
+function ropeBase({ config }: StockSource): number {
   const { rope_theta: base, rope_parameters: parameters } = config as {
     rope_theta?: number;
     rope_parameters?: { rope_theta?: number };
