@@ -34,6 +34,8 @@ export interface StockModel {
 
 const places = ['model.onnx', join('onnx', 'model.onnx')];
 const ownWeights = ['model.safetensors', 'model.safetensors.index.json'];
+/** Operators that quantise activations over everything in a run. */
+const acrossRows = ['DynamicQuantizeLinear', 'DynamicQuantizeMatMul'];
 /** TensorProto.DataType by number, as far as decoders have them. */
 const typeNames: Readonly<Record<number, string>> = {
   1: 'float32',
@@ -63,6 +65,13 @@ export function readStock(path: string, file: string): StockModel {
   const header = readOnnxHeader(file);
   const { inputs, outputs, operators } = header;
   const key = checkLayout(header, file);
+  const neighbours = acrossRows.find((operator) => operators.has(operator));
+  if (neighbours !== undefined) {
+    throw refusal(
+      file,
+      `its ${neighbours} takes one scale for all rows, so that a text depended on its neighbours`,
+    );
+  }
   const [, kvHeads, , headSize] = key.shape;
   if (kvHeads === undefined || headSize === undefined) {
     throw refusal(file, `its input ${key.name} doesn't say how many heads there are, and how large`);

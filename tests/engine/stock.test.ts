@@ -210,6 +210,7 @@ const layouts: readonly [StockOptions, RegExp][] = [
   [{ rename: { logits: 'scores' } }, /has no output logits/],
   [{ rename: { 'present.0.key': 'new.0.key' } }, /has no output present\.0\.key/],
   [{ cacheType: 'float16' }, /its past_key_values\.0\.key is float16, expected float32/],
+  [{ quantised: true }, /its DynamicQuantizeLinear takes one scale for all rows/],
 ];
 for (const [stock, message] of layouts) {
   test(`a graph of another layout is refused: ${message.source}`, async () => {

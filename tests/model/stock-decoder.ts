@@ -14,6 +14,8 @@ export interface StockOptions {
   positions?: boolean;
   /** Names that inputs and outputs have instead of their usual ones. */
   rename?: Readonly<Record<string, string>>;
+  /** Whether a node quantises activations; nothing reads what it gives. */
+  quantised?: boolean;
   /** Type of keys and values. */
   cacheType?: 'float32' | 'float16';
 }
@@ -76,6 +78,9 @@ class StockGraphBuilder {
     this.weight('embedding', 'model.embed_tokens.weight', [vocabulary, hidden]);
     graph.node('Gather', ['embedding', this.name('input_ids')], ['x.0']);
     for (let l = 0; l < layers; l++) this.layer(l);
+    if (this.options.quantised) {
+      graph.node('DynamicQuantizeLinear', ['x.0'], ['quantised', 'quantised.scale', 'quantised.zero']);
+    }
     this.norm('model.norm.weight', `x.${layers}`, 'normed');
     const tied = this.model.tensors['lm_head.weight'] === undefined;
     this.linear(tied ? 'model.embed_tokens' : 'lm_head', 'normed', this.name('logits'));
