@@ -90,7 +90,7 @@ it took (decode steps, drafted, accepted and relaxed tokens, divergence in nats)
   --concurrency N          texts decoded together: auto (default) or 1 to 1024; as --set decode.concurrency=N
 
 Without a configuration
-  --model PATH             Hugging Face folder (config.json, safetensors, tokenizer.json) or GGUF file
+  --model PATH             Hugging Face folder (config.json, safetensors or model.onnx, tokenizer.json) or GGUF file
   --prompts FILE           Parquet with prompt_id and either prompt (wrapped in the model's chat template) or messages
                            (a list of role and content); optional: cohort, entity_type, entity_id, framework
   --out FILE               Parquet to write, with the columns of the table texts
