@@ -12,8 +12,12 @@ type Rows = Float64Array[];
 /** Elements of a weight that are held at once. */
 const pieceElements = 1 << 22;
 
-/** Natural logarithms of the probabilities of the next token after each row, [rows][vocabulary]. */
-export function referenceLogProbabilities(source: ModelSource, { tokens, parents }: TreeRows): Rows {
+/** Natural logarithms of the probabilities of the next token after each row from `first` on, [rows][vocabulary]. */
+export function referenceLogProbabilities(
+  source: ModelSource,
+  { tokens, parents }: TreeRows,
+  first = 0,
+): Rows {
   const { shape } = source;
   const { hidden, vocabulary } = shape;
   const states: Rows = Array.from(tokens, (token) =>
@@ -26,7 +30,7 @@ export function referenceLogProbabilities(source: ModelSource, { tokens, parents
     const between = norm(source, `${from}post_attention_layernorm.weight`, states, shape);
     add(states, feedForward(source, `${from}mlp.`, between, shape));
   }
-  const normed = norm(source, 'model.norm.weight', states, shape);
+  const normed = norm(source, 'model.norm.weight', states.slice(first), shape);
   const head = shape.tiedEmbeddings ? 'model.embed_tokens' : 'lm_head';
   return linear(source, head, normed, hidden, vocabulary, false).map(logSoftmax);
 }
@@ -97,10 +101,13 @@ function linear(
   for (let from = 0; from < outputs; from += step) {
     const count = Math.min(step, outputs - from);
     const weight = source.readRows(`${name}.weight`, [outputs, inputs], from, count);
-    rows.forEach((row, r) => {
-      const to = result[r] as Float64Array;
-      for (let output = 0; output < count; output++) to[from + output] = dot(row, weight, output * inputs);
-    });
+    // output by output, so that its weights stay in the cache for all rows
+    for (let output = 0; output < count; output++) {
+      for (let r = 0; r < rows.length; r++) {
+        const to = result[r] as Float64Array;
+        to[from + output] = product(rows[r] as Float64Array, weight, output * inputs);
+      }
+    }
   }
   if (biased) {
     const bias = source.read(`${name}.bias`, [outputs]);
@@ -156,7 +163,21 @@ function inverseRoot(values: Float64Array, epsilon: number): number {
   return 1 / Math.sqrt(dot(values, values, 0) / values.length + epsilon);
 }
 
-function dot(a: Float64Array, b: Float64Array | Float32Array, start: number): number {
+/** `dot` with weights: nearly all the work. Four sums, so that an addition needn't wait for the one before. */
+function product(a: Float64Array, weights: Float32Array, start: number): number {
+  let [s0, s1, s2, s3] = [0, 0, 0, 0];
+  const whole = a.length - (a.length % 4);
+  for (let i = 0; i < whole; i += 4) {
+    s0 += (a[i] as number) * (weights[start + i] as number);
+    s1 += (a[i + 1] as number) * (weights[start + i + 1] as number);
+    s2 += (a[i + 2] as number) * (weights[start + i + 2] as number);
+    s3 += (a[i + 3] as number) * (weights[start + i + 3] as number);
+  }
+  for (let i = whole; i < a.length; i++) s0 += (a[i] as number) * (weights[start + i] as number);
+  return s0 + s1 + s2 + s3;
+}
+
+function dot(a: Float64Array, b: Float64Array, start: number): number {
   let sum = 0;
   for (let i = 0; i < a.length; i++) sum += (a[i] as number) * (b[start + i] as number);
   return sum;

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { runError } from '../../errors.js';
+import type { DecoderShape } from '../../model/config.js';
 import type { ModelSource } from '../../model/source.js';
 import type { Engine, TreeRows } from '../engine.js';
 import { referenceLogProbabilities } from '../reference.js';
@@ -16,6 +17,10 @@ import { kernelFolder } from './kernels.js';
 const tolerance = { half: 0.15, single: 1e-2 };
 /** Rows of the wide tree: more than the kernels for few rows take. */
 const wideRows = 24;
+/** Cached columns that make attention divide its work and join it again. */
+const manyColumns = 70;
+/** Multiplications of the plain decoder, which does about a thousand million a second: a larger model is checked on fewer columns. */
+const mostProducts = 1e10;
 
 /**
  * Checks the engine once per device, driver, model and kernels; a stamp in the cache folder says that it passed.
@@ -43,16 +48,19 @@ export async function checkParity(
   writeFileSync(stamp, JSON.stringify({ gpu: gpu.name, model: source.path, difference: worst }));
 }
 
-/** Largest difference of a log-probability, over two prompt tokens and a tree of few and one of many rows. */
+/** Largest difference of a log-probability, over a tree of few rows behind a prompt, and one of many behind two tokens. */
 async function largestDifference(engine: Engine, source: ModelSource): Promise<number> {
   const { vocabulary } = source.shape;
   const token = (i: number) => (i * 7919 + 11) % vocabulary;
-  const prompt = Int32Array.of(token(1), token(2), token(3));
   let worst = 0;
-  for (const rows of [3, wideRows]) {
+  for (const { columns, rows } of [
+    { columns: promptColumns(source.shape), rows: 3 },
+    { columns: 2, rows: wideRows },
+  ]) {
+    const prompt = Int32Array.from({ length: columns + 1 }, (_, i) => token(i + 1));
     const tree = { tokens: new Int32Array(rows), parents: new Int32Array(rows).fill(0) };
     tree.tokens.forEach((_, i) => {
-      tree.tokens[i] = i === 0 ? (prompt[2] as number) : token(3 + i);
+      tree.tokens[i] = i === 0 ? (prompt[columns] as number) : token(columns + 1 + i);
     });
     tree.parents[0] = -1;
     // row 2 stands below row 1, all others below row 0
@@ -76,6 +84,20 @@ async function largestDifference(engine: Engine, source: ModelSource): Promise<n
   return worst;
 }
 
+function promptColumns({
+  context,
+  layers,
+  hidden,
+  heads,
+  kvHeads,
+  headSize,
+  intermediate,
+}: DecoderShape): number {
+  const attention = hidden * headSize * 2 * (heads + kvHeads);
+  const affordable = Math.floor(mostProducts / (layers * (attention + 3 * hidden * intermediate)));
+  return Math.max(2, Math.min(manyColumns, affordable, context - 2 * wideRows));
+}
+
 /** Reference rows of the tree's first three: the others are siblings that must not disturb them. */
 function expectedRows(source: ModelSource, prompt: Int32Array, tree: TreeRows): Float64Array[] {
   const before = prompt.length - 1;
@@ -84,7 +106,7 @@ function expectedRows(source: ModelSource, prompt: Int32Array, tree: TreeRows): 
     ...Array.from({ length: before }, (_, i) => i - 1),
     ...[...tree.parents.subarray(0, 3)].map((parent) => (parent < 0 ? before - 1 : parent + before)),
   ]);
-  return referenceLogProbabilities(source, { tokens, parents }).slice(before);
+  return referenceLogProbabilities(source, { tokens, parents }, before);
 }
 
 function stampOf(gpu: GpuDevice, fingerprint: string): string {
