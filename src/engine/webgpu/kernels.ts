@@ -33,11 +33,12 @@ export class Kernels {
 
   /** Throws runError with the compiler's words: a defect of a kernel or of the driver. */
   pipeline(spec: KernelSpec): Promise<GPUComputePipeline> {
-    const source = this.source(spec);
-    let pipeline = this.pipelines.get(source);
+    // every step asks for its linear layers' kernels: a known one costs no look at its files
+    const key = JSON.stringify(spec);
+    let pipeline = this.pipelines.get(key);
     if (pipeline === undefined) {
-      pipeline = this.compile(spec, source);
-      this.pipelines.set(source, pipeline);
+      pipeline = this.compile(spec, this.source(spec));
+      this.pipelines.set(key, pipeline);
     }
     return pipeline;
   }

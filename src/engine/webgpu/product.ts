@@ -14,19 +14,12 @@ export interface ProductUse {
 const fewRows = 16;
 const tile = 64;
 const columnsOfGroup = 8;
-/** Subgroups that a GPU needs to be busy; products of fewer matrices divide their depth. */
-const enoughSubgroups = 2048;
 /** From so many tiles on the staged kernel is the fastest (H100: a fifth to a third less time than the other). */
 const enoughTiles = 100;
 
-/** How a workgroup's subgroups share a product, and how many 16 x 16 results each of them has. */
-interface Waves {
-  m: number;
-  n: number;
-  k: number;
-  blocksM: number;
-  blocksN: number;
-}
+/** Products of fewer tiles divide their depth among a workgroup's subgroups, each with 2 x 2 matrices of 16 x 16 results. */
+const dividedDepth = { WAVES_M: 1, WAVES_N: 1, WAVES_K: 4, BLOCKS_M: 2, BLOCKS_N: 2 };
+const dividedTile = 32;
 
 /** A linear layer in the variants for few and for many rows. */
 export class Product {
@@ -61,29 +54,10 @@ export class Product {
         groups: [Math.ceil(outputs / tile), Math.ceil(rows / tile), 1],
       };
     }
-    const waves = this.waves(rows);
     return {
-      pipeline: await this.pipeline('matmul-matrix', {
-        WAVES_M: waves.m,
-        WAVES_N: waves.n,
-        WAVES_K: waves.k,
-        BLOCKS_M: waves.blocksM,
-        BLOCKS_N: waves.blocksN,
-      }),
-      groups: [
-        Math.ceil(outputs / (16 * waves.blocksN * waves.n)),
-        Math.ceil(rows / (16 * waves.blocksM * waves.m)),
-        1,
-      ],
+      pipeline: await this.pipeline('matmul-matrix', dividedDepth),
+      groups: [Math.ceil(outputs / dividedTile), Math.ceil(rows / dividedTile), 1],
     };
-  }
-
-  /** How the four subgroups of a workgroup share a product: side by side, or dividing the depth of a small one. */
-  private waves(rows: number): Waves {
-    const matrices = Math.ceil(rows / 32) * Math.ceil(this.linear.outputs / 32);
-    const blocks = { blocksM: 2, blocksN: 2 };
-    if (matrices <= enoughSubgroups) return { m: 1, n: 1, k: 4, ...blocks };
-    return { m: 2, n: 2, k: 1, ...blocks };
   }
 
   private pipeline(file: string, sizes: Record<string, number>): Promise<GPUComputePipeline> {
