@@ -79,7 +79,8 @@ export class PrefixCache {
   }
 }
 
-function commonPrefix(a: Int32Array, b: Int32Array): number {
+/** How many ids two sequences begin with alike. */
+export function commonPrefix(a: Int32Array, b: Int32Array): number {
   let length = 0;
   while (length < a.length && length < b.length && a[length] === b[length]) length++;
   return length;

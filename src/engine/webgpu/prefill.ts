@@ -1,4 +1,5 @@
 /** Prompts on their way into the KV cache: batched in chunks, shared prefixes computed once and copied. */
+import { commonPrefix } from '../prefix.js';
 
 export interface PrefillRows {
   slot: number;
@@ -108,11 +109,4 @@ export class PrefillQueue {
   private sharesWith(taken: readonly Waiting[], entry: Waiting): boolean {
     return taken.some(({ ids }) => commonPrefix(ids, entry.ids) >= entry.done + leastPrefix);
   }
-}
-
-function commonPrefix(a: Int32Array, b: Int32Array): number {
-  const most = Math.min(a.length, b.length);
-  let length = 0;
-  while (length < most && a[length] === b[length]) length++;
-  return length;
 }
