@@ -1,5 +1,5 @@
 import type { TreeRows, Verdicts } from '../engine/engine.js';
-import { best, largest } from './logits.js';
+import { best, largest } from '../engine/logits.js';
 import type { RowVerdicts } from './verify.js';
 
 /**

@@ -1,5 +1,5 @@
+import { largest } from '../engine/logits.js';
 import { Descending } from './descending.js';
-import { largest } from './logits.js';
 
 /** What a token is drawn from: the model's distribution, changed in this order, as Hugging Face transformers does. */
 export interface SamplingRule {

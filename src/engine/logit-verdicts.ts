@@ -1,5 +1,5 @@
 /** Verdicts made of logits, for graphs without a verification head. */
-import { best, largest } from '../decode/logits.js';
+import { best, largest } from './logits.js';
 
 /**
  * Writes the verdicts on a line of draft tokens, in the packed form of `Verdicts`.

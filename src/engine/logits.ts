@@ -1,4 +1,4 @@
-import { notFinite } from '../engine/engine.js';
+import { notFinite } from './engine.js';
 
 /** The largest of a row's logits. @throws runError when any of them is NaN or infinite */
 export function largest(logits: Float32Array): number {

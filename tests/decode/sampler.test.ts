@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Descending } from '../../src/decode/descending.js';
-import { best } from '../../src/decode/logits.js';
 import { drawMargin, Sampler, type SamplingRule } from '../../src/decode/sampler.js';
+import { best } from '../../src/engine/logits.js';
 import { distribution } from './distribution.js';
 
 const all: SamplingRule = { temperature: 1, topK: 0, topP: 1, minP: 0 };
