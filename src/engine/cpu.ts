@@ -1,7 +1,6 @@
 import type { CpuWeights } from '../model/linear.js';
 import { type PreparedModel, prepareModel } from '../model/prepare.js';
 import { treeBias } from './bias.js';
-import { KvCache } from './cache.js';
 import {
   type Engine,
   float32Margin,
@@ -11,7 +10,7 @@ import {
   type TreeRows,
   Verdicts,
 } from './engine.js';
-import { PrefixCache } from './prefix.js';
+import { CachedSequences } from './sequences.js';
 import { GraphSession } from './session.js';
 
 export interface CpuEngineOptions {
@@ -42,10 +41,7 @@ export class CpuEngine implements Engine {
   readonly rowCost = { now: 0.075, any: 0.075 };
   readonly usualNodes = 16;
   readonly modelTime = { prefill: 0, steps: 0 };
-  private readonly cache: KvCache;
-  private readonly prefix: PrefixCache;
-  /** The slot of each sequence in the cache. */
-  private readonly order: number[] = [];
+  private readonly sequences: CachedSequences;
   /** Keys and values of the last step's rows, and each slot's first row in them. */
   private fresh: readonly Float32Array[] = [];
   private readonly firstRow = new Map<number, number>();
@@ -61,8 +57,7 @@ export class CpuEngine implements Engine {
   ) {
     const { layers, kvHeads, headSize } = model.shape;
     const shape = { arrays: layers * 2, kvHeads, headSize };
-    this.cache = new KvCache(shape, slots);
-    this.prefix = new PrefixCache(session, shape);
+    this.sequences = new CachedSequences(session, shape, slots, this.context);
   }
 
   static async open(options: CpuEngineOptions): Promise<CpuEngine> {
@@ -84,36 +79,26 @@ export class CpuEngine implements Engine {
   }
 
   async admit(slot: number, ids: Int32Array): Promise<void> {
-    if (slot < 0 || slot >= this.slots || this.order.includes(slot))
-      throw new Error(`slot ${slot} isn't free`);
-    if (ids.length < 1 || ids.length > this.context) throw new Error(`${ids.length} ids don't fit`);
     const started = performance.now();
-    const length = ids.length - 1;
-    this.cache.append(await this.prefix.fill(ids.subarray(0, length)), length);
-    this.order.push(slot);
+    await this.sequences.admit(slot, ids);
     this.modelTime.prefill += performance.now() - started;
   }
 
   async step(inputs: readonly StepInput[], topK: number, options?: StepOptions): Promise<Verdicts[]> {
-    if (inputs.length !== this.order.length)
-      throw new Error(`${inputs.length} trees for ${this.order.length} slots`);
-    const trees = this.order.map((slot) => {
-      const input = inputs.find((candidate) => candidate.slot === slot);
-      if (input === undefined) throw new Error(`no tree for slot ${slot}`);
-      return input.tree;
-    });
+    const trees = this.sequences.treesOf(inputs);
+    const { slotsInOrder, cache } = this.sequences;
     const rows = Math.max(...trees.map((tree) => tree.tokens.length));
     const started = performance.now();
     const graphInput = {
       ...this.arrange(trees, rows),
       topK,
       logits: options?.logits === true,
-      cache: this.cache.past(),
+      cache: cache.past(),
     };
     const output = await this.session.run(graphInput);
     this.modelTime.steps += performance.now() - started;
     this.fresh = output.cache;
-    this.order.forEach((slot, index) => {
+    slotsInOrder.forEach((slot, index) => {
       this.firstRow.set(slot, index * rows);
     });
     if (output.verdicts.some(Number.isNaN)) throw notFinite();
@@ -122,7 +107,7 @@ export class CpuEngine implements Engine {
     const verdicts = new Map<number, Verdicts>();
     let first = 0;
     trees.forEach((tree, index) => {
-      const slot = this.order[index] as number;
+      const slot = slotsInOrder[index] as number;
       verdicts.set(slot, new Verdicts(output.verdicts, output.hidden, first, this.hiddenSize, topK, all));
       first += tree.tokens.length;
     });
@@ -133,16 +118,12 @@ export class CpuEngine implements Engine {
     const first = this.firstRow.get(slot);
     if (first === undefined) throw new Error(`slot ${slot} took part in no step`);
     const rows = path.map((row) => first + row);
-    this.cache.keep(this.order.indexOf(slot), this.fresh, rows);
+    this.sequences.keep(slot, this.fresh, rows);
   }
 
   release(slot: number): void {
-    const index = this.order.indexOf(slot);
-    if (index < 0) throw new Error(`slot ${slot} is free already`);
-    this.cache.remove(index);
+    this.sequences.release(slot);
     this.firstRow.delete(slot);
-    const last = this.order.pop() as number;
-    if (index < this.order.length) this.order[index] = last;
   }
 
   close(): Promise<void> {
@@ -151,7 +132,8 @@ export class CpuEngine implements Engine {
 
   /** Trees as rows of one batch; padding places repeat row 0, and nobody reads what they compute. */
   private arrange(trees: readonly TreeRows[], rows: number) {
-    const past = this.cache.width;
+    const { cache } = this.sequences;
+    const past = cache.width;
     const group = this.model.shape.heads / this.model.shape.kvHeads;
     const batch = trees.length;
     const total = trees.reduce((sum, tree) => sum + tree.tokens.length, 0);
@@ -169,7 +151,7 @@ export class CpuEngine implements Engine {
     const parentToken = new BigInt64Array(total * 2);
     let first = 0;
     trees.forEach((tree, index) => {
-      const start = this.cache.length(index);
+      const start = cache.length(index);
       const depths = new Int32Array(tree.tokens.length);
       for (let row = 0; row < tree.tokens.length; row++) {
         const parent = tree.parents[row] as number;

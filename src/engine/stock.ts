@@ -1,5 +1,4 @@
 import { readStock, type StockModel, stockFingerprint } from '../model/stock.js';
-import { type CacheShape, KvCache } from './cache.js';
 import {
   type Engine,
   float32Margin,
@@ -9,7 +8,7 @@ import {
   Verdicts,
 } from './engine.js';
 import { packLine } from './logit-verdicts.js';
-import { PrefixCache } from './prefix.js';
+import { CachedSequences } from './sequences.js';
 import { type StockInput, StockSession } from './stock-session.js';
 
 export interface StockEngineOptions {
@@ -41,10 +40,7 @@ export class StockEngine implements Engine {
   readonly usualNodes = 16;
   readonly nearTieMargin = float32Margin;
   readonly modelTime = { prefill: 0, steps: 0 };
-  private readonly cache: KvCache;
-  private readonly prefix: PrefixCache;
-  /** The slot of each sequence in the cache. */
-  private readonly order: number[] = [];
+  private readonly sequences: CachedSequences;
   private readonly fresh = new Map<number, Fresh>();
 
   private constructor(
@@ -54,9 +50,8 @@ export class StockEngine implements Engine {
     readonly slots: number,
   ) {
     const { layers, kvHeads, headSize } = model;
-    const shape: CacheShape = { arrays: layers * 2, kvHeads, headSize };
-    this.cache = new KvCache(shape, slots);
-    this.prefix = new PrefixCache(session, shape);
+    const shape = { arrays: layers * 2, kvHeads, headSize };
+    this.sequences = new CachedSequences(session, shape, slots, this.context);
   }
 
   /** Throws inputError for a graph of another layout, runError when ONNX Runtime can't load it. */
@@ -72,26 +67,16 @@ export class StockEngine implements Engine {
   }
 
   async admit(slot: number, ids: Int32Array): Promise<void> {
-    if (slot < 0 || slot >= this.slots || this.order.includes(slot))
-      throw new Error(`slot ${slot} isn't free`);
-    if (ids.length < 1 || ids.length > this.context) throw new Error(`${ids.length} ids don't fit`);
     const started = performance.now();
-    const length = ids.length - 1;
-    this.cache.append(await this.prefix.fill(ids.subarray(0, length)), length);
-    this.order.push(slot);
+    await this.sequences.admit(slot, ids);
     this.modelTime.prefill += performance.now() - started;
   }
 
   async step(inputs: readonly StepInput[], topK: number, options?: StepOptions): Promise<Verdicts[]> {
-    if (inputs.length !== this.order.length)
-      throw new Error(`${inputs.length} trees for ${this.order.length} slots`);
-    const lines = this.order.map((slot) => {
-      const input = inputs.find((candidate) => candidate.slot === slot);
-      if (input === undefined) throw new Error(`no tree for slot ${slot}`);
-      return lineOf(input.tree);
-    });
+    const lines = this.sequences.treesOf(inputs).map(lineOf);
+    const { slotsInOrder } = this.sequences;
     const started = performance.now();
-    const places = this.order.map((_, index) => index);
+    const places = lines.map((_, index) => index);
     const verdicts = new Map<number, Verdicts>();
     for (const run of this.model.batched ? [places] : places.map((index) => [index])) {
       const input = this.arrange(run, lines);
@@ -99,7 +84,7 @@ export class StockEngine implements Engine {
       const packed = new Float32Array(input.batch * input.rows * (1 + 3 * topK));
       const all = options?.logits === true ? { logits, vocabulary } : undefined;
       run.forEach((index, place) => {
-        const slot = this.order[index] as number;
+        const slot = slotsInOrder[index] as number;
         const first = place * input.rows;
         packLine(packed, logits, vocabulary, lines[index] as Int32Array, first, topK);
         this.fresh.set(slot, { cache, first });
@@ -114,16 +99,12 @@ export class StockEngine implements Engine {
     const fresh = this.fresh.get(slot);
     if (fresh === undefined) throw new Error(`slot ${slot} took part in no step`);
     const rows = path.map((row) => fresh.first + row);
-    this.cache.keep(this.order.indexOf(slot), fresh.cache, rows);
+    this.sequences.keep(slot, fresh.cache, rows);
   }
 
   release(slot: number): void {
-    const index = this.order.indexOf(slot);
-    if (index < 0) throw new Error(`slot ${slot} is free already`);
-    this.cache.remove(index);
+    this.sequences.release(slot);
     this.fresh.delete(slot);
-    const last = this.order.pop() as number;
-    if (index < this.order.length) this.order[index] = last;
   }
 
   close(): Promise<void> {
@@ -135,16 +116,17 @@ export class StockEngine implements Engine {
    * as are rows of padding, which stand behind all others and repeat the last one. Positions count tokens, not columns.
    */
   private arrange(run: readonly number[], lines: readonly Int32Array[]): StockInput {
+    const { cache: sequences } = this.sequences;
     const alone = !this.model.batched;
     const rows = Math.max(...run.map((index) => (lines[index] as Int32Array).length));
-    const past = alone ? this.cache.length(run[0] as number) : this.cache.width;
+    const past = alone ? sequences.length(run[0] as number) : sequences.width;
     const width = past + rows;
     const tokens = new BigInt64Array(run.length * rows);
     const positions = new BigInt64Array(run.length * rows);
     const mask = new BigInt64Array(run.length * width);
     run.forEach((index, place) => {
       const line = lines[index] as Int32Array;
-      const length = this.cache.length(index);
+      const length = sequences.length(index);
       for (let row = 0; row < rows; row++) {
         const real = Math.min(row, line.length - 1);
         tokens[place * rows + row] = BigInt(line[real] as number);
@@ -154,7 +136,7 @@ export class StockEngine implements Engine {
       mask.fill(1n, start, start + length);
       mask.fill(1n, start + past, start + past + line.length);
     });
-    const cache = alone ? this.cache.one(run[0] as number) : this.cache.past();
+    const cache = alone ? sequences.one(run[0] as number) : sequences.past();
     return { batch: run.length, rows, past, tokens, mask, positions, cache };
   }
 }
