@@ -162,8 +162,8 @@ const modelSettings = {
   /** Threads of the model; by device when left out. */
   threads: whole(1, 1024).exactOptional(),
   device: modelDevice,
-  /** A part of the GPU's name, where there are several. */
-  adapter: text('a part of the name of a GPU').exactOptional(),
+  /** A part of the GPU's name or its PCI bus id, where there are several. */
+  adapter: text('a part of the name of a GPU, or its PCI bus id').exactOptional(),
 };
 
 export const configSchema = group({

@@ -23,7 +23,7 @@ export interface EngineOptions {
   device: Device;
   /** `auto` if left out: float32 on a CPU, float16 on a GPU that has it. */
   weights?: Weights;
-  /** A part of the GPU's name, where there are several. */
+  /** A part of the GPU's name or its PCI bus id, where there are several. */
   adapter?: string | undefined;
 }
 

@@ -1,7 +1,8 @@
 /**
  * What each weight type costs and brings on this machine: its difference from float32 on texts that the model wrote in
  * float32, and the time of a step, with the types in turns. The last line of stdout is JSON, a table goes to stderr.
- * usage: node dist/tests/bench/weights.js [--model DIR] [--texts FILE] [--limit N] [--turns N] [--context N]
+ * usage: node dist/tests/bench/weights.js [--model DIR] [--device cpu|webgpu] [--texts FILE] [--limit N] [--turns N]
+ *   [--context N]
  */
 import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
@@ -9,8 +10,9 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { median } from '../../src/decode/compare.js';
 import { defaultModelCache } from '../../src/decode/settings.js';
-import { CpuEngine } from '../../src/engine/cpu.js';
-import { CPU_WEIGHTS, type CpuWeights } from '../../src/model/linear.js';
+import type { Engine } from '../../src/engine/engine.js';
+import { openEngine } from '../../src/engine/open.js';
+import { CPU_WEIGHTS } from '../../src/model/linear.js';
 import { packageRoot } from '../../src/paths.js';
 import { type GreedyText, measureQuality } from './quality.js';
 import { sampleModel } from './sample.js';
@@ -29,6 +31,7 @@ const steps: readonly (readonly [batch: number, rows: number])[] = [
 const { values: options } = parseArgs({
   options: {
     model: { type: 'string', default: sampleModel },
+    device: { type: 'string', default: 'cpu' },
     texts: { type: 'string', default: join(packageRoot, 'tests/golden/model-reference.jsonl') },
     limit: { type: 'string', default: '36' },
     turns: { type: 'string', default: '15' },
@@ -41,21 +44,28 @@ const texts = readFileSync(options.texts, 'utf8')
   .slice(0, Number(options.limit))
   .map((line) => JSON.parse(line) as GreedyText);
 
-const engines = new Map<CpuWeights, CpuEngine>();
-for (const weights of CPU_WEIGHTS) {
+const { model, device } = options;
+if (device !== 'cpu' && device !== 'webgpu') throw new Error(`--device is cpu or webgpu, not ${device}`);
+/** float32 first: the others are compared with it. */
+const types = device === 'cpu' ? CPU_WEIGHTS : (['float32', 'float16'] as const);
+type WeightType = (typeof types)[number];
+const engines = new Map<WeightType, Engine>();
+let name = '';
+for (const weights of types) {
   const cache = defaultModelCache();
-  const engine = await CpuEngine.open({ model: options.model, cache, weights, slots: 16, threads: 0 });
-  engines.set(weights, engine);
+  const opened = await openEngine({ model, cache, weights, slots: 16, threads: 0, device });
+  engines.set(weights, opened.engine);
+  name = opened.device;
 }
-const quality = new Map<CpuWeights, Awaited<ReturnType<typeof measureQuality>>>();
+const quality = new Map<WeightType, Awaited<ReturnType<typeof measureQuality>>>();
 for (const [weights, engine] of engines) quality.set(weights, await measureQuality(engine, texts));
 const float32 = quality.get('float32')?.logProbability as number;
-const times = new Map(CPU_WEIGHTS.map((weights) => [weights, [] as number[]]));
+const times = new Map<WeightType, number[]>(types.map((weights) => [weights, []]));
 for (const [batch, rows] of steps) {
   const taken = await timeSteps(batch, rows);
   for (const [weights, milliseconds] of taken) times.get(weights)?.push(milliseconds);
 }
-const results = CPU_WEIGHTS.map((weights) => {
+const results = types.map((weights) => {
   const { equalTokens, equalTexts, logProbability } = quality.get(weights) as {
     equalTokens: number;
     equalTexts: number;
@@ -89,7 +99,8 @@ const processors = cpus();
 process.stdout.write(
   `${JSON.stringify({
     machine: `${processors.length} x ${processors[0]?.model.trim() ?? process.arch}`,
-    model: options.model,
+    device: name,
+    model,
     date: new Date().toISOString().slice(0, 10),
     command: ['node dist/tests/bench/weights.js', ...process.argv.slice(2)].join(' '),
     results,
@@ -98,7 +109,7 @@ process.stdout.write(
 for (const engine of engines.values()) await engine.close();
 
 /** Medians of a step's time in the model, the weight types in turns, there and back. */
-async function timeSteps(batch: number, rows: number): Promise<Map<CpuWeights, number>> {
+async function timeSteps(batch: number, rows: number): Promise<Map<WeightType, number>> {
   const prompt = Int32Array.from({ length: Number(options.context) }, (_, at) => 10 + (at % 500));
   const tokens = Int32Array.from({ length: rows }, (_, row) => 20 + row);
   const tree = { tokens, parents: Int32Array.from(tokens, (_, row) => row - 1) };
@@ -106,7 +117,7 @@ async function timeSteps(batch: number, rows: number): Promise<Map<CpuWeights, n
   for (const engine of engines.values()) {
     for (let slot = 0; slot < batch; slot++) await engine.admit(slot, prompt);
   }
-  const taken = new Map(CPU_WEIGHTS.map((weights) => [weights, [] as number[]]));
+  const taken = new Map<WeightType, number[]>(types.map((weights) => [weights, []]));
   for (let turn = -1; turn < Number(options.turns); turn++) {
     const order = turn % 2 === 0 ? [...engines] : [...engines].toReversed();
     for (const [weights, engine] of order) {

@@ -5,6 +5,7 @@
 import { create, globals } from 'webgpu';
 import type { Weights } from '../../config/schema.js';
 import { DareError, inputError, messageOf, runError } from '../../errors.js';
+import { checkAdapter, isBusId } from './adapter.js';
 
 /** Chromium keeps these behind switches: float16 on NVIDIA, and subgroup matrices (tensor cores). */
 const toggles = [
@@ -63,14 +64,16 @@ export class GpuDevice {
 
   /**
    * Opens a GPU.
-   * @param adapter a part of the adapter's name as Dawn lists it; the system's first choice when left out
+   * @param adapter a part of the adapter's name as Dawn lists it, or the PCI bus id that `preferAdapter` was given; the
+   *   system's first choice when left out
    * @param weights auto: float16 where the GPU has it
    * Throws inputError when there is none, with the adapters that there are, or none with that arithmetic.
    */
   static async open(adapter?: string, weights: Weights = 'auto'): Promise<GpuDevice> {
     Object.assign(globalThis, globals);
     const options = [`enable-dawn-features=${toggles.join(',')}`];
-    if (adapter !== undefined) options.push(`adapter=${adapter}`);
+    const atBus = adapter !== undefined && isBusId(adapter);
+    if (adapter !== undefined && !atBus) options.push(`adapter=${adapter}`);
     let gpu: GPU;
     let found: GPUAdapter | null;
     try {
@@ -86,6 +89,14 @@ export class GpuDevice {
       requiredFeatures: features,
       requiredLimits: Object.fromEntries(limits.map((name) => [name, found.limits[name]])),
     });
+    if (atBus) {
+      try {
+        checkAdapter(adapter);
+      } catch (error) {
+        device.destroy();
+        throw error;
+      }
+    }
     const { info } = found;
     const configs =
       (info as GPUAdapterInfo & { subgroupMatrixConfigs?: MatrixConfig[] }).subgroupMatrixConfigs ?? [];
@@ -157,7 +168,7 @@ function noAdapter(error: unknown, adapter: string | undefined): DareError {
     return inputError(`No GPU can be used: ${first}`, noGpu, error);
   return inputError(
     `No GPU has "${adapter}" in its name (found: ${names.join(', ')})`,
-    'model.adapter must be a part of such a name, in the same case; leave it out to take the first.',
+    'model.adapter must be a part of such a name, in the same case, or a PCI bus id; leave it out to take the first.',
     error,
   );
 }
