@@ -1,6 +1,7 @@
 import type { TreeRows } from '../engine/engine.js';
+import type { Ngrams, PoolState } from '../pool/ngrams.js';
 import { OwnText } from '../pool/own.js';
-import type { Pool, PoolState } from '../pool/trie.js';
+import type { Pool } from '../pool/trie.js';
 import { defaultWeights, Estimate, type SourceWeights } from './estimate.js';
 import { CandidateHeap } from './heap.js';
 
@@ -42,7 +43,8 @@ export class Drafter {
   private readonly end = new Int32Array(stateSize);
   private readonly walker: PoolState = { node: 0, depth: 0 };
 
-  private pools: DraftPools = {};
+  /** What contexts are looked up in: cohort pool, shared pool, own text. */
+  private sources: (Ngrams | undefined)[];
 
   constructor(
     vocabulary: number,
@@ -50,15 +52,16 @@ export class Drafter {
     weights: SourceWeights = defaultWeights,
   ) {
     this.own = new OwnText(vocabulary, ownLength);
-    this.estimate = new Estimate(this.own, weights);
+    this.sources = [undefined, undefined, this.own];
+    this.estimate = new Estimate(weights);
   }
 
   /** Starts a new sequence; nothing of the one before is left. */
   begin(pools: DraftPools): void {
-    this.pools = pools;
+    this.sources = [pools.cohort, pools.shared, this.own];
     this.own.clear();
     this.end.fill(0);
-    this.estimate.use(pools.cohort, pools.shared);
+    this.estimate.use(this.sources);
   }
 
   /** Takes over a token of the prompt or of the output. */
@@ -105,14 +108,12 @@ export class Drafter {
 
   /** The state after `token` from the one at `from` of `source`, written at `to` of `target`. */
   private walk(source: Int32Array, from: number, token: number, target: Int32Array, to: number): void {
-    const { cohort, shared } = this.pools;
-    const { walker } = this;
+    const { sources, walker } = this;
     for (let s = 0; s < 3; s++) {
-      const place = s === 0 ? cohort : s === 1 ? shared : this.own;
       walker.node = source[from + 2 * s] as number;
       walker.depth = source[from + 2 * s + 1] as number;
       // a missing pool stays at its root, whatever the row held for an earlier request
-      if (place !== undefined) place.walk(walker, token);
+      sources[s]?.walk(walker, token);
       target[to + 2 * s] = walker.node;
       target[to + 2 * s + 1] = walker.depth;
     }

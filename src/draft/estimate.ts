@@ -4,8 +4,7 @@
  * cohort pool, shared pool and own output are added with weights; the mass that discounting frees goes to the next
  * shorter context.
  */
-import type { OwnText } from '../pool/own.js';
-import type { Pool } from '../pool/trie.js';
+import { Followers, type Ngrams } from '../pool/ngrams.js';
 
 /** Counts of the own output weigh most, those of the cohort more than those of all cohorts. */
 export interface SourceWeights {
@@ -28,23 +27,20 @@ export class Estimate {
   size = 0;
   readonly tokens = new Int32Array(256);
   readonly scores = new Float64Array(256);
-  /** Nodes of the contexts by source: cohort pool, shared pool, own text; -1 node: the source has none. */
+  /** Nodes of the contexts by source: cohort pool, shared pool, own text. */
   private readonly node = new Int32Array(3);
   private readonly depth = new Int32Array(3);
   private readonly weight: Float64Array;
-  private cohort: Pool | undefined;
-  private shared: Pool | undefined;
+  private readonly followers = [new Followers(widest), new Followers(widest), new Followers(widest)];
+  private sources: readonly (Ngrams | undefined)[] = [];
 
-  constructor(
-    private readonly own: OwnText,
-    weights: SourceWeights,
-  ) {
+  constructor(weights: SourceWeights) {
     this.weight = Float64Array.of(weights.cohort, weights.shared, weights.own);
   }
 
-  use(cohort: Pool | undefined, shared: Pool | undefined): void {
-    this.cohort = cohort;
-    this.shared = shared;
+  /** @param sources cohort pool, shared pool, own text */
+  use(sources: readonly (Ngrams | undefined)[]): void {
+    this.sources = sources;
   }
 
   /** @param states nodes and depths of the three sources, at `offset`, two numbers each */
@@ -62,58 +58,27 @@ export class Estimate {
 
   /** Adds what contexts of this length say, then shortens them; returns the share of the mass that is left over. */
   private addContext(length: number, mass: number): number {
-    const { cohort, shared, own, weight, depth, node } = this;
+    const { sources, followers, weight, depth, node } = this;
     let total = 0;
     let freed = 0;
     for (let s = 0; s < 3; s++) {
       if (depth[s] !== length) continue;
-      const at = node[s] as number;
-      const w = weight[s] as number;
-      if (s === 2) {
-        // not the node's own count: the end of the text itself has no continuation yet
-        total += w * (own.followed[at] as number);
-        freed += w * discount * (own.children[at] as number);
-      } else {
-        const { count, firstChild } = ((s === 0 ? cohort : shared) as Pool).columns;
-        const children = (firstChild[at + 1] as number) - (firstChild[at] as number);
-        if (children > 0) total += w * (count[at] as number);
-        freed += w * discount * children;
-      }
+      const source = sources[s] as Ngrams;
+      const after = followers[s] as Followers;
+      source.followers(node[s] as number, after);
+      total += (weight[s] as number) * after.total;
+      freed += (weight[s] as number) * discount * after.distinct;
     }
     const unit = total > 0 ? mass / total : 0;
     for (let s = 0; s < 3; s++) {
       if (depth[s] !== length) continue;
-      const at = node[s] as number;
+      const { size, tokens, counts } = followers[s] as Followers;
       const w = (weight[s] as number) * unit;
-      if (s === 2) {
-        this.addOwn(at, w);
-        node[s] = own.link[at] as number;
-      } else {
-        const pool = (s === 0 ? cohort : shared) as Pool;
-        this.addPool(pool, at, w);
-        node[s] = pool.columns.link[at] as number;
-      }
+      for (let i = 0; i < size; i++) this.add(tokens[i] as number, w * ((counts[i] as number) - discount));
+      node[s] = (sources[s] as Ngrams).shorter(node[s] as number, length);
       depth[s] = length - 1;
     }
     return total > 0 ? Math.min(1, freed / total) : 1;
-  }
-
-  private addPool(pool: Pool, node: number, unit: number): void {
-    const { token, count, firstChild } = pool.columns;
-    const start = firstChild[node] as number;
-    const end = Math.min(firstChild[node + 1] as number, start + widest);
-    for (let child = start; child < end; child++) {
-      this.add(token[child] as number, unit * ((count[child] as number) - discount));
-    }
-  }
-
-  private addOwn(node: number, unit: number): void {
-    const { first, next, token, count } = this.own;
-    let seen = 0;
-    for (let child = first[node] as number; child >= 0 && seen < widest; child = next[child] as number) {
-      this.add(token[child] as number, unit * ((count[child] as number) - discount));
-      seen++;
-    }
   }
 
   private add(token: number, score: number): void {

@@ -1,11 +1,11 @@
-import type { PoolState } from './trie.js';
+import type { Followers, Ngrams, PoolState } from './ngrams.js';
 
 /**
  * The n-grams of one request: its prompt and the output so far. It grows by a token at a time and dies with the
  * request. Children of a node form a list, the
  * newest first; the root's are found by a table.
  */
-export class OwnText {
+export class OwnText implements Ngrams {
   nodes = 1;
   token = new Int32Array(4096);
   count = new Int32Array(4096);
@@ -60,6 +60,24 @@ export class OwnText {
       this.contexts[length] = extended;
       if (context < 0) return;
       extended = this.extend(context, token, extended);
+    }
+  }
+
+  shorter(node: number): number {
+    return this.link[node] as number;
+  }
+
+  /** The newest tokens first. */
+  followers(node: number, into: Followers): void {
+    // not the node's own count: the end of the text itself has no continuation yet
+    into.total = this.followed[node] as number;
+    into.distinct = this.children[node] as number;
+    into.size = Math.min(into.distinct, into.limit);
+    let child = this.first[node] as number;
+    for (let i = 0; i < into.size; i++) {
+      into.tokens[i] = this.token[child] as number;
+      into.counts[i] = this.count[child] as number;
+      child = this.next[child] as number;
     }
   }
 

@@ -1,3 +1,5 @@
+import type { Followers, Ngrams, PoolState } from './ngrams.js';
+
 /**
  * The n-grams of a pool as a trie in columns. Node 0 is the root (the empty context); a node stands for the n-gram on
  * the path to it. Nodes are ordered level by level, the children of a node side by side, the most frequent first.
@@ -13,14 +15,8 @@ export interface TrieColumns {
   link: Int32Array;
 }
 
-/** Where a walk stands: the longest context that the pool knows, and its length in tokens. */
-export interface PoolState {
-  node: number;
-  depth: number;
-}
-
 /** A read-only n-gram table of one cohort. */
-export class Pool {
+export class Pool implements Ngrams {
   /** Distinct tokens that follow a one-token context can be many: children of the root are found by a table. */
   private readonly roots: Int32Array;
 
@@ -51,6 +47,24 @@ export class Pool {
     for (let child = firstChild[node] as number; child < end; child++)
       if (tokens[child] === token) return child;
     return -1;
+  }
+
+  shorter(node: number): number {
+    return this.columns.link[node] as number;
+  }
+
+  /** The most frequent tokens first, of equal ones the smaller id. */
+  followers(node: number, into: Followers): void {
+    const { token, count, firstChild } = this.columns;
+    const first = firstChild[node] as number;
+    const distinct = (firstChild[node + 1] as number) - first;
+    into.total = distinct > 0 ? (count[node] as number) : 0;
+    into.distinct = distinct;
+    into.size = Math.min(distinct, into.limit);
+    for (let i = 0; i < into.size; i++) {
+      into.tokens[i] = token[first + i] as number;
+      into.counts[i] = count[first + i] as number;
+    }
   }
 
   /**

@@ -1,0 +1,34 @@
+/** Where a walk stands: a context that the table knows, and its length in tokens. Node 0 is the empty context. */
+export interface PoolState {
+  node: number;
+  depth: number;
+}
+
+/** The tokens that followed one context, the first of them by the table's order; one object serves many contexts. */
+export class Followers {
+  /** How often the context occurred with a token after it; 0 where nothing follows. */
+  total = 0;
+  /** Distinct tokens that followed: not just those that are listed. */
+  distinct = 0;
+  /** How many are listed in `tokens` and `counts`: at most `limit`. */
+  size = 0;
+  readonly tokens: Int32Array;
+  readonly counts: Int32Array;
+
+  constructor(readonly limit: number) {
+    this.tokens = new Int32Array(limit);
+    this.counts = new Int32Array(limit);
+  }
+}
+
+/** Counts of n-grams, as drafting sees them. */
+export interface Ngrams {
+  /** Moves `state` to the longest known context that ends in `token`. */
+  walk(state: PoolState, token: number): void;
+
+  /** The node of the context that is one token shorter (the first one left out) than `node`, `depth` tokens long. */
+  shorter(node: number, depth: number): number;
+
+  /** Fills `into` with what followed the context. */
+  followers(node: number, into: Followers): void;
+}
