@@ -1,0 +1,165 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import {
+  type CostTable,
+  costCurve,
+  loadCostTable,
+  makeMonotone,
+  parseCostTable,
+  stepMilliseconds,
+} from '../../src/engine/cost-table.js';
+import { DareError } from '../../src/errors.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'dare-costs-'));
+test.after(() => rmSync(folder, { recursive: true, force: true }));
+
+const table: CostTable = {
+  batch: [1, 4],
+  rows: [1, 2, 8],
+  milliseconds: [
+    [10, 12, 18],
+    [16, 24, 60],
+  ],
+};
+
+/** Points from 1 upwards, and monotone times for them. */
+export const costTables = fc
+  .record({
+    batch: fc.uniqueArray(fc.integer({ min: 2, max: 64 }), { maxLength: 4 }),
+    rows: fc.uniqueArray(fc.integer({ min: 2, max: 64 }), { maxLength: 6 }),
+    values: fc.array(fc.integer({ min: 1, max: 1000 }), { minLength: 35, maxLength: 35 }),
+  })
+  .map(({ batch, rows, values }): CostTable => {
+    const points = (of: number[]) => [1, ...of].sort((a, b) => a - b);
+    const measured = points(batch).map((_, b) => points(rows).map((_, r) => values[b * 7 + r] as number));
+    return { batch: points(batch), rows: points(rows), milliseconds: makeMonotone(measured) };
+  });
+
+test('a table is read at its points, between them and beyond', () => {
+  for (const [batch, rows, expected] of [
+    [1, 1, 10],
+    [1, 8, 18],
+    [4, 2, 24],
+    [1, 5, 15],
+    [2, 1, 12],
+    [3, 5, (1 / 3) * 15 + (2 / 3) * 42],
+    [1, 10, 20],
+    [7, 1, 28],
+    [8, 14, 2 * 96],
+  ] as const) {
+    assert.ok(Math.abs(stepMilliseconds(table, batch, rows) - expected) < 1e-9, `${batch} x ${rows}`);
+  }
+  const single = { batch: [1], rows: [1], milliseconds: [[3]] };
+  assert.is(stepMilliseconds(single, 9, 5), 27);
+});
+
+test('a row costs at least what it costs on the flattest piece', () => {
+  assert.is(costCurve(table, 1).cheapestRow, 1);
+  assert.is(costCurve(table, 4).cheapestRow, 6);
+});
+
+test('more rows never take less, and what is read lies among the points around it', () => {
+  fc.assert(
+    fc.property(
+      costTables,
+      fc.integer({ min: 1, max: 70 }),
+      fc.double({ min: 1, max: 70, noNaN: true }),
+      (any, b, r) => {
+        const here = stepMilliseconds(any, b, r);
+        assert.ok(stepMilliseconds(any, b, r + 0.5) >= here - 1e-9);
+        // between two batches lies what both say
+        const low = any.batch.findLast((point) => point <= b) as number;
+        const high = any.batch.find((point) => point >= b);
+        if (high === undefined || r > (any.rows.at(-1) as number)) return;
+        assert.ok(
+          here >= stepMilliseconds(any, low, r) - 1e-9 && here <= stepMilliseconds(any, high, r) + 1e-9,
+        );
+      },
+    ),
+  );
+});
+
+test('times that fall are raised, others stay', () => {
+  assert.equal(makeMonotone(table.milliseconds), table.milliseconds);
+  assert.equal(
+    makeMonotone([
+      [3, 2, 4],
+      [1, 5, 3],
+    ]),
+    [
+      [3, 3, 4],
+      [3, 5, 5],
+    ],
+  );
+});
+
+test('a table goes to JSON and comes back, whatever stands beside it', () => {
+  const file = join(folder, 'costs.json');
+  writeFileSync(file, JSON.stringify({ device: 'cpu', ...table }));
+  assert.equal(loadCostTable(file), table);
+});
+
+test('what is no cost table is refused in one sentence', () => {
+  const refused = (text: string, words: RegExp) => {
+    try {
+      parseCostTable(text, 'costs.json');
+    } catch (error) {
+      assert.instance(error, DareError);
+      assert.is((error as DareError).exitCode, 2);
+      assert.match((error as DareError).message, words);
+      assert.match((error as DareError).message, /^costs\.json/);
+      return;
+    }
+    assert.unreachable(text);
+  };
+  refused('{"batch":', /isn't JSON/);
+  refused('[]', /an object with/);
+  refused('{}', /"batch" must be/);
+  const altered = (change: object) => JSON.stringify({ ...table, ...change });
+  refused(altered({ batch: [2, 4] }), /begin with 1/);
+  refused(altered({ rows: [1, 8, 2] }), /"rows" must be ascending/);
+  refused(altered({ milliseconds: [[10, 12, 18]] }), /a list for every "batch"/);
+  refused(
+    altered({
+      milliseconds: [
+        [10, 12],
+        [16, 24],
+      ],
+    }),
+    /a list for every "batch"/,
+  );
+  refused(
+    altered({
+      milliseconds: [
+        [10, 12, 0],
+        [16, 24, 60],
+      ],
+    }),
+    /above 0/,
+  );
+  refused(
+    altered({
+      milliseconds: [
+        [10, 9, 18],
+        [16, 24, 60],
+      ],
+    }),
+    /must not fall/,
+  );
+  refused(
+    altered({
+      milliseconds: [
+        [10, 12, 18],
+        [9, 24, 60],
+      ],
+    }),
+    /must not fall/,
+  );
+  assert.throws(() => loadCostTable(join(folder, 'none.json')), /can't be read/);
+});
+
+test.run();
