@@ -1,0 +1,47 @@
+import { createHash } from 'node:crypto';
+import type { PromptRow } from '../lake/pages.js';
+import type { DecodeRules } from './sequence.js';
+
+/** What decides the texts of a run, apart from the prompts and from what they are drafted from. */
+export interface TextSettings {
+  /** sha256 over the model's files. */
+  model: string;
+  /** The weight type that is computed with, never `auto`. */
+  weights: string;
+  /** `TextModel.fingerprint`: tokenizer, chat template and end tokens. */
+  tokenizer: string;
+  rules: DecodeRules;
+  /** Mode sample: `decode.sampling.seed`. */
+  seed: number;
+}
+
+/**
+ * sha256 (hex) over the settings that decide a text in their mode, and none that don't: `autoregressive` and `greedy`
+ * write the same texts and share it, the bounds of mode relaxed count there alone. Concurrency, device and pools are no
+ * part of it: the first two move near ties at most, and what relaxed texts are drafted from is the caller's to add.
+ */
+export function settingsKey({ model, weights, tokenizer, rules, seed }: TextSettings): string {
+  const { mode, maxNewTokens, stop, repetitionPenalty } = rules;
+  const { topK, minProb, divergenceBudget, nodes, minPathProbability = null, sampling } = rules;
+  const ofMode = {
+    autoregressive: ['greedy'],
+    greedy: ['greedy'],
+    relaxed: ['relaxed', topK, minProb, divergenceBudget, nodes, minPathProbability],
+    sample: ['sample', sampling.temperature, sampling.topK, sampling.topP, sampling.minP, seed],
+  }[mode];
+  return hashOf([model, weights, tokenizer, maxNewTokens, stop, repetitionPenalty, ofMode]);
+}
+
+/**
+ * sha256 (hex) of what decides the text of one prompt: its own content and the settings; in mode sample its id too,
+ * which decides what is drawn. Rows that describe a prompt (entity, cohort) don't count.
+ * @param settings `settingsKey` of the run
+ */
+export function textKey(prompt: PromptRow, mode: DecodeRules['mode'], settings: string): string {
+  const content = prompt.messages?.map(({ role, content }) => [role, content]) ?? prompt.prompt;
+  return hashOf([settings, mode === 'sample' ? prompt.promptId : null, content]);
+}
+
+function hashOf(value: unknown): string {
+  return createHash('sha256').update(JSON.stringify(value)).digest('hex');
+}
