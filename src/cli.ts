@@ -77,7 +77,7 @@ async function runCommand(
     screen.status('');
     for (const warning of result.warnings) log.warn({}, warning);
     if (summary !== undefined && !json && !quiet) screen.line(summary);
-    finish(result, 0);
+    finish(result, result.skipped === true ? Number(options['skip-exit-code'] ?? 0) : 0);
   } catch (error) {
     failed(error);
   }

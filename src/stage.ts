@@ -42,6 +42,8 @@ export interface CommandResult {
   warnings: string[];
   /** For people: printed on stderr (not with --json or --quiet) and left out of the JSON line. */
   summary?: string;
+  /** There was nothing to do: what the stage writes was there already. `--skip-exit-code` says how to end then. */
+  skipped?: boolean;
   [extra: string]: unknown;
 }
 

@@ -31,6 +31,7 @@ const OPTIONS = {
   tokenizer: { type: 'string' },
   cache: { type: 'string' },
   weights: { type: 'string' },
+  'skip-exit-code': { type: 'string' },
 } as const;
 type OptionName = keyof typeof OPTIONS;
 
@@ -42,6 +43,7 @@ const COMMON: readonly OptionName[] = [
   'json',
   'quiet',
   'debug',
+  'skip-exit-code',
   'help',
 ];
 /** What `dare model` knows; import knows the weight type too. */
@@ -75,6 +77,8 @@ export interface Options {
   tokenizer?: string;
   cache?: string;
   weights?: string;
+  /** Exit code of a stage that had nothing to do, in place of 0. */
+  'skip-exit-code'?: string;
 }
 
 export type Command =
@@ -169,6 +173,9 @@ function checkOptions(
     }
     if (values[option as keyof Options] === '') throw usageError(command, `--${option} is empty`);
   }
+  const code = values['skip-exit-code'];
+  if (code !== undefined && !(/^\d{1,3}$/.test(code) && Number(code) <= 255))
+    throw usageError(command, `--skip-exit-code is ${code}: expected a whole number from 0 to 255`);
 }
 
 function unexpected(command: CommandName, argument: string) {

@@ -21,6 +21,7 @@ const COMMON = `Options
   --json                   stderr carries JSON log lines only, no sentences and no progress bar
   --quiet                  stderr carries warnings and errors only
   --debug                  log more, and show where an error arose
+  --skip-exit-code N       end with N, 0 to 255, where there was nothing to do (default 0). Airflow takes 99 as skipped
   -h, --help               this text`;
 
 const OUTPUT = `Output

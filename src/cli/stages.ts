@@ -17,9 +17,9 @@ const stages: Readonly<Record<StageName, () => Promise<Stage>>> = {
 
 /** A stage on the lake of a configuration file. */
 export async function runStage(stage: StageName, options: Options, tools: StageTools): Promise<StageResult> {
-  const { config: file, set, json: _json, quiet: _quiet, debug: _debug, ...flags } = options;
+  const { config: file = '', set, ...flags } = options;
   if (flags.partition !== undefined) checkPartition(flags.partition);
-  const config = loadConfig(file ?? '', set, flags);
+  const config = loadConfig(file, set, flags);
   const lake = new Lake(config.lake);
   const run = await stages[stage]();
   return await run({ ...tools, config, lake, partition: config.partition });

@@ -75,6 +75,8 @@ const WRONG: readonly [args: string[], message: string, stage?: string][] = [
   [['run', '--config', '--json'], '--config needs a value', 'run'],
   [['run', '--config', 'a', '--config', 'b'], '--config is given twice', 'run'],
   [['run', '--config', SAMPLE, '--json=yes'], '--json takes no value', 'run'],
+  [['run', '--config', SAMPLE, '--skip-exit-code', '256'], 'expected a whole number from 0 to 255', 'run'],
+  [['run', '--config', SAMPLE, '--skip-exit-code', 'x'], '--skip-exit-code is x', 'run'],
   [['run', '--config', SAMPLE, 'now'], 'unexpected argument "now"', 'run'],
   [
     ['segment', '--config', SAMPLE, '--mode', 'greedy'],
