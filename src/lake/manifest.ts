@@ -1,8 +1,7 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { inputError, messageOf } from '../errors.js';
+import { recordOwnFile } from './fingerprint.js';
 import {
   discard,
   fileError,
@@ -30,8 +29,8 @@ export async function writeManifest(dir: string, manifest: Manifest): Promise<vo
 }
 
 /**
- * Publishes a table and its manifest. Both are written before the first is renamed, so that a full disk leaves the
- * earlier two, and never a table with the manifest of another.
+ * Publishes a table and its manifest, which is told the table's size and fingerprint (`table`). Both are written before
+ * the first is renamed, so that a full disk leaves the earlier two, and never a table with the manifest of another.
  * @param temporary the table, made beside `final`; gone afterwards in any case
  * @throws runError where the disk is full, read-only or forbidden
  */
@@ -39,7 +38,8 @@ export async function publishTable(temporary: string, final: string, manifest: M
   const file = join(dirname(final), manifestName);
   const description = temporaryBeside(file);
   try {
-    await writeFile(description, textOf(manifest), { flush: true });
+    const table = await recordOwnFile(temporary, basename(final));
+    await writeFile(description, textOf({ ...manifest, table }), { flush: true });
     await publishFile(temporary, final);
   } catch (error) {
     await discard(temporary);
@@ -81,22 +81,6 @@ export async function readManifest(dir: string): Promise<Manifest | undefined> {
     throw inputError(`${file} holds no JSON object`, remedy);
   }
   return value as Manifest;
-}
-
-/**
- * sha256 (hex) of a file's content, read as a stream: for telling whether an input has changed.
- * @throws inputError when the file is missing or can't be read
- */
-export async function fingerprintFile(file: string): Promise<string> {
-  const hash = createHash('sha256');
-  try {
-    for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT')
-      throw inputError(`${file} is missing`, undefined, error);
-    throw inputError(`${file} can't be read: ${messageOf(error)}`, undefined, error);
-  }
-  return hash.digest('hex');
 }
 
 const remedy = 'Delete it, and run the stage again: the manifest is made anew.';

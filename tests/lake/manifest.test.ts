@@ -1,9 +1,8 @@
-import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { fingerprintFile, readManifest, writeManifest } from '../../src/lake/manifest.js';
+import { readManifest, writeManifest } from '../../src/lake/manifest.js';
 import { errorOf, inFolder } from './temporary.js';
 
 test('a manifest is read as it was written, and replaced as a whole', () =>
@@ -30,23 +29,5 @@ for (const text of ['', '{"stage": "dec', '[1]', 'null', '"x"']) {
       assert.ok(error.hint);
     }));
 }
-
-test('the fingerprint of a file is the sha256 of its content', () =>
-  inFolder(async (root) => {
-    const file = join(root, 'f');
-    for (const content of ['', 'abc', 'x'.repeat(300_000)]) {
-      writeFileSync(file, content);
-      assert.is(await fingerprintFile(file), createHash('sha256').update(content).digest('hex'));
-    }
-  }));
-
-test('a fingerprint needs a file', () =>
-  inFolder(async (root) => {
-    for (const path of [join(root, 'missing'), root]) {
-      const error = await errorOf(() => fingerprintFile(path));
-      assert.is(error.exitCode, 2);
-      assert.ok(error.message.includes(path), error.message);
-    }
-  }));
 
 test.run();
