@@ -162,6 +162,14 @@ function checkWeights(raw: unknown): Problem[] {
   if (device === 'webgpu' && (weights === 'int8' || weights === 'int4')) {
     return [{ path, message: `is "${weights}"; expected auto, float16 or float32 with model.device webgpu` }];
   }
+  if (device === 'cuda' && weights !== undefined && weights !== 'auto' && weights !== 'float32') {
+    return [{ path, message: `is "${weights}"; expected auto or float32 with model.device cuda` }];
+  }
+  const adapter = valueAt(raw, ['model', 'adapter']);
+  if (device === 'cuda' && adapter !== undefined) {
+    const message = 'is for model.device webgpu; CUDA_VISIBLE_DEVICES says which GPUs CUDA sees';
+    return [{ path: ['model', 'adapter'], message }];
+  }
   return [];
 }
 

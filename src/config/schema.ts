@@ -12,7 +12,7 @@ import { packageRoot } from '../paths.js';
 export const FRAMEWORKS = ['kar', 'trawl', 'once', 'rlmrec'] as const;
 export const MODES = ['autoregressive', 'greedy', 'relaxed', 'sample'] as const;
 export type Mode = (typeof MODES)[number];
-export const DEVICES = ['auto', 'cpu', 'webgpu'] as const;
+export const DEVICES = ['auto', 'cpu', 'webgpu', 'cuda'] as const;
 export type Device = (typeof DEVICES)[number];
 
 /** Partitions become folder names (`partition=<P>`), so nothing in them may mean anything to a file system. */

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import { preferAdapter } from '../engine/webgpu/adapter.js';
+import { prepareEnvironment } from '../engine/environment.js';
 import { type DareError, messageOf, revive, runError, type ThreadError } from '../errors.js';
 import type { PoolKey } from '../pool/builder.js';
 import type { LoopStatistics } from './loop.js';
@@ -47,9 +47,7 @@ export class DecodeWorker {
 
   /** Loads the model in a thread of its own. Rejects when the model can't be loaded, or there is no such GPU. */
   static async start(options: WorkerOptions): Promise<DecodeWorker> {
-    // ONNX Runtime's telemetry: nothing here talks to a network. Native code sees only the main thread's environment.
-    process.env.ORT_DISABLE_TELEMETRY ??= '1';
-    preferAdapter(options.engine.adapter);
+    prepareEnvironment(options.engine);
     const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: options });
     return new Promise((resolve, reject) => {
       const ended = (code: number) =>

@@ -11,7 +11,7 @@ import {
   Verdicts,
 } from './engine.js';
 import { CachedSequences } from './sequences.js';
-import { GraphSession } from './session.js';
+import { GraphSession, type OrtProvider } from './session.js';
 
 export interface CpuEngineOptions {
   /** Hugging Face folder or GGUF file. */
@@ -23,6 +23,8 @@ export interface CpuEngineOptions {
   slots: number;
   /** 0: all cores. */
   threads: number;
+  /** Of ONNX Runtime; `cpu` if left out. With `cuda` the cache is copied to the GPU at every step. */
+  provider?: OrtProvider;
 }
 
 /**
@@ -32,7 +34,7 @@ export interface CpuEngineOptions {
  */
 const margins: Record<CpuWeights, number> = { float32: float32Margin, int8: 0.2, int4: 0.5 };
 
-/** The engine on ONNX Runtime's CPU provider. */
+/** The engine on ONNX Runtime, with the cache of keys and values in the memory of the CPU. */
 export class CpuEngine implements Engine {
   /**
    * Two cores, at any batch: a row takes about a seventh of a one-row step, half of that of a usual one. Thresholds that
@@ -62,7 +64,11 @@ export class CpuEngine implements Engine {
 
   static async open(options: CpuEngineOptions): Promise<CpuEngine> {
     const model = prepareModel(options.model, options.cache, options.weights);
-    const session = await GraphSession.open(model, options.threads, options.slots === 1);
+    const session = await GraphSession.open(model, {
+      threads: options.threads,
+      spinning: options.slots === 1,
+      provider: options.provider ?? 'cpu',
+    });
     return new CpuEngine(model, session, options.slots, margins[options.weights ?? 'float32']);
   }
 

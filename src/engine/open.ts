@@ -7,6 +7,7 @@ import type { Device, Weights } from '../config/schema.js';
 import { inputError, messageOf } from '../errors.js';
 import { cpuWeights } from '../model/linear.js';
 import { stockFile } from '../model/stock.js';
+import { requireCuda } from './cuda.js';
 import type { Engine } from './engine.js';
 import type { GpuDevice } from './webgpu/device.js';
 import { unsupportedOnGpu } from './webgpu/support.js';
@@ -48,6 +49,7 @@ export async function openEngine(options: EngineOptions): Promise<OpenedEngine> 
   if (stock !== undefined) return openStock(options, stock);
   if (device === 'webgpu') return openGpu(options, await openDevice(options), '');
   if (device === 'cpu') return openCpu(options, '');
+  if (device === 'cuda') return openCuda(options);
   if (weights === 'int8' || weights === 'int4') return openCpu(options, ` (${weights} weights are for CPUs)`);
   if (!mayHaveGpu()) return openCpu(options, ' (no GPU driver is installed)');
   let gpu: GpuDevice;
@@ -81,9 +83,24 @@ async function openCpu(options: EngineOptions, why: string): Promise<OpenedEngin
   return { engine, device: `cpu${why}`, weights };
 }
 
+async function openCuda(options: EngineOptions): Promise<OpenedEngine> {
+  const { model, cache, threads, weights = 'auto' } = options;
+  if (weights !== 'auto' && weights !== 'float32')
+    throw inputError(`With CUDA weights are float32, not ${weights}`, 'Set model.weights to auto.');
+  requireCuda();
+  const { CpuEngine } = await import('./cpu.js');
+  const slots = options.slots ?? cpuSlots;
+  const engine = await CpuEngine.open({ model, cache, threads, slots, provider: 'cuda' });
+  return {
+    engine,
+    device: 'cuda (the cache of keys and values stays with the CPU: webgpu is faster)',
+    weights: 'float32',
+  };
+}
+
 async function openStock(options: EngineOptions, file: string): Promise<OpenedEngine> {
   const { model, threads, device, weights = 'auto' } = options;
-  if (device === 'webgpu')
+  if (device === 'webgpu' || device === 'cuda')
     throw inputError(
       `The stock ONNX decoder ${file} runs on the CPU only`,
       'Set model.device to auto or cpu.',

@@ -49,6 +49,20 @@ export interface GraphOutput {
   cache: readonly Float32Array[];
 }
 
+/** What computes the graph; operators that CUDA doesn't have run on the CPU. */
+export type OrtProvider = 'cpu' | 'cuda';
+
+export interface SessionOptions {
+  /** Of one operator; ONNX Runtime's own choice (all cores) when 0. */
+  threads: number;
+  /**
+   * Whether threads wait for work in a loop: it saves a millisecond of a short step, but takes the cores from everything
+   * else (without it steps of 16 texts with drafts were a sixth faster).
+   */
+  spinning: boolean;
+  provider: OrtProvider;
+}
+
 /** The decoder graph in ONNX Runtime: typed arrays in, typed arrays out. */
 export class GraphSession implements Prefill {
   private readonly cacheNames: string[];
@@ -63,15 +77,13 @@ export class GraphSession implements Prefill {
     this.fetches = ['verdicts', 'hidden', ...this.cacheNames.map((name) => `new_${name}`)];
   }
 
-  /**
-   * @param threads of one operator; ONNX Runtime's own choice (all cores) when 0
-   * @param spinning whether threads wait for work in a loop: it saves a millisecond of a short step, but takes the cores
-   *   from everything else (without it steps of 16 texts with drafts were a sixth faster)
-   */
-  static async open(model: PreparedModel, threads: number, spinning: boolean): Promise<GraphSession> {
+  static async open(
+    model: PreparedModel,
+    { threads, spinning, provider }: SessionOptions,
+  ): Promise<GraphSession> {
     try {
       const session = await ort.InferenceSession.create(model.graphFile, {
-        executionProviders: ['cpu'],
+        executionProviders: provider === 'cpu' ? ['cpu'] : [provider, 'cpu'],
         intraOpNumThreads: threads,
         interOpNumThreads: 1,
         logSeverityLevel: 3,
@@ -82,7 +94,9 @@ export class GraphSession implements Prefill {
     } catch (error) {
       throw runError(
         `ONNX Runtime can't load ${model.graphFile}: ${messageOf(error)}`,
-        'Remove the model cache folder, so that the graph is built again.',
+        provider === 'cpu'
+          ? 'Remove the model cache folder, so that the graph is built again.'
+          : 'The CUDA provider needs the CUDA, cuBLAS, cuRAND and cuDNN libraries that it was built for on LD_LIBRARY_PATH.',
         error,
       );
     }

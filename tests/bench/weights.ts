@@ -1,7 +1,7 @@
 /**
  * What each weight type costs and brings on this machine: its difference from float32 on texts that the model wrote in
  * float32, and the time of a step, with the types in turns. The last line of stdout is JSON, a table goes to stderr.
- * usage: node dist/tests/bench/weights.js [--model DIR] [--device cpu|webgpu] [--texts FILE] [--limit N] [--turns N]
+ * usage: node dist/tests/bench/weights.js [--model DIR] [--device cpu|webgpu|cuda] [--texts FILE] [--limit N] [--turns N]
  *   [--context N]
  */
 import { readFileSync } from 'node:fs';
@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util';
 import { median } from '../../src/decode/compare.js';
 import { defaultModelCache } from '../../src/decode/settings.js';
 import type { Engine } from '../../src/engine/engine.js';
+import { prepareEnvironment } from '../../src/engine/environment.js';
 import { openEngine } from '../../src/engine/open.js';
 import { CPU_WEIGHTS } from '../../src/model/linear.js';
 import { packageRoot } from '../../src/paths.js';
@@ -45,9 +46,12 @@ const texts = readFileSync(options.texts, 'utf8')
   .map((line) => JSON.parse(line) as GreedyText);
 
 const { model, device } = options;
-if (device !== 'cpu' && device !== 'webgpu') throw new Error(`--device is cpu or webgpu, not ${device}`);
+if (device !== 'cpu' && device !== 'webgpu' && device !== 'cuda')
+  throw new Error(`--device is cpu, webgpu or cuda, not ${device}`);
+prepareEnvironment({ device });
 /** float32 first: the others are compared with it. */
-const types = device === 'cpu' ? CPU_WEIGHTS : (['float32', 'float16'] as const);
+const typesOf = { cpu: CPU_WEIGHTS, webgpu: ['float32', 'float16'], cuda: ['float32'] } as const;
+const types = typesOf[device];
 type WeightType = (typeof types)[number];
 const engines = new Map<WeightType, Engine>();
 let name = '';

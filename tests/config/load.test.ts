@@ -128,7 +128,7 @@ const WRONG: readonly [overrides: string[], line: string][] = [
       ] as [string[], string],
   ),
   [['model.weights=int2'], 'is "int2"; expected one of auto, float32, float16, int8, int4'],
-  [['model.device=cuda'], 'is "cuda"; expected one of auto, cpu, webgpu'],
+  [['model.device=gpu'], 'is "gpu"; expected one of auto, cpu, webgpu, cuda'],
   [['inputs.ratings.item=u'], 'is "u", the column that inputs.ratings.user names too'],
   [
     ['decode.sampling.temperature=0.7'],

@@ -7,6 +7,7 @@ import { type AttentionTile, attentionTile, type FixedPipelines, fixedPipelines 
 import type { Kernels } from './kernels.js';
 import { Product, type ProductUse } from './product.js';
 import { ReadBack } from './read-back.js';
+import { Recorder } from './recorder.js';
 import { type AttentionPlan, type StepTables, stepSizes } from './tables.js';
 import type { LayerWeights, Linear, ModelWeights } from './weights.js';
 
@@ -54,6 +55,12 @@ interface Groups {
   head: GPUBindGroup;
   verdict: GPUBindGroup;
 }
+
+/**
+ * Layers that are handed to the GPU at once. On an H100 steps of SmolLM2-135M's 30 layers took 3.3 to 4 ms in one piece, 2.0
+ * to 2.5 in 4 to 10 pieces (64 x 8 rows: 11.6 and 9.5 to 10).
+ */
+const submittedLayers = 5;
 
 export class Forward {
   private groups: Groups | undefined;
@@ -124,10 +131,9 @@ export class Forward {
     write(device, buffers.sizes, stepSizes(step, places, topK));
     const { activations, head } = buffers.ofStep;
     write(device, activations.tables, step.tables);
-    const encoder = device.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    await this.encode(pass, groups, step);
-    pass.end();
+    const recorder = new Recorder(device);
+    await this.record(recorder, groups, step);
+    const encoder = recorder.finish();
     if (step.verdicts === 0) {
       device.queue.submit([encoder.finish()]);
       await device.queue.onSubmittedWorkDone();
@@ -144,15 +150,11 @@ export class Forward {
     return { verdicts, states, logits: logits ? all : undefined };
   }
 
-  private async encode(pass: GPUComputePassEncoder, groups: Groups, step: StepTables): Promise<void> {
+  private async record(recorder: Recorder, groups: Groups, step: StepTables): Promise<void> {
     const { fixed, linears } = this;
     const { rows, verdicts } = step;
     const { heads, kvHeads } = this.shape;
-    const run = (pipeline: GPUComputePipeline, group: GPUBindGroup, x: number, y = 1, z = 1) => {
-      pass.setPipeline(pipeline);
-      pass.setBindGroup(0, group);
-      pass.dispatchWorkgroups(x, y, z);
-    };
+    const run = recorder.run.bind(recorder);
     if (rows === 0) {
       // nothing to compute: only the last step's kept rows go to the cache
       for (const layer of groups.layers) run(fixed.heads, layer.heads, step.moves);
@@ -163,7 +165,8 @@ export class Forward {
     const gateUp = await linears.gateUp.plan(rows);
     const down = await linears.down.plan(rows);
     run(fixed.embed, groups.embed, rows);
-    for (const layer of groups.layers) {
+    for (const [l, layer] of groups.layers.entries()) {
+      if (l > 0 && l % submittedLayers === 0) recorder.submit();
       run(fixed.norm, layer.attentionNorm, rows);
       run(qkv.pipeline, layer.qkv, ...qkv.groups);
       run(fixed.heads, layer.heads, rows + step.moves);
