@@ -1,136 +1,240 @@
+/**
+ * Builds pools level by level: the places where an n-gram occurs lie side by side, and counting what follows them
+ * gives its continuations, as multikey quicksort and radix sorts of suffixes do, up to a length and only where
+ * something repeats. Linear in tokens * length, in typed arrays alone.
+ */
+import { inputError } from '../errors.js';
 import type { TrieColumns } from './trie.js';
 
-/** Trie under construction: children are found through one open-addressing hash table over (parent, token). */
-class Counter {
-  nodes = 1;
-  parent = new Int32Array(1024);
-  token = new Int32Array(1024);
-  count = new Int32Array(1024);
-  link = new Int32Array(1024);
-  private table = new Int32Array(4096).fill(-1);
-
-  /** The child of `parent` along `token`; made when it is new, with the given link. */
-  child(parent: number, token: number, link: number): number {
-    const mask = this.table.length - 1;
-    let at = hashOf(parent, token) & mask;
-    for (let node = this.table[at] as number; node >= 0; node = this.table[at] as number) {
-      if (this.parent[node] === parent && this.token[node] === token) return node;
-      at = (at + 1) & mask;
-    }
-    const node = this.nodes++;
-    if (node === this.token.length) this.grow();
-    this.parent[node] = parent;
-    this.token[node] = token;
-    this.link[node] = link;
-    this.table[at] = node;
-    if (this.nodes * 2 > this.table.length) this.rehash();
-    return node;
-  }
-
-  private grow(): void {
-    for (const column of ['parent', 'token', 'count', 'link'] as const) {
-      const larger = new Int32Array(this[column].length * 2);
-      larger.set(this[column]);
-      this[column] = larger;
-    }
-  }
-
-  private rehash(): void {
-    this.table = new Int32Array(this.table.length * 2).fill(-1);
-    const mask = this.table.length - 1;
-    for (let node = 1; node < this.nodes; node++) {
-      let at = hashOf(this.parent[node] as number, this.token[node] as number) & mask;
-      while ((this.table[at] as number) >= 0) at = (at + 1) & mask;
-      this.table[at] = node;
-    }
-  }
-}
-
-/** Multiplicative hashing (Knuth, TAOCP 6.4) of the pair, with the high bits mixed down. */
-function hashOf(parent: number, token: number): number {
-  const mixed = Math.imul(parent, 0x9e3779b1) ^ Math.imul(token + 1, 0x85ebca6b);
-  return (mixed ^ (mixed >>> 15)) >>> 0;
-}
+/** Arrow's writer counts the bytes of a column in 32 bits. */
+const mostRows = 2 ** 29 - 2;
 
 /**
- * Counts every n-gram of up to `maxLength` tokens within the documents (never across them) and returns the trie.
+ * Counts the n-grams of up to `maxLength` tokens within the documents (never across them) and returns their trie.
  * The result depends on the multiset of documents alone, not on their order.
- * @param documents token ids of each text; time and memory are proportional to tokens * maxLength at worst
+ * Takes at most 60 bytes a token of memory, the result's included; the documents aren't kept.
+ * @throws inputError for more tokens than one pool can hold
  */
 export function buildTrie(documents: Iterable<ArrayLike<number>>, maxLength: number): TrieColumns {
-  const counter = new Counter();
-  const previous = new Int32Array(maxLength + 1);
-  const current = new Int32Array(maxLength + 1);
-  for (const document of documents) {
-    // previous[k]: node of the last k tokens before this one, -1 where the document is shorter
-    previous.fill(-1);
-    previous[0] = 0;
-    for (let i = 0; i < document.length; i++) {
-      const token = document[i] as number;
-      counter.count[0] = (counter.count[0] as number) + 1;
-      current[0] = 0;
-      for (let length = 1; length <= maxLength; length++) {
-        const context = previous[length - 1] as number;
-        if (context < 0) {
-          current[length] = -1;
-          continue;
-        }
-        // the n-gram without its first token is the one just counted, one shorter
-        const node = counter.child(context, token, current[length - 1] as number);
-        counter.count[node] = (counter.count[node] as number) + 1;
-        current[length] = node;
-      }
-      previous.set(current);
-    }
-  }
-  return inOrder(counter);
+  const text = joinDocuments(documents);
+  return new TrieBuilder(text, maxLength).build();
 }
 
-/** Renumbers the nodes level by level, children side by side by falling count, then rising token. */
-function inOrder(counter: Counter): TrieColumns {
-  const { nodes, parent, token, count, link } = counter;
-  const depth = new Uint8Array(nodes);
-  // a parent is always made before its children
-  for (let node = 1; node < nodes; node++) depth[node] = (depth[parent[node] as number] as number) + 1;
-  const levels: number[][] = [];
-  for (let node = 0; node < nodes; node++) {
-    const level = depth[node] as number;
-    levels[level] ??= [];
-    (levels[level] as number[]).push(node);
-  }
-  const place = new Int32Array(nodes);
-  const columns: TrieColumns = {
-    token: new Int32Array(nodes),
-    count: new Int32Array(nodes),
-    firstChild: new Int32Array(nodes + 1),
-    link: new Int32Array(nodes),
-  };
-  let at = 0;
-  for (const level of levels) {
-    const key = (node: number) => place[parent[node] as number] as number;
-    level.sort(
-      (a, b) =>
-        key(a) - key(b) ||
-        (count[b] as number) - (count[a] as number) ||
-        (token[a] as number) - (token[b] as number),
+/** The documents in their canonical order, each followed by -1; at least one -1. */
+function joinDocuments(documents: Iterable<ArrayLike<number>>): Int32Array {
+  const ordered = [...documents].sort(compareDocuments);
+  const length = ordered.reduce((sum, document) => sum + document.length + 1, 0);
+  if (length > mostRows) {
+    throw inputError(
+      `${length} tokens are too many for one pool`,
+      `A pool holds ${mostRows} at most: cap the tokens of a cohort.`,
     );
-    for (const node of level) {
-      place[node] = at;
-      columns.token[at] = node === 0 ? -1 : (token[node] as number);
-      columns.count[at] = count[node] as number;
-      columns.link[at] = place[link[node] as number] as number;
-      at++;
+  }
+  const text = new Int32Array(Math.max(length, 1)).fill(-1);
+  let at = 0;
+  for (const document of ordered) {
+    text.set(document, at);
+    at += document.length + 1;
+  }
+  return text;
+}
+
+/** By length, then by tokens: most comparisons end at the length. */
+function compareDocuments(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let difference = a.length - b.length;
+  for (let i = 0; difference === 0 && i < a.length; i++) difference = (a[i] as number) - (b[i] as number);
+  return difference;
+}
+
+/** An Int32Array that grows. */
+class Column {
+  length = 0;
+  values = new Int32Array(1024);
+
+  push(value: number): void {
+    if (this.length === this.values.length) {
+      const larger = new Int32Array(Math.ceil(this.length * 1.5));
+      larger.set(this.values);
+      this.values = larger;
+    }
+    this.values[this.length++] = value;
+  }
+
+  get whole(): Int32Array {
+    return this.values.subarray(0, this.length);
+  }
+}
+
+class TrieBuilder {
+  private readonly token = new Column();
+  private readonly count = new Column();
+  private readonly firstChild = new Column();
+  private readonly firstLeaf = new Column();
+  private readonly link = new Column();
+  private readonly byToken = new Column();
+  private readonly leaf = new Column();
+  private readonly level = new Column();
+  /** By position: node of the longest repeated context found so far that ends there. */
+  private readonly context: Int32Array;
+  /** Where the n-grams of the level before end, those of a node side by side; and of this level. */
+  private from: Int32Array;
+  private to: Int32Array;
+  /** By token, of one family: occurrences, then where the next one goes (a leaf if negative). */
+  private readonly tally: Int32Array;
+  private readonly place: Int32Array;
+  private readonly distinct: Int32Array;
+  private readonly keys: Float64Array;
+
+  constructor(
+    private readonly text: Int32Array,
+    private readonly maxLength: number,
+  ) {
+    const vocabulary = text.reduce((largest, token) => Math.max(largest, token), -1) + 1;
+    this.tally = new Int32Array(vocabulary);
+    this.place = new Int32Array(vocabulary);
+    this.distinct = new Int32Array(vocabulary);
+    this.keys = new Float64Array(vocabulary);
+    this.context = new Int32Array(text.length);
+    this.from = new Int32Array(text.length);
+    this.to = new Int32Array(text.length);
+  }
+
+  build(): TrieColumns {
+    const { text, token, count, level } = this;
+    // the empty n-gram ends before each token
+    let tokens = 0;
+    for (let i = 0; i < text.length; i++) if ((text[i] as number) >= 0) this.from[tokens++] = i - 1;
+    token.push(-1);
+    count.push(tokens);
+    this.link.push(0);
+    this.byToken.push(0);
+    level.push(0);
+    for (let length = 1; length <= this.maxLength; length++) {
+      const first = level.values[length - 1] as number;
+      level.push(token.length);
+      this.addLevel(first, token.length);
+      this.linkLevel(level.values[length] as number, length < this.maxLength);
+      [this.from, this.to] = [this.to, this.from];
+    }
+    level.push(token.length);
+    // the last level has no families, and one row more closes the last one
+    while (this.firstChild.length <= token.length) {
+      this.firstChild.push(token.length);
+      this.firstLeaf.push(this.leaf.length);
+    }
+    return {
+      token: token.whole,
+      count: count.whole,
+      firstChild: this.firstChild.whole,
+      firstLeaf: this.firstLeaf.whole,
+      link: this.link.whole,
+      byToken: this.byToken.whole,
+      level: level.whole,
+      leaf: this.leaf.whole,
+      text,
+      context: this.context,
+    };
+  }
+
+  /** The families of the nodes from `first` up to `end`; `to` gets the places of the repeated ones among them. */
+  private addLevel(first: number, end: number): void {
+    let start = 0;
+    let target = 0;
+    for (let node = first; node < end; node++) {
+      const stop = start + (this.count.values[node] as number);
+      target = this.addFamily(start, stop, target);
+      start = stop;
     }
   }
-  // children follow each other in the order of their parents, so counting them gives where each family begins
-  for (let node = 1; node < nodes; node++) {
-    const family = (place[parent[node] as number] as number) + 1;
-    columns.firstChild[family] = (columns.firstChild[family] as number) + 1;
+
+  /** What follows the places `from[start]` up to `from[stop]`. Returns where the next family's places go in `to`. */
+  private addFamily(start: number, stop: number, target: number): number {
+    const { text, from, to, tally, place, distinct, leaf } = this;
+    this.firstChild.push(this.token.length);
+    this.firstLeaf.push(leaf.length);
+    let size = 0;
+    for (let i = start; i < stop; i++) {
+      const token = text[(from[i] as number) + 1] as number;
+      if (token < 0) continue;
+      const seen = tally[token] as number;
+      if (seen === 0) distinct[size++] = token;
+      tally[token] = seen + 1;
+    }
+    sort(distinct, size);
+    let children = 0;
+    for (let i = 0; i < size; i++) {
+      const token = distinct[i] as number;
+      if (tally[token] === 1) {
+        place[token] = -1 - leaf.length;
+        leaf.push(0);
+      } else distinct[children++] = token;
+    }
+    const next = this.addChildren(children, target);
+    for (let i = start; i < stop; i++) {
+      const end = (from[i] as number) + 1;
+      const token = text[end] as number;
+      if (token < 0) continue;
+      tally[token] = 0;
+      const slot = place[token] as number;
+      if (slot < 0) leaf.values[-1 - slot] = end;
+      else {
+        to[slot] = end;
+        place[token] = slot + 1;
+      }
+    }
+    return next;
   }
-  columns.firstChild[0] = 1;
-  for (let node = 0; node < nodes; node++) {
-    columns.firstChild[node + 1] =
-      (columns.firstChild[node] as number) + (columns.firstChild[node + 1] as number);
+
+  /** Nodes for the first `size` tokens of `distinct` (by token), the most frequent first; their places from `target`. */
+  private addChildren(size: number, target: number): number {
+    const { tally, place, distinct, keys, token, count, byToken } = this;
+    // one number orders by falling count, then by token: counts and vocabularies fit 53 bits together
+    const scale = distinct.length;
+    for (let i = 0; i < size; i++) keys[i] = i - (tally[distinct[i] as number] as number) * scale;
+    sort(keys, size);
+    const family = token.length;
+    let next = target;
+    for (let i = 0; i < size; i++) byToken.push(0);
+    for (let rank = 0; rank < size; rank++) {
+      const key = keys[rank] as number;
+      const i = key - Math.floor(key / scale) * scale;
+      const child = distinct[i] as number;
+      const occurrences = tally[child] as number;
+      byToken.values[family + i] = family + rank;
+      token.push(child);
+      count.push(occurrences);
+      place[child] = next;
+      next += occurrences;
+    }
+    return next;
   }
-  return columns;
+
+  /** Links of the nodes from `first` on, and `context` where they are one (not of the last level). */
+  private linkLevel(first: number, asContexts: boolean): void {
+    const { to, context, link } = this;
+    const { length, values: count } = this.count;
+    for (let node = first, start = 0; node < length; node++) {
+      // the n-gram without its first token ends at the same place, and nothing longer was found there yet
+      link.push(context[to[start] as number] as number);
+      start += count[node] as number;
+    }
+    if (!asContexts) return;
+    for (let node = first, at = 0; node < length; node++) {
+      for (const stop = at + (count[node] as number); at < stop; at++) context[to[at] as number] = node;
+    }
+  }
+}
+
+/** Sorts the first `size` numbers. */
+function sort(values: Int32Array | Float64Array, size: number): void {
+  if (size > 24) {
+    values.subarray(0, size).sort();
+    return;
+  }
+  for (let i = 1; i < size; i++) {
+    const value = values[i] as number;
+    let at = i;
+    for (; at > 0 && (values[at - 1] as number) > value; at--) values[at] = values[at - 1] as number;
+    values[at] = value;
+  }
 }

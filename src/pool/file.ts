@@ -1,22 +1,13 @@
 /**
- * Pools as Arrow IPC files: one table, the trie's columns, read without copying into memory that threads share.
- * A last row holds no node: it closes the last family of children.
+ * Pools as Arrow IPC files: one table of one row, a list for each of the trie's columns, read without copying into
+ * memory that threads share.
  */
 import { createHash } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import {
-  Field,
-  Int32,
-  makeData,
-  RecordBatch,
-  Schema,
-  Struct,
-  Table,
-  tableFromIPC,
-  tableToIPC,
-} from 'apache-arrow';
 import { z } from 'zod';
-import { inputError, messageOf } from '../errors.js';
+import { type DareError, inputError, messageOf } from '../errors.js';
+import { listsIn, schemaText, writeLists } from './arrow.js';
+import { columnKeys, columnLengths, faultIn } from './columns.js';
 import { Pool, type TrieColumns } from './trie.js';
 
 /** What a pool was made of; stands in the schema's metadata under the key `dare.pool`, as JSON. */
@@ -26,53 +17,62 @@ export interface PoolMetadata {
   /** Null for the pool that all cohorts share. */
   entityType: string | null;
   cohort: string | null;
-  /** Longest n-gram, in tokens. */
+  /** Longest n-gram that is counted, in tokens. */
   maxLength: number;
   documents: number;
   tokens: number;
+  /** Lengths of columns; see `TrieColumns`. */
   nodes: number;
+  leaves: number;
+  places: number;
+  largestToken: number;
   /** First half of the sha256 over the columns: equal texts make equal versions. */
   version: string;
 }
 
-const columnNames = ['token', 'count', 'first_child', 'link'] as const;
 const metadataKey = 'dare.pool';
+/** Counts up when the columns change. */
+const format = 2;
+const size = z
+  .number()
+  .int()
+  .min(0)
+  .max(2 ** 29);
 const metadataSchema = z.object({
   tokenizer: z.string(),
   entityType: z.string().nullable(),
   cohort: z.string().nullable(),
   maxLength: z.number().int().min(2).max(64),
-  documents: z.number().int().min(0),
-  tokens: z.number().int().min(0),
-  nodes: z.number().int().min(1),
+  documents: size,
+  tokens: size,
+  nodes: size,
+  leaves: size,
+  places: size,
+  largestToken: z.number().int().min(-1),
   version: z.string(),
 });
 
-export type PoolSource = Omit<PoolMetadata, 'nodes' | 'version'>;
+export type PoolSource = Pick<
+  PoolMetadata,
+  'tokenizer' | 'entityType' | 'cohort' | 'maxLength' | 'documents' | 'tokens'
+>;
 
 /** The pool as an Arrow IPC file's bytes, in shared memory. */
 export function encodePool(
   columns: TrieColumns,
   source: PoolSource,
 ): { bytes: SharedArrayBuffer; metadata: PoolMetadata } {
-  const nodes = columns.token.length;
-  const padded = [columns.token, columns.count, columns.firstChild, columns.link].map((column, i) => {
-    const values = new Int32Array(nodes + 1);
-    values.set(column);
-    if (i === 0) values[nodes] = -1;
-    return values;
-  });
-  const metadata = { ...source, nodes, version: versionOf(padded) };
-  const fields = columnNames.map((name) => new Field(name, new Int32(), false));
-  const schema = new Schema(fields, new Map([[metadataKey, JSON.stringify(metadata)]]));
-  const children = padded.map((data) =>
-    makeData({ type: new Int32(), length: nodes + 1, nullCount: 0, data }),
-  );
-  const struct = makeData({ type: new Struct(fields), length: nodes + 1, nullCount: 0, children });
-  const file = tableToIPC(new Table([new RecordBatch(schema, struct)]), 'file');
-  const bytes = new SharedArrayBuffer(file.length);
-  new Uint8Array(bytes).set(file);
-  return { bytes, metadata };
+  const { token, leaf, text } = columns;
+  const metadata: PoolMetadata = {
+    ...source,
+    nodes: token.length,
+    leaves: leaf.length,
+    places: text.length,
+    largestToken: text.reduce((largest, token) => Math.max(largest, token), -1),
+    version: versionOf(columns),
+  };
+  const lists = columnKeys.map((name) => ({ name: columnName(name), values: columns[name] }));
+  return { bytes: writeLists(lists, metadataKey, sealed(metadata)), metadata };
 }
 
 /**
@@ -104,77 +104,82 @@ export function readPoolFile(file: string): SharedArrayBuffer {
 }
 
 /**
- * The pool in `bytes`, without copying. Everything a lookup relies on is checked, so a broken file can't lead astray.
+ * The pool in `bytes`, without copying. Sizes, order and ranges are checked in one pass, so that a damaged file can't
+ * lead a lookup astray, nor to a token the tokenizer doesn't have; its counts may be wrong: see `verifyPool`.
  * @param name of the file, for messages
- * @throws inputError for a truncated, broken or foreign file
+ * @throws inputError for a truncated, broken, foreign or older file
  */
 export function openPool(bytes: SharedArrayBuffer, name: string): { pool: Pool; metadata: PoolMetadata } {
-  const broken = (why: string) =>
-    inputError(`${name} is no whole pool file: ${why}`, 'Build the pools again: dare pools.');
-  let table: Table;
-  try {
-    table = tableFromIPC(new Uint8Array(bytes));
-  } catch (error) {
-    throw broken(`Arrow can't read it (${messageOf(error)})`);
-  }
-  const metadata = parseMetadata(table.schema.metadata.get(metadataKey));
-  if (metadata === undefined) throw broken(`its schema has no metadata "${metadataKey}"`);
-  const rows = metadata.nodes + 1;
-  const [token, count, firstChild, link] = columnNames.map((column) => {
-    const data = table.getChild(column)?.data;
-    const values: unknown = data?.[0]?.values;
-    if (
-      data?.length !== 1 ||
-      !(values instanceof Int32Array) ||
-      values.length < rows ||
-      table.numRows !== rows
-    ) {
-      throw broken(`its column ${column} doesn't hold ${rows} integers`);
-    }
-    return values.subarray(0, rows);
-  }) as [Int32Array, Int32Array, Int32Array, Int32Array];
-  // ids and counts of a damaged file can look sound, and a huge id would ask for a huge table
-  if (versionOf([token, count, firstChild, link]) !== metadata.version)
-    throw broken('its columns are not those that its version was made of');
-  const columns = {
-    token: token.subarray(0, -1),
-    count: count.subarray(0, -1),
-    firstChild,
-    link: link.subarray(0, -1),
-  };
-  const fault = faultIn(columns);
-  if (fault !== undefined) throw broken(fault);
+  const metadata = readMetadata(bytes, name);
+  const lengths = columnKeys.map((key) => columnLengths[key](metadata));
+  const lists = listsIn(bytes, lengths);
+  if (lists === undefined) throw broken(name, 'its columns are not where its sizes put them');
+  const columns = Object.fromEntries(columnKeys.map((key, i) => [key, lists[i]])) as unknown as TrieColumns;
+  const fault = faultIn(columns, metadata.largestToken);
+  if (fault !== undefined) throw broken(name, fault);
   return { pool: new Pool(columns, metadata.maxLength), metadata };
 }
 
-/** @param padded the columns of the file, each with its last row */
-function versionOf(padded: readonly Int32Array[]): string {
+/**
+ * Checks every number of a pool: `openPool` and the checksum over the columns, which takes about a second a gigabyte.
+ * @param name of the file, for messages
+ * @throws inputError when anything isn't as it was written
+ */
+export function verifyPool(bytes: SharedArrayBuffer, name: string): PoolMetadata {
+  const { pool, metadata } = openPool(bytes, name);
+  if (versionOf(pool.columns) !== metadata.version)
+    throw broken(name, 'its columns are not those that its version was made of');
+  return metadata;
+}
+
+function broken(name: string, why: string): DareError {
+  return inputError(`${name} is no whole pool file: ${why}`, 'Build the pools again: dare pools.');
+}
+
+/** `first_child` for `firstChild`. */
+function columnName(key: string): string {
+  return key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+function versionOf(columns: TrieColumns): string {
   const hash = createHash('sha256');
-  for (const column of padded) hash.update(column);
+  for (const key of columnKeys) hash.update(columns[key]);
   return hash.digest('hex').slice(0, 32);
 }
 
-function parseMetadata(text: string | undefined): PoolMetadata | undefined {
-  if (text === undefined) return undefined;
-  try {
-    return metadataSchema.parse(JSON.parse(text));
-  } catch {
-    return undefined;
-  }
+/** The metadata as JSON that carries a checksum of itself. */
+function sealed(metadata: PoolMetadata): string {
+  const json = JSON.stringify(metadata);
+  return JSON.stringify({ [metadataKey]: format, seal: sealOf(json), ...metadata });
 }
 
-/** The first violation of what lookups rely on: children after their parents, in order; links towards the root. */
-function faultIn({ token, count, firstChild, link }: TrieColumns): string | undefined {
-  const nodes = token.length;
-  if (firstChild[0] !== 1 || firstChild[nodes] !== nodes) return 'its children do not cover its nodes';
-  for (let node = 0; node < nodes; node++) {
-    const first = firstChild[node] as number;
-    if (first <= node || first > (firstChild[node + 1] as number))
-      return `the children of node ${node} are out of order`;
-    if (node > 0 && ((token[node] as number) < 0 || (count[node] as number) < 1))
-      return `node ${node} has no token or count`;
-    const to = link[node] as number;
-    if (to < 0 || (to >= node && node > 0)) return `node ${node} links to ${to}`;
+/** @throws inputError for what is no pool of this format, or has damaged metadata */
+function readMetadata(bytes: SharedArrayBuffer, name: string): PoolMetadata {
+  const text = schemaText(bytes, `{"${metadataKey}":`);
+  if (text === undefined) {
+    if (schemaText(bytes, metadataKey) === undefined)
+      throw broken(name, `it does not begin as an Arrow file with metadata "${metadataKey}"`);
+    throw inputError(`${name} is a pool of an older format`, 'Build the pools again: dare pools.');
   }
-  return undefined;
+  let read: unknown;
+  try {
+    read = JSON.parse(text);
+  } catch (error) {
+    throw broken(name, `its metadata is damaged (${messageOf(error)})`);
+  }
+  const { [metadataKey]: version, seal, ...rest } = read as Record<string, unknown>;
+  if (seal !== sealOf(JSON.stringify(rest))) throw broken(name, 'its metadata is damaged');
+  if (version !== format) {
+    throw inputError(
+      `${name} is a pool of format ${version}; this release reads format ${format}`,
+      'Build the pools again: dare pools.',
+    );
+  }
+  const metadata = metadataSchema.safeParse(rest);
+  if (!metadata.success) throw broken(name, 'its metadata lacks what a pool needs');
+  return metadata.data;
+}
+
+function sealOf(json: string): string {
+  return createHash('sha256').update(json).digest('hex').slice(0, 16);
 }

@@ -23,6 +23,9 @@ export class Followers {
 
 /** Counts of n-grams, as drafting sees them. */
 export interface Ngrams {
+  /** Longest n-gram that is counted; contexts have up to maxLength - 1 tokens. */
+  readonly maxLength: number;
+
   /** Moves `state` to the longest known context that ends in `token`. */
   walk(state: PoolState, token: number): void;
 

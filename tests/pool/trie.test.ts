@@ -2,8 +2,9 @@ import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { buildTrie } from '../../src/pool/build.js';
+import { Followers, type Ngrams } from '../../src/pool/ngrams.js';
 import { OwnText } from '../../src/pool/own.js';
-import { Pool, type TrieColumns } from '../../src/pool/trie.js';
+import { Pool } from '../../src/pool/trie.js';
 import { countGrams, fibonacciWord, type Grams, longestSuffix, tokenList } from './oracle.js';
 
 const documentLists = fc.array(tokenList(), { maxLength: 6 });
@@ -11,40 +12,70 @@ const maxLengths = fc.integer({ min: 1, max: 6 });
 /** Longer than any text's alphabet: holds tokens never seen. */
 const histories = fc.array(fc.nat(7), { maxLength: 30 });
 
-/** The n-gram of each node, found from the families of children alone. */
-function paths(columns: TrieColumns): number[][] {
-  const found: number[][] = [[]];
-  const { token, firstChild } = columns;
-  for (let node = 0; node < token.length; node++) {
-    for (let child = firstChild[node] as number; child < (firstChild[node + 1] as number); child++) {
-      assert.is(found[child], undefined, `node ${child} has two parents`);
-      found[child] = [...(found[node] as number[]), token[child] as number];
+/** The context of each number that a walk can meet, found by following children; the root's is empty. */
+function contextsOf(pool: Pool, grams: Grams): Map<number, number[]> {
+  const found = new Map<number, number[]>([[0, []]]);
+  // a Map goes on to what is added while it is walked
+  for (const [node, gram] of found) {
+    if (gram.length >= pool.maxLength) continue;
+    for (const token of grams.followers.get(gram.join(' '))?.keys() ?? []) {
+      const child = pool.child(node, token);
+      assert.ok(child > 0, `no child ${token} of ${gram}`);
+      // an n-gram that occurs once ends where longer ones do
+      if (child < pool.nodes) {
+        assert.not(found.has(child), `node ${child} has two parents`);
+        found.set(child, [...gram, token]);
+      }
     }
   }
-  assert.is(found.length, token.length);
   return found;
 }
 
 function checkTrie(documents: readonly (readonly number[])[], maxLength: number): void {
   const columns = buildTrie(documents, maxLength);
   const grams = countGrams(documents, maxLength);
-  const path = paths(columns);
-  assert.is(path.length, grams.count.size + 1, 'as many nodes as there are n-grams, and the root');
+  const pool = new Pool(columns, maxLength);
+  const contexts = contextsOf(pool, grams);
+  const repeated = [...grams.count.values()].filter((count) => count > 1).length;
+  assert.is(contexts.size, pool.nodes, 'a node that no path leads to');
+  assert.is(pool.nodes, repeated + 1, 'as many nodes as there are n-grams that repeat, and the root');
   assert.is(columns.count[0], grams.tokens);
   assert.is(columns.token[0], -1);
-  for (let node = 0; node < path.length; node++) {
-    const gram = path[node] as number[];
-    if (node > 0) {
-      assert.is(columns.count[node], grams.count.get(gram.join(' ')), `count of ${gram}`);
-      assert.ok(gram.length >= (path[node - 1] as number[]).length, 'level by level');
-    }
-    assert.equal(path[columns.link[node] as number], gram.slice(1), `link of ${gram}`);
-    const family = Array.from(
-      columns.token.subarray(columns.firstChild[node] as number, columns.firstChild[node + 1] as number),
-    );
-    assert.equal(family, childOrder(grams, gram), `children of ${gram}`);
+  let last = 0;
+  for (let node = 0; node < pool.nodes; node++) {
+    const gram = contexts.get(node) as number[];
+    if (node > 0) assert.is(columns.count[node], grams.count.get(gram.join(' ')), `count of ${gram}`);
+    assert.ok(gram.length >= last, 'level by level');
+    last = gram.length;
+    assert.equal(contexts.get(pool.shorter(node, gram.length)), gram.slice(1), `link of ${gram}`);
+    if (gram.length < maxLength) checkFollowers(pool, node, grams, gram);
   }
-  checkWalk(new Pool(columns, maxLength), path, grams, documents.flat());
+  checkWalk(pool, grams, documents.flat());
+}
+
+const all = new Followers(1000);
+const three = new Followers(3);
+
+/** Counts, order of children and lookups of one context, and the same with fewer children asked for. */
+function checkFollowers(pool: Pool, node: number, grams: Grams, gram: readonly number[]): void {
+  const expected = childOrder(grams, gram);
+  const seen = grams.followers.get(gram.join(' '));
+  for (const after of [all, three]) {
+    const { limit } = after;
+    pool.followers(node, after);
+    assert.is(after.distinct, expected.length, `children of ${gram}`);
+    assert.is(after.total, expected.length > 0 ? (grams.count.get(gram.join(' ')) ?? grams.tokens) : 0);
+    assert.is(after.size, Math.min(limit, expected.length));
+    const [tokens, counts] = [after.tokens, after.counts].map((list) => [...list.subarray(0, after.size)]);
+    assert.equal(tokens, expected.slice(0, limit), `children of ${gram}`);
+    assert.equal(
+      counts,
+      expected.slice(0, limit).map((token) => seen?.get(token)),
+    );
+  }
+  for (let token = 0; token < 9; token++) {
+    assert.is(pool.child(node, token) >= 0, expected.includes(token), `child ${token} of ${gram}`);
+  }
 }
 
 /** Falling count, then rising token. */
@@ -53,15 +84,27 @@ function childOrder(grams: Grams, gram: readonly number[]): number[] {
   return followers.sort(([a, m], [b, n]) => n - m || a - b).map(([token]) => token);
 }
 
-type Walker = Pick<Pool, 'walk' | 'maxLength'>;
-
-function checkWalk(place: Walker, path: readonly number[][], grams: Grams, history: readonly number[]): void {
+/** Walks along `history`; at each step the followers are those of the longest known suffix and of all shorter ones. */
+function checkWalk(place: Ngrams, grams: Grams, history: readonly number[]): void {
   const state = { node: 0, depth: 0 };
   history.forEach((token, i) => {
     place.walk(state, token);
-    const expected = longestSuffix(grams, history.slice(0, i + 1), place.maxLength);
-    assert.equal(path[state.node], expected, `walk after ${history.slice(0, i + 1)}`);
-    assert.is(state.depth, expected.length);
+    const past = history.slice(0, i + 1);
+    const expected = longestSuffix(grams, past, place.maxLength);
+    assert.is(state.depth, expected.length, `walk after ${past}`);
+    let { node } = state;
+    for (let depth = state.depth; depth >= 0; depth--) {
+      place.followers(node, all);
+      const followers = grams.followers.get(expected.slice(expected.length - depth).join(' ')) ?? new Map();
+      const found = Array.from(all.tokens.subarray(0, all.size), (token, c) => [token, all.counts[c]]);
+      assert.equal(
+        found.sort(([a], [b]) => (a as number) - (b as number)),
+        [...followers].sort(([a], [b]) => a - b),
+        `followers after ${past} in ${depth} tokens`,
+      );
+      if (depth > 0) node = place.shorter(node, depth);
+    }
+    assert.is(node, 0);
   });
 }
 
@@ -74,7 +117,7 @@ test('walks find the longest known suffix, also after tokens never seen', () => 
     fc.property(documentLists, maxLengths, histories, (documents, maxLength, history) => {
       const columns = buildTrie(documents, maxLength);
       const grams = countGrams(documents, maxLength);
-      checkWalk(new Pool(columns, maxLength), paths(columns), grams, history);
+      checkWalk(new Pool(columns, maxLength), grams, history);
     }),
   );
 });
@@ -94,26 +137,17 @@ test('the order of the documents makes no difference', () => {
 });
 
 test('n-grams never cross from one document to the next', () => {
-  const { token, firstChild } = buildTrie(
-    [
-      [1, 2],
-      [3, 4],
-    ],
-    4,
-  );
-  const pool = new Pool(
-    buildTrie(
-      [
-        [1, 2],
-        [3, 4],
-      ],
-      4,
-    ),
-    4,
-  );
-  assert.is(pool.child(pool.child(0, 2), 3), -1);
-  assert.is(token.length, 1 + 4 + 2);
-  assert.is(firstChild[1], 5);
+  const documents = [
+    [1, 2],
+    [3, 4],
+  ];
+  const pool = new Pool(buildTrie(documents, 4), 4);
+  const end = pool.child(pool.child(0, 1), 2);
+  assert.ok(end > 0);
+  assert.is(pool.child(end, 3), -1);
+  const after = new Followers(4);
+  pool.followers(end, after);
+  assert.equal([after.total, after.distinct, after.size], [0, 0, 0]);
 });
 
 const adversarial: [string, number[][]][] = [
@@ -130,6 +164,11 @@ const adversarial: [string, number[][]][] = [
   ['prefixes of each other', [[1], [1, 2], [1, 2, 3], [1, 2, 3, 4], [1, 2, 3, 4, 5, 6, 7, 8]]],
   ['suffixes of each other', [[4], [3, 4], [2, 3, 4], [1, 2, 3, 4]]],
   ['large token ids', [[1_000_000, 0, 1_000_000, 0, 999_999]]],
+  ['one document twice', [fibonacciWord(40), fibonacciWord(40)]],
+  [
+    'families of many children, with and without repeats',
+    [Array.from({ length: 900 }, (_, i) => (i % 2 === 0 ? 7 : 20 + ((i * i) % 97)))],
+  ],
   ['all tokens distinct', [Array.from({ length: 700 }, (_, i) => 700 - i)]],
 ];
 for (const [name, documents] of adversarial) {
@@ -176,7 +215,7 @@ function checkOwn(own: OwnText, text: readonly number[], history: readonly numbe
     }
     assert.equal(family, followers.map(([token]) => token).reverse(), `the newest child of ${key} first`);
   });
-  checkWalk(own, path, grams, history);
+  checkWalk(own, grams, history);
 }
 
 function ownOf(text: readonly number[], maxLength: number): OwnText {
