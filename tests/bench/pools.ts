@@ -1,0 +1,196 @@
+/**
+ * What pools cost: bytes a token, building, loading and drafting, on real texts and on as many tokens as are asked for,
+ * made of their sentences. Texts of one entity in twenty are held out and replayed. The last line of stdout is JSON, a
+ * table goes to stderr.
+ * usage: npm run -s bench:pools -- [--model DIR] [--texts FILE] [--tokens N,N...]
+ * --texts: Parquet with text, entity_type, entity_id, cohort; the model's texts for the sample's prompts if left out
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { median } from '../../src/decode/compare.js';
+import { hashShare } from '../../src/decode/rounds.js';
+import { textPages } from '../../src/lake/pages.js';
+import { loadTextModel } from '../../src/model/text.js';
+import { buildTrie } from '../../src/pool/build.js';
+import {
+  defaultMaxLength,
+  PoolBuilder,
+  type PoolKey,
+  poolSettings,
+  sharedKey,
+} from '../../src/pool/builder.js';
+import { encodePool, openPool, readPoolFile } from '../../src/pool/file.js';
+import type { Pool } from '../../src/pool/trie.js';
+import { type ReplayText, replay } from '../../src/simulate/replay.js';
+import { openPools, sourceDrafter } from '../../src/simulate/sources.js';
+import type { TextModel } from '../../src/text/tokenizer.js';
+import { recombine } from './recombine.js';
+import { sampleFiles, sampleModel } from './sample.js';
+
+const { values: options } = parseArgs({
+  options: {
+    model: { type: 'string', default: sampleModel },
+    texts: { type: 'string' },
+    tokens: { type: 'string', default: '1000000,10000000' },
+    child: { type: 'string' },
+  },
+});
+
+interface Texts {
+  tokenizer: TextModel;
+  /** Pools of the texts that aren't held out. */
+  pools: Map<PoolKey, Pool>;
+  bytesPerToken: number;
+  /** Answers of the pools. */
+  documents: Int32Array[];
+  held: ReplayText[];
+}
+
+/** Of pools made by recombining sentences. */
+interface Figures {
+  tokens: number;
+  bytesPerToken: number;
+  /** Million tokens a second of CPU time: building, with encoding. */
+  buildRate: number;
+  /** Peak of the process while building, the documents included, less what it held before there were any. */
+  buildBytesPerToken: number;
+  fileMegabytes: number;
+  /** Medians of reading the file into memory and of opening it. */
+  readMilliseconds: number;
+  openMilliseconds: number;
+  /** Microseconds: of drafting for an emitted token with 16 nodes, and quantiles of one draft with 64. */
+  draftMicrosPerToken: number;
+  draftMedian: number;
+  draft99: number;
+}
+
+if (options.child === undefined) await compare();
+else process.stdout.write(JSON.stringify(await measure(Number(options.child))));
+
+async function compare(): Promise<void> {
+  const texts = options.texts ?? (await sampleFiles(options.model)).texts;
+  const { bytesPerToken, held, documents } = await readTexts(texts);
+  const args = [fileURLToPath(import.meta.url), '--model', options.model, '--texts', texts, '--child'];
+  const results = options.tokens.split(',').map((tokens) => {
+    const { status, stdout } = spawnSync(process.execPath, ['--expose-gc', ...args, tokens], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    if (status !== 0) throw new Error(`measuring ${tokens} tokens ended with code ${status}`);
+    const figures = JSON.parse(stdout) as Figures;
+    process.stderr.write(`${JSON.stringify(figures, null, 2)}\n`);
+    return figures;
+  });
+  const processors = cpus();
+  const report = {
+    machine: `${processors.length} x ${processors[0]?.model.trim() ?? process.arch}`,
+    model: options.model,
+    texts: documents.length,
+    held: held.length,
+    bytesPerToken,
+    date: new Date().toISOString().slice(0, 10),
+    command: ['npm run -s bench:pools --', ...process.argv.slice(2)].join(' '),
+    results,
+  };
+  process.stdout.write(`${JSON.stringify(report)}\n`);
+}
+
+async function readTexts(file: string): Promise<Texts> {
+  const tokenizer = loadTextModel(options.model, undefined);
+  const builder = new PoolBuilder(poolSettings(tokenizer, defaultMaxLength));
+  const [held, documents]: [ReplayText[], Int32Array[]] = [[], []];
+  for await (const page of textPages([file])) {
+    for (const { text, entityType, entityId, cohort } of page) {
+      const ids = tokenizer.encodeText(text);
+      if (hashShare(JSON.stringify([entityType, entityId])) < 0.05) {
+        const answerIds = Int32Array.of(...ids, ...[...tokenizer.endTokens].slice(0, 1));
+        held.push({ entityType, cohort, framework: null, promptIds: tokenizer.generationPrompt, answerIds });
+      } else {
+        builder.add(entityType, cohort, ids, true);
+        documents.push(Int32Array.from(ids));
+      }
+    }
+  }
+  const built = [...builder.build()];
+  const bytes = built.reduce((sum, pool) => sum + pool.bytes.byteLength, 0);
+  const tokens = built.reduce((sum, pool) => sum + pool.metadata.tokens, 0);
+  return { tokenizer, pools: openPools(built), bytesPerToken: round(bytes / tokens), documents, held };
+}
+
+async function measure(tokens: number): Promise<Figures> {
+  const { tokenizer, pools, documents, held } = await readTexts(options.texts as string);
+  globalThis.gc?.();
+  const before = process.memoryUsage.rss();
+  const source = {
+    tokenizer: tokenizer.fingerprint,
+    entityType: null,
+    cohort: null,
+    maxLength: defaultMaxLength,
+    documents: 0,
+    tokens,
+  };
+  const corpus = recombine(documents, tokens);
+  const started = process.cpuUsage();
+  const { bytes } = encodePool(buildTrie(corpus, defaultMaxLength), source);
+  const building = cpuMilliseconds(started);
+  const peak = peakBytes() - before;
+  corpus.length = 0;
+  const folder = mkdtempSync(join(tmpdir(), 'dare-pools-'));
+  try {
+    const file = join(folder, 'pool.arrow');
+    writeFileSync(file, new Uint8Array(bytes));
+    const [reading, opening]: [number[], number[]] = [[], []];
+    let opened = openPool(bytes, file);
+    for (let turn = 0; turn < 5; turn++) {
+      const begin = performance.now();
+      const read = readPoolFile(file);
+      const done = performance.now();
+      opened = openPool(read, file);
+      reading.push(done - begin);
+      opening.push(performance.now() - done);
+    }
+    return {
+      tokens,
+      bytesPerToken: round(bytes.byteLength / tokens),
+      buildRate: round(tokens / 1000 / building),
+      buildBytesPerToken: round(peak / tokens),
+      fileMegabytes: round(bytes.byteLength / 1e6),
+      readMilliseconds: round(median(reading)),
+      openMilliseconds: round(median(opening)),
+      ...timeDrafts(tokenizer, new Map(pools).set(sharedKey, opened.pool), held),
+    };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function timeDrafts(tokenizer: TextModel, pools: ReadonlyMap<PoolKey, Pool>, held: readonly ReplayText[]) {
+  const drafter = sourceDrafter(tokenizer, pools, 'mixed');
+  // the first pass is the compiler's
+  const narrow = [0, 1, 2].map(() => replay(held, drafter, { nodes: 16 }).draftMicrosPerToken ?? 0);
+  const wide = [0, 1].map(() => replay(held, drafter, { nodes: 64 }))[1];
+  return {
+    draftMicrosPerToken: round(Math.min(...narrow)),
+    draftMedian: round(wide?.draftQuantile(0.5) ?? 0),
+    draft99: round(wide?.draftQuantile(0.99) ?? 0),
+  };
+}
+
+function cpuMilliseconds(since: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(since);
+  return (user + system) / 1000;
+}
+
+/** Linux's own mark: maxRSS of a new process starts at that of its parent. */
+function peakBytes(): number {
+  const mark = /VmHWM:\s*(\d+) kB/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
+  return Number(mark) * 1024;
+}
+
+function round(value: number): number {
+  return Number(value.toFixed(2));
+}
