@@ -4,6 +4,7 @@
  * something repeats. Linear in tokens * length, in typed arrays alone.
  */
 import { inputError } from '../errors.js';
+import { largestOf } from './columns.js';
 import type { TrieColumns } from './trie.js';
 
 /** Arrow's writer counts the bytes of a column in 32 bits. */
@@ -89,7 +90,7 @@ class TrieBuilder {
     private readonly text: Int32Array,
     private readonly maxLength: number,
   ) {
-    const vocabulary = text.reduce((largest, token) => Math.max(largest, token), -1) + 1;
+    const vocabulary = largestOf(text) + 1;
     this.tally = new Int32Array(vocabulary);
     this.place = new Int32Array(vocabulary);
     this.distinct = new Int32Array(vocabulary);

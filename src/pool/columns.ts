@@ -26,6 +26,13 @@ export const columnLengths: Record<keyof TrieColumns, (sizes: TrieSizes) => numb
 
 export const columnKeys = Object.keys(columnLengths) as (keyof TrieColumns)[];
 
+/** The largest token of a text; -1 where it has none. */
+export function largestOf(text: Int32Array): number {
+  let largest = -1;
+  for (let i = 0; i < text.length; i++) if ((text[i] as number) > largest) largest = text[i] as number;
+  return largest;
+}
+
 /**
  * The first violation of what lookups rely on to stay within the columns and to end, in one pass over each column.
  * A damaged column may still hold wrong numbers: only its checksum tells.
@@ -51,7 +58,7 @@ export function faultIn(columns: TrieColumns, largestToken: number): string | un
   );
 }
 
-/** Whether the values of the rows from `start` to `end` lie within `least` and `most`. */
+/** Whether a value of the rows from `start` to `end` lies outside of `least` and `most`. */
 function faultInRange(
   name: string,
   values: Int32Array,
@@ -60,22 +67,26 @@ function faultInRange(
   least: number,
   most: number,
 ): string | undefined {
-  let low = least;
-  let high = most;
+  // negative once a difference is: of two that wrap around, the other one doesn't
+  let signs = 0;
   for (let i = start; i < end; i++) {
     const value = values[i] as number;
-    if (value < low) low = value;
-    if (value > high) high = value;
+    signs |= (value - least) | (most - value);
   }
-  if (low === least && high === most) return undefined;
-  return `its column ${name} holds ${low < least ? low : high}, outside of ${least} to ${most}`;
+  if (signs >= 0) return undefined;
+  const found = values.subarray(start, end).find((value) => value < least || value > most);
+  return `its column ${name} holds ${found}, outside of ${least} to ${most}`;
 }
 
+/** Whether the families don't follow each other from `start` up to `end`. */
 function faultInFamilies(name: string, first: Int32Array, start: number, end: number): string | undefined {
   if (first[0] !== start || first[first.length - 1] !== end) return `its column ${name} covers too little`;
-  for (let i = 1; i < first.length; i++)
-    if ((first[i] as number) < (first[i - 1] as number)) return `its column ${name} is out of order`;
-  return undefined;
+  let signs = 0;
+  for (let i = 1; i < first.length; i++) {
+    const value = first[i] as number;
+    signs |= (value - (first[i - 1] as number)) | value | (end - value);
+  }
+  return signs >= 0 ? undefined : `its column ${name} is out of order`;
 }
 
 /** Children stand one level below their parents, links lead one level up. */

@@ -7,7 +7,7 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { z } from 'zod';
 import { type DareError, inputError, messageOf } from '../errors.js';
 import { listsIn, schemaText, writeLists } from './arrow.js';
-import { columnKeys, columnLengths, faultIn } from './columns.js';
+import { columnKeys, columnLengths, faultIn, largestOf } from './columns.js';
 import { Pool, type TrieColumns } from './trie.js';
 
 /** What a pool was made of; stands in the schema's metadata under the key `dare.pool`, as JSON. */
@@ -68,7 +68,7 @@ export function encodePool(
     nodes: token.length,
     leaves: leaf.length,
     places: text.length,
-    largestToken: text.reduce((largest, token) => Math.max(largest, token), -1),
+    largestToken: largestOf(text),
     version: versionOf(columns),
   };
   const lists = columnKeys.map((name) => ({ name: columnName(name), values: columns[name] }));
