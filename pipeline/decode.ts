@@ -4,12 +4,19 @@ import { loadStandalone } from '../src/config/load.js';
 import type { StandaloneConfig } from '../src/config/schema.js';
 import { DecodeWorker } from '../src/decode/client.js';
 import { type Comparison, compareSpeed } from '../src/decode/compare.js';
+import type { TableCounts } from '../src/decode/counts.js';
+import { countsOf, joinedShard } from '../src/decode/join.js';
+import { runKey } from '../src/decode/run-key.js';
 import type { DecodeRules } from '../src/decode/sequence.js';
 import { decodeSettings, defaultModelCache, engineOptions } from '../src/decode/settings.js';
-import { type TableCounts, type TableJob, type TableResult, TableRun } from '../src/decode/table.js';
-import { inputError } from '../src/errors.js';
-import { makeFolder, removeStale, temporaryBeside } from '../src/lake/lake.js';
-import { modelVocabulary } from '../src/model/source.js';
+import { type TableJob, type TableResult, TableRun } from '../src/decode/table.js';
+import { DareError, inputError, runError } from '../src/errors.js';
+import { differences, type RunKey } from '../src/lake/kept-rows.js';
+import { makeFolder, removeEmpty, removeStale } from '../src/lake/lake.js';
+import { RunLock } from '../src/lake/lock.js';
+import { fingerprintFile } from '../src/lake/manifest.js';
+import { readShard, removeShards, type Shard, shardFile, shardName } from '../src/lake/shards.js';
+import { modelFingerprint, modelVocabulary } from '../src/model/source.js';
 import { loadTextModel } from '../src/model/text.js';
 import { defaultMaxLength } from '../src/pool/builder.js';
 import { loadPools, noPools, type PoolSet } from '../src/pool/folder.js';
@@ -35,24 +42,29 @@ interface Job {
   model: string;
   prompts: string;
   out: string;
-  /** Scratch folder. */
-  work: string;
+  /** What it writes, for people. */
+  what: string;
+  /** Folder of what is kept until it is published; its parents up to `top` vanish when they are empty. */
+  unfinished: string;
+  top: string;
   pools: PoolSet;
   maxLength: number;
   config: StandaloneConfig;
   tokenizer: TextModel;
+  shard?: Shard;
   /** Measure the speed against autoregressive decoding afterwards. */
   compare: boolean;
   /** Whether a manifest is written beside the table. */
   manifest: boolean;
 }
 
-/** Decodes the prompts of the partition into its texts table. */
+/** Decodes the prompts of the partition into its texts table, or a share of them into a file that publish joins. */
 export async function decode(
   context: StageContext,
-  options: { compare?: boolean } = {},
+  options: { compare?: boolean; shard?: Shard } = {},
 ): Promise<StageResult> {
   const { config, lake, partition } = context;
+  const { shard, compare = false } = options;
   const prompts = lake.file('prompts', partition);
   if (!existsSync(prompts)) {
     throw inputError(
@@ -62,25 +74,73 @@ export async function decode(
   }
   const tokenizer = loadTextModel(config.model.path, config.model.cache);
   const poolFolder = lake.dir('pools', partition);
+  const unfinished = lake.unfinished('texts', partition);
+  const table = `the texts of partition ${partition}`;
   const job: Job = {
     model: config.model.path,
     prompts,
-    out: lake.file('texts', partition),
-    work: join(lake.prepareWork('texts', partition, { clear: true }), 'parts'),
+    out: shard === undefined ? lake.file('texts', partition) : shardFile(unfinished, shard),
+    what: shard === undefined ? table : `shard ${shard.index}/${shard.count} of ${table}`,
+    unfinished,
+    top: lake.root,
     pools: existsSync(poolFolder) ? await loadPools(poolFolder, tokenizer.fingerprint) : noPools,
     maxLength: config.pools.maxLength,
     config,
     tokenizer,
-    compare: options.compare ?? false,
-    manifest: true,
+    compare,
+    manifest: shard === undefined,
+    ...(shard === undefined ? {} : { shard }),
   };
+  if (shard !== undefined) return await decodeShard(job, shard, context);
   lake.prepare('texts', partition);
-  try {
+  return await locked(job, context, async () => {
     const { result, comparison, warnings, seconds } = await decodeJob(job, context);
+    // older than the table, which they would replace
+    removeShards(unfinished);
     return stageResult(partition, job, result, comparison, warnings, seconds);
-  } finally {
-    lake.clearWork('texts', partition);
+  });
+}
+
+async function decodeShard(job: Job, shard: Shard, context: StageContext): Promise<StageResult> {
+  const { mode } = job.config.decode;
+  if (job.pools.version === null && mode !== 'autoregressive') {
+    throw inputError(
+      `a shard in mode ${mode} needs pools to draft from, and the partition ${context.partition} has none`,
+      'Build them of earlier texts (dare pools, pools.texts), or decode the partition once without --shard: ' +
+        'it makes pools of its own, round by round.',
+    );
   }
+  return await locked(job, context, async () => {
+    const done = await finishedShard(job, shard, context);
+    if (done !== undefined) return done;
+    const { result, warnings, seconds } = await decodeJob(job, context);
+    return stageResult(context.partition, job, result, undefined, warnings, seconds);
+  });
+}
+
+/** The result of a shard that was decoded before from the same and in the same way: it is left as it is. */
+async function finishedShard(
+  job: Job,
+  shard: Shard,
+  { lake, partition, log }: StageContext,
+): Promise<StageResult | undefined> {
+  const started = performance.now();
+  const found = existsSync(job.out) ? await readShard(job.out) : await joinedShard(lake, partition, shard);
+  if (found === undefined) return undefined;
+  const { weights } = job.config.model;
+  // the device may have chosen them
+  const asked = weights === 'auto' ? (found.run.weights ?? weights) : weights;
+  const run = await keyOf(job, modelFingerprint(job.model, modelCache(job.config)), asked);
+  if (differences(found.run, run).length > 0) return undefined;
+  log.info({}, `${job.what} was decoded before, from the same and in the same way: nothing to do`);
+  const counts = countsOf(found.metadata);
+  return {
+    ...described(partition, job, counts, job.pools.version),
+    files: [found.file],
+    seconds: (performance.now() - started) / 1000,
+    warnings: [],
+    skipped: true,
+  };
 }
 
 /** Decodes any Parquet with prompts, without a lake. */
@@ -95,7 +155,9 @@ export async function decodeStandalone(options: DecodeOptions, tools: StageTools
     model: options.model,
     prompts: options.prompts,
     out,
-    work: `${temporaryBeside(out)}.spill`,
+    what: out,
+    unfinished: `${out}.unfinished`,
+    top: dirname(out),
     pools,
     maxLength: defaultMaxLength,
     config,
@@ -103,8 +165,43 @@ export async function decodeStandalone(options: DecodeOptions, tools: StageTools
     compare: false,
     manifest: false,
   };
-  const { result, warnings, seconds } = await decodeJob(job, tools);
-  return stageResult('', job, result, undefined, warnings, seconds);
+  return await locked(job, tools, async () => {
+    const { result, warnings, seconds } = await decodeJob(job, tools);
+    return stageResult('', job, result, undefined, warnings, seconds);
+  });
+}
+
+/** One run at a time. What it leaves goes when it is published: then the folder is empty. */
+async function locked<T>(job: Job, { log }: StageTools, work: () => Promise<T>): Promise<T> {
+  removeStale(job.unfinished);
+  try {
+    const lock = RunLock.take(join(job.unfinished, `${keptName(job)}.lock`), job.what, log);
+    try {
+      return await work();
+    } finally {
+      lock.release();
+    }
+  } finally {
+    removeEmpty(job.unfinished, job.top);
+  }
+}
+
+function keptName({ shard }: Job): string {
+  return shard === undefined ? 'whole' : shardName(shard);
+}
+
+async function keyOf(job: Job, model: string, weights: string): Promise<RunKey> {
+  const { config, maxLength, pools, shard } = job;
+  return runKey({
+    prompts: await fingerprintFile(job.prompts),
+    model,
+    weights,
+    tokenizer: job.tokenizer.fingerprint,
+    poolVersion: pools.version,
+    decode: config.decode,
+    maxLength,
+    shard,
+  });
 }
 
 interface Decoded {
@@ -131,33 +228,7 @@ async function decodeJob(job: Job, tools: StageTools): Promise<Decoded> {
     tools.signal.throwIfAborted();
     tools.log.info({ concurrency: worker.slots }, `decoding on ${worker.device}`);
     worker.use(settings);
-    const metadata = {
-      model: job.model,
-      modelFingerprint: worker.fingerprint,
-      weights: worker.weights,
-      mode: settings.mode,
-    };
-    const manifest = (counts: TableCounts, poolVersion: string | null) => ({
-      stage: 'decode',
-      ...metadata,
-      poolVersion,
-      ...counts,
-      configuration: { decode: config.decode },
-    });
-    const { prompts, out, work, pools, maxLength } = job;
-    const table = {
-      prompts,
-      out,
-      work,
-      pools,
-      maxLength,
-      config: config.decode,
-      tokenizer,
-      worker,
-      tools,
-      metadata,
-      ...(job.manifest ? { manifest } : {}),
-    };
+    const table = await tableJob(job, worker, tools);
     const decoded = await decodeAndPublish(table, settings, job.compare);
     return { ...decoded, seconds: decoded.seconds + loading };
   } catch (error) {
@@ -168,6 +239,46 @@ async function decodeJob(job: Job, tools: StageTools): Promise<Decoded> {
     tools.signal.removeEventListener('abort', stop);
     await worker.close();
   }
+}
+
+async function tableJob(job: Job, worker: DecodeWorker, tools: StageTools): Promise<TableJob> {
+  const { prompts, out, unfinished, pools, maxLength, config, tokenizer, shard } = job;
+  const run = await keyOf(job, worker.fingerprint, worker.weights);
+  const metadata = {
+    model: job.model,
+    modelFingerprint: worker.fingerprint,
+    weights: worker.weights,
+    mode: config.decode.mode,
+  };
+  const configuration = { decode: config.decode };
+  return {
+    prompts,
+    out,
+    kept: join(unfinished, keptName(job)),
+    run,
+    shard,
+    pools,
+    maxLength,
+    config: config.decode,
+    tokenizer,
+    worker,
+    tools,
+    // a shard has no manifest beside it: what publish has to know stands in it
+    metadata: (counts, poolVersion) =>
+      shard === undefined ? metadata : { ...metadata, poolVersion, configuration, counts, run },
+    ...(job.manifest
+      ? {
+          manifest: (counts: TableCounts, poolVersion: string | null) => ({
+            stage: 'decode',
+            ...metadata,
+            poolVersion,
+            ...counts,
+            configuration,
+            run,
+          }),
+        }
+      : {}),
+  };
 }
 
 async function decodeAndPublish(table: TableJob, settings: DecodeRules, compare: boolean): Promise<Decoded> {
@@ -187,9 +298,21 @@ async function decodeAndPublish(table: TableJob, settings: DecodeRules, compare:
     await run.publish();
     const seconds = (decoded - started + performance.now() - compared) / 1000;
     return { result, comparison, warnings: warningsOf(result), seconds };
+  } catch (error) {
+    throw goesOn(error, run.finishedRows, tools);
   } finally {
     await run.close();
   }
+}
+
+/** An error with what it leaves: finished texts, which the next run takes over. */
+function goesOn(error: unknown, finished: number, { signal, log }: StageTools): unknown {
+  if (finished === 0) return error;
+  const kept = `${finished} finished texts are kept: run it again, and it goes on behind them.`;
+  if (signal.aborted) log.info({}, kept);
+  if (signal.aborted || !(error instanceof DareError) || error.exitCode !== 1) return error;
+  const { message, hint } = error;
+  return runError(message, hint === undefined ? kept : `${hint} ${kept}`, error);
 }
 
 function modelCache({ model }: StandaloneConfig): string {
@@ -228,19 +351,28 @@ function stageResult(
   warnings: string[],
   seconds: number,
 ): StageResult {
-  const { rows, ...sums } = counts;
   return {
-    stage: 'decode',
-    partition,
-    rows,
+    ...described(partition, job, counts, poolVersion),
     files: [job.out],
     seconds,
     warnings,
+    milliseconds: statistics,
+    ...(comparison === undefined ? {} : { comparison }),
+  };
+}
+
+/** What a result says of the table, whenever it was decoded. */
+function described(partition: string, job: Job, counts: TableCounts, poolVersion: string | null) {
+  const { rows, ...sums } = counts;
+  const { shard } = job;
+  return {
+    stage: 'decode',
+    partition,
+    ...(shard === undefined ? {} : { shard: `${shard.index}/${shard.count}` }),
+    rows,
     mode: job.config.decode.mode,
     poolVersion,
     ...sums,
     tokensPerStep: counts.decodeSteps === 0 ? null : counts.emittedTokens / counts.decodeSteps,
-    milliseconds: statistics,
-    ...(comparison === undefined ? {} : { comparison }),
   };
 }

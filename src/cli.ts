@@ -1,11 +1,9 @@
 #!/usr/bin/env node
 /** Arguments -> stage; exit codes; the JSON line. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { type Command, commandOf, type Options, parseCommand } from './cli/arguments.js';
 import { Interrupted, watchSignals } from './cli/interrupt.js';
 import { DareError, messageOf, runError } from './errors.js';
-import { packageRoot } from './paths.js';
+import { packageVersion } from './paths.js';
 import { createLog } from './report/log.js';
 import { createProgress, silentProgress } from './report/progress.js';
 import { Screen } from './report/screen.js';
@@ -29,10 +27,7 @@ try {
 
 async function printInformation(command: Command & { kind: 'help' | 'version' }): Promise<void> {
   if (command.kind === 'version') {
-    const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as {
-      version: string;
-    };
-    process.stdout.write(`${version}\n`);
+    process.stdout.write(`${packageVersion()}\n`);
     return;
   }
   const { commandHelp, overview } = await import('./cli/help.js');

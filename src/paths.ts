@@ -1,9 +1,15 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** The folder that holds package.json: compiled code runs from dist/, queries and samples stay beside it. */
 export const packageRoot = findRoot(dirname(fileURLToPath(import.meta.url)));
+
+/** The version in package.json. */
+export function packageVersion(): string {
+  const text = readFileSync(join(packageRoot, 'package.json'), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
 
 function findRoot(from: string): string {
   if (existsSync(join(from, 'package.json'))) return from;

@@ -27,6 +27,8 @@ export function textRow(
     nearTies: outcome.nearTies,
     ...source,
     error: null,
+    emittedTokens: outcome.emittedTokens,
+    ended: outcome.finishReason === 'stop' && outcome.stoppedText === null,
   };
 }
 
@@ -53,6 +55,8 @@ export function errorRow(
     nearTies: null,
     ...source,
     error,
+    emittedTokens: null,
+    ended: null,
   };
 }
 

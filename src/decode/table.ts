@@ -1,27 +1,35 @@
 import pLimit from 'p-limit';
 import type { DecodeConfig } from '../config/schema.js';
 import { runError } from '../errors.js';
-import { discard } from '../lake/lake.js';
+import { KeptRows, type RunKey } from '../lake/kept-rows.js';
+import { type KeptSums, KeptTexts } from '../lake/kept-texts.js';
 import type { Manifest } from '../lake/manifest.js';
 import { PromptFile, type PromptRow } from '../lake/pages.js';
-import { TextParts } from '../lake/parts.js';
+import type { Shard } from '../lake/shards.js';
 import { sortInto } from '../lake/sort.js';
-import { PoolBuilder, poolKey, poolSettings } from '../pool/builder.js';
-import { type PoolSet, setVersion } from '../pool/folder.js';
+import { poolKey, poolSettings } from '../pool/builder.js';
+import type { PoolSet } from '../pool/folder.js';
 import type { StageTools } from '../stage.js';
 import type { TextModel } from '../text/tokenizer.js';
 import type { DecodeWorker } from './client.js';
+import { addKept, addOutcome, lacksPool, noCounts, type TableCounts } from './counts.js';
 import type { LoopStatistics } from './loop.js';
 import { streamKey } from './random.js';
+import { RoundPools } from './round-pools.js';
 import { hashShare, roundOf, roundShares } from './rounds.js';
 import { errorRow, promptIds, textRow } from './row.js';
+import { inShard } from './run-key.js';
 
 export interface TableJob {
   prompts: string;
   /** The texts table to publish. */
   out: string;
-  /** Folder for rows as they are finished, removed at the end. */
-  work: string;
+  /** Folder that keeps rows as they are finished, until the table is published. */
+  kept: string;
+  /** Rows of a run with another key aren't taken over. */
+  run: RunKey;
+  /** The share of the prompts that is decoded; all when left out. */
+  shard?: Shard | undefined;
   config: DecodeConfig;
   pools: PoolSet;
   /** Longest n-gram of pools made between rounds. */
@@ -30,25 +38,9 @@ export interface TableJob {
   worker: DecodeWorker;
   tools: StageTools;
   /** Stands in the file's key-value metadata. */
-  metadata: Record<string, unknown>;
+  metadata: (counts: TableCounts, poolVersion: string | null) => Record<string, unknown>;
   /** What the manifest beside the table says of it; without it there is none. */
   manifest?: (counts: TableCounts, poolVersion: string | null) => Manifest;
-}
-
-/** Sums over the rows of a texts table. */
-export interface TableCounts {
-  rows: number;
-  failed: number;
-  /** Prompts whose cohort has no pool. */
-  unknownCohort: number;
-  rounds: number;
-  outputTokens: number;
-  /** What the steps emitted: output tokens, end tokens, the tokens of stop strings. */
-  emittedTokens: number;
-  decodeSteps: number;
-  relaxedTokens: number;
-  nearTies: number;
-  divergence: number;
 }
 
 export interface TableResult {
@@ -77,44 +69,54 @@ const sampleSize = 24;
  * `open`, `decode`, `publish`, and `close` in any case.
  */
 export class TableRun {
-  private readonly counts: TableCounts = {
-    rows: 0,
-    failed: 0,
-    unknownCohort: 0,
-    rounds: 0,
-    outputTokens: 0,
-    emittedTokens: 0,
-    decodeSteps: 0,
-    relaxedTokens: 0,
-    nearTies: 0,
-    divergence: 0,
-  };
-  private readonly failures: string[] = [];
+  private readonly counts = noCounts();
+  private failures: string[] = [];
   private sample: Sampled[] = [];
+  /** Prompts of the rounds so far. */
+  private members = 0;
   private pools: PoolSet;
   private readonly shares: number[];
-  private builder: PoolBuilder;
+  private readonly ownPools: RoundPools;
 
   private constructor(
     private readonly job: TableJob,
     private readonly prompts: PromptFile,
-    private readonly parts: TextParts,
+    private readonly rows: KeptRows,
+    private readonly kept: KeptTexts,
+    /** 1 where the text of a prompt is kept. */
+    private readonly finished: Uint8Array,
+    private readonly keptSums: readonly KeptSums[],
   ) {
     const { config, pools, tokenizer, maxLength } = job;
     this.pools = pools;
     const inRounds = pools.version === null && config.mode !== 'autoregressive';
     this.shares = inRounds ? roundShares(config.rounds.first, config.rounds.growth) : [1];
-    this.builder = new PoolBuilder(poolSettings(tokenizer, maxLength));
+    this.ownPools = new RoundPools(poolSettings(tokenizer, maxLength));
   }
 
+  /** Opens the prompts, and what an earlier run with the same key has finished. */
   static async open(job: TableJob): Promise<TableRun> {
     const prompts = await PromptFile.open(job.prompts);
+    let rows: KeptRows | undefined;
+    let kept: KeptTexts | undefined;
     try {
-      return new TableRun(job, prompts, await TextParts.open(job.work));
+      rows = await KeptRows.open(job.kept, job.run, job.tools.log);
+      kept = await KeptTexts.open(rows.parts);
+      const finished = await kept.finished(job.prompts, prompts.rows, rows.rows);
+      const run = new TableRun(job, prompts, rows, kept, finished, await kept.sums());
+      run.failures = await kept.failures(shownFailures);
+      return run;
     } catch (error) {
       prompts.close();
+      kept?.close();
+      await rows?.abort();
       throw error;
     }
+  }
+
+  /** Rows that the next run can take over. */
+  get finishedRows(): number {
+    return this.rows.rows;
   }
 
   /** Decodes all prompts. Nothing is published yet. */
@@ -122,18 +124,26 @@ export class TableRun {
     const { worker, tools, config } = this.job;
     worker.usePools(this.pools.bytes);
     tools.progress.start('decode', this.prompts.rows);
+    const { rows: resumed } = this.rows;
+    if (resumed > 0) {
+      tools.log.info(
+        {},
+        `${resumed} of ${this.prompts.rows} texts were finished before: going on behind them`,
+      );
+      tools.progress.advance(resumed);
+    }
+    let pooled = 0;
     for (let round = 0; round < this.shares.length; round++) {
-      if (round > 0) this.refreshPools();
+      if (round > 0) pooled = this.refreshPools();
       // enough texts in the pools: what is left is decoded in one round
-      const last = round === this.shares.length - 1 || this.builder.texts >= roundTexts;
+      const last = round === this.shares.length - 1 || pooled >= roundTexts;
+      await this.takeOver(round, last);
       await this.decodeRound(round, last);
       this.counts.rounds++;
       if (last) break;
     }
-    if (this.counts.rows !== this.prompts.rows) {
-      throw runError(
-        `${this.counts.rows} of ${this.prompts.rows} prompts were decoded: the prompts changed meanwhile`,
-      );
+    if (this.counts.rows !== this.members) {
+      throw runError(`${this.counts.rows} of ${this.members} prompts were decoded: they changed meanwhile`);
     }
     this.checkFailures(config.maxFailedShare);
     tools.progress.done();
@@ -150,16 +160,29 @@ export class TableRun {
   async publish(): Promise<void> {
     const { out, metadata, manifest } = this.job;
     const said = manifest?.(this.counts, this.pools.version);
-    await sortInto(await this.parts.close(), out, {
-      metadata,
+    await sortInto(await this.rows.close(), out, {
+      metadata: metadata(this.counts, this.pools.version),
       ...(said === undefined ? {} : { manifest: said }),
     });
+    await this.rows.remove();
   }
 
+  /** What is finished stays, unless it was published. */
   async close(): Promise<void> {
     this.prompts.close();
-    await this.parts.abort();
-    await discard(this.job.work);
+    this.kept.close();
+    await this.rows.abort();
+  }
+
+  /** What an earlier run finished of a round. */
+  private async takeOver(round: number, last: boolean): Promise<void> {
+    addKept(
+      this.counts,
+      this.keptSums.filter((sums) => sums.round === round),
+      this.pools,
+    );
+    if (last) return;
+    for await (const text of this.kept.texts(round)) this.ownPools.add(text);
   }
 
   /** Decodes the prompts of one round, or of it and all later ones. */
@@ -177,7 +200,10 @@ export class TableRun {
         if (failure !== undefined) throw failure;
         const member = roundOf(prompt.promptId, this.shares);
         if (andLater ? member < round : member !== round) continue;
+        if (!inShard(prompt.promptId, this.job.shard)) continue;
+        this.members++;
         this.keepInSample(prompt);
+        if (this.finished[prompt.row] === 1) continue;
         const task = limit(() => this.decodePrompt(prompt, round, andLater)).catch((error: unknown) => {
           failure ??= error;
         });
@@ -201,26 +227,23 @@ export class TableRun {
     if (ids === undefined || problem !== undefined) {
       this.counts.failed++;
       if (this.failures.length < shownFailures) this.failures.push(`${prompt.promptId}: ${problem}`);
-      await this.parts.append(errorRow(prompt, ids?.length ?? null, problem as string, source));
+      await this.rows.append(errorRow(prompt, ids?.length ?? null, problem as string, source));
       tools.progress.advance(1);
       return;
     }
     const key = poolKey(prompt.entityType, prompt.cohort);
-    if (this.pools.version !== null && !this.pools.bytes.has(key)) this.counts.unknownCohort++;
+    if (lacksPool(this.pools, key)) this.counts.unknownCohort++;
     const stream = streamKey(this.job.config.sampling.seed, prompt.promptId);
     const outcome = await worker.decode({ promptIds: ids, stream }, key);
     const text = outcome.stoppedText ?? tokenizer.decode(outcome.outputIds);
     const row = textRow(prompt, ids.length, outcome, text, source);
-    const complete = outcome.finishReason === 'stop' && outcome.stoppedText === null;
-    if (!last) this.builder.add(prompt.entityType, prompt.cohort, outcome.outputIds, complete);
+    if (!last) {
+      const { promptId, entityType, cohort } = prompt;
+      this.ownPools.add({ promptId, entityType, cohort, ids: outcome.outputIds, ended: row.ended === true });
+    }
     const { counts } = this;
-    counts.outputTokens += outcome.outputIds.length;
-    counts.emittedTokens += outcome.emittedTokens;
-    counts.decodeSteps += outcome.decodeSteps;
-    counts.relaxedTokens += outcome.relaxedTokens;
-    counts.nearTies += outcome.nearTies;
-    counts.divergence += outcome.divergence;
-    await this.parts.append(row);
+    addOutcome(counts, outcome);
+    await this.rows.append(row);
     tools.progress.advance(1);
     tools.progress.note(`${(counts.emittedTokens / counts.decodeSteps).toFixed(1)} tokens a step`);
   }
@@ -233,14 +256,12 @@ export class TableRun {
     return `the prompt has ${ids.length} tokens, the model's context of ${context} leaves no room for a text`;
   }
 
-  /** Texts join the pools between rounds only, so that no text depends on the order of the others. */
-  private refreshPools(): void {
-    const built = [...this.builder.build()];
-    this.pools = {
-      bytes: new Map(built.map(({ key, bytes }) => [key, bytes])),
-      version: setVersion(built.map(({ metadata }) => metadata)),
-    };
+  /** Ends a round. Returns how many texts there are in the pools now. */
+  private refreshPools(): number {
+    const texts = this.ownPools.endRound();
+    this.pools = this.ownPools.build();
     this.job.worker.usePools(this.pools.bytes);
+    return texts;
   }
 
   private checkFailures(most: number): void {

@@ -6,7 +6,7 @@ import { listFolder, makeFolder } from './folder.js';
 import { removeStale } from './publish.js';
 
 export { fileError } from './file-error.js';
-export { listFolder, makeFolder } from './folder.js';
+export { listFolder, makeFolder, removeEmpty } from './folder.js';
 export { discard, publishFile, removeStale, replaceFile, temporaryBeside } from './publish.js';
 
 /** The tables of a lake, in the order of the data's way. `pools` holds Arrow IPC files, the others Parquet. */
@@ -47,6 +47,14 @@ export class Lake {
   /** Scratch of a table's partition (parts, spilled data): never seen by a reader, free to be removed. */
   work(table: TableName, partition: string): string {
     return join(this.root, '_work', table, `partition=${checked(partition)}`);
+  }
+
+  /**
+   * What a table's partition is being made of, kept until it is published: finished rows, locks, shards. Beside the
+   * tables, so that no reader's glob over one matches it.
+   */
+  unfinished(table: TableName, partition: string): string {
+    return join(this.root, '_unfinished', table, `partition=${checked(partition)}`);
   }
 
   /** Partitions of a table that hold its file or a manifest, in code-unit order. */

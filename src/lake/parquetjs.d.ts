@@ -1,7 +1,7 @@
 /** The part of parquetjs-lite 0.8.7 that is used here: writing. It brings no declarations of its own. */
 declare module 'parquetjs-lite' {
   export interface Field {
-    type?: 'UTF8' | 'INT32' | 'FLOAT' | 'DOUBLE' | 'LIST';
+    type?: 'UTF8' | 'INT32' | 'FLOAT' | 'DOUBLE' | 'BOOLEAN' | 'LIST';
     optional?: boolean;
     repeated?: boolean;
     compression?: 'UNCOMPRESSED' | 'SNAPPY' | 'GZIP';

@@ -1,9 +1,9 @@
 import { rmSync, statSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
-import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
-import { codeOf, fileError } from './file-error.js';
+import { fileError } from './file-error.js';
 import { listFolder } from './folder.js';
+import { host, isRunning } from './process.js';
 
 let counter = 0;
 const inUse = new Set<string>();
@@ -26,7 +26,7 @@ export function temporaryBeside(final: string): string {
  */
 export async function publishFile(temporary: string, final: string): Promise<void> {
   try {
-    await sync(temporary, 'r+');
+    await syncFile(temporary, 'r+');
     await rename(temporary, final);
   } catch (error) {
     await discard(temporary);
@@ -34,7 +34,7 @@ export async function publishFile(temporary: string, final: string): Promise<voi
   }
   inUse.delete(temporary);
   try {
-    await sync(dirname(final), 'r');
+    await syncFile(dirname(final), 'r');
   } catch (error) {
     throw fileError(error, 'the folder could not be brought to the disk', dirname(final));
   }
@@ -89,7 +89,8 @@ export function removeStale(dir: string): string[] {
   return removed;
 }
 
-async function sync(path: string, flags: string): Promise<void> {
+/** Brings a file or a folder (`r`) to the disk. */
+export async function syncFile(path: string, flags: string): Promise<void> {
   const handle = await open(path, flags);
   try {
     await handle.sync();
@@ -109,17 +110,4 @@ function isAlive(path: string, madeOn: string, pid: number): boolean {
 /** The name that `temporaryBeside` gave, for a folder of spilled data too. */
 function ownerOf(path: string): string {
   return path.replace(/\.spill$/, '');
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return codeOf(error) === 'EPERM';
-  }
-}
-
-function host(): string {
-  return hostname().replaceAll(/[^\w.-]/g, '_') || 'host';
 }

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { listValue } from 'duckdb';
 import { DareError, messageOf } from '../errors.js';
@@ -13,10 +14,14 @@ export interface SortOptions extends Omit<DuckOptions, 'tempDirectory'> {
   metadata?: Record<string, unknown>;
   /** Published with the table; without it there is none. */
   manifest?: Manifest;
+  /** The parts are in order already, and may be of any size. */
+  ordered?: boolean;
 }
 
 /** Rows of a row group; DuckDB makes no smaller ones. */
 const groupRows = 2048;
+/** A slice is put into order in memory: about as large as a part, in compressed bytes. */
+const sliceBytes = 8 << 20;
 
 /**
  * Joins parts written by FeatureWriter into one file ordered by prompt_id, published in one step: the table doesn't
@@ -34,21 +39,21 @@ export async function sortInto(
   final: string,
   options: SortOptions = {},
 ): Promise<number> {
-  const { metadata, manifest, ...limits } = options;
+  const { metadata, manifest, ordered = false, ...limits } = options;
   const temporary = temporaryBeside(final);
   const folder = `${temporary}.spill`;
   let duck: Duck | undefined;
   try {
     makeFolder(folder);
     duck = await openDuck(join(folder, 'spilled'), limits);
-    const { runs, rows } = await sortParts(
-      duck,
-      parts.length > 0 ? parts : [await emptyPart(folder)],
-      folder,
-    );
-    const ordered = runs.length > 1 ? await mergeRuns(duck, runs, rows, folder) : runs;
+    const files = parts.length > 0 ? parts : [await emptyPart(folder)];
+    const { runs, rows } = ordered
+      ? { runs: [...files], rows: await countRows(duck, files) }
+      : await sortParts(duck, files, folder);
+    const slices = runs.length > 1 ? await mergeRuns(duck, runs, rows, folder) : runs;
+    if (!ordered) for (const run of runs) if (!slices.includes(run)) await discard(run);
     const { rowsChanged } = await duck.script('lake/texts-final', {
-      params: { files: listValue(ordered), final: temporary, metadata: JSON.stringify(metadata ?? {}) },
+      params: { files: listValue(slices), final: temporary, metadata: JSON.stringify(metadata ?? {}) },
       types: listOfFiles,
     });
     if (rowsChanged !== rows) throw new Error(`${rows} rows were to be joined, ${rowsChanged} were written`);
@@ -99,10 +104,21 @@ async function sortParts(
   return { runs, rows };
 }
 
-/** Merges ordered files into files that are in order one after the other. The ordered files are removed. */
+async function countRows(duck: Duck, files: readonly string[]): Promise<number> {
+  let rows = 0;
+  for (const sorted of files) {
+    const [count] = await duck.scriptRows('lake/text-count', { params: { sorted } });
+    rows += Number(count?.texts);
+  }
+  return rows;
+}
+
+/** Merges ordered files into files that are in order one after the other. */
 async function mergeRuns(duck: Duck, runs: string[], rows: number, folder: string): Promise<string[]> {
   // whole row groups, so that the table's don't depend on where slices end
-  const sliceRows = Math.max(1, Math.floor(rows / runs.length / groupRows)) * groupRows;
+  const bytes = runs.reduce((sum, run) => sum + statSync(run).size, 0);
+  const sliceCount = Math.max(runs.length, Math.ceil(bytes / sliceBytes));
+  const sliceRows = Math.max(1, Math.floor(rows / sliceCount / groupRows)) * groupRows;
   const slices: string[] = [];
   for (const range of await sliceRanges(runs, sliceRows, folder)) {
     const slice = join(folder, `slice-${slices.length}.parquet`);
@@ -112,7 +128,6 @@ async function mergeRuns(duck: Duck, runs: string[], rows: number, folder: strin
     });
     slices.push(slice);
   }
-  for (const run of runs) await discard(run);
   return slices;
 }
 

@@ -29,11 +29,15 @@ export interface TextRow {
   poolVersion: string | null;
   round: number | null;
   error: string | null;
+  /** What the steps emitted: output tokens, an end token, the tokens of a stop string. Kept while the table is made. */
+  emittedTokens: number | null;
+  /** Whether the model's end token ended the text. Kept while the table is made. */
+  ended: boolean | null;
 }
 
-type Kind = 'text' | 'integer' | 'double' | 'integers' | 'floats';
+type Kind = 'text' | 'integer' | 'double' | 'flag' | 'integers' | 'floats';
 
-/** The columns of the table in order: name on disk, property of TextRow, type. */
+/** The columns in order: name on disk, property of TextRow, type. sql/lake/texts-final.sql has those of the table. */
 const columns: readonly (readonly [string, keyof TextRow, Kind])[] = [
   ['prompt_id', 'promptId', 'text'],
   ['entity_type', 'entityType', 'text'],
@@ -55,11 +59,13 @@ const columns: readonly (readonly [string, keyof TextRow, Kind])[] = [
   ['pool_version', 'poolVersion', 'text'],
   ['round', 'round', 'integer'],
   ['error', 'error', 'text'],
+  ['emitted_tokens', 'emittedTokens', 'integer'],
+  ['ended', 'ended', 'flag'],
 ];
 
 /** The columns as parquetjs-lite takes them, without statistics. */
 export function schemaOf(compression: 'SNAPPY' | 'GZIP'): Record<string, Field> {
-  const leaf = (type: 'UTF8' | 'INT32' | 'FLOAT' | 'DOUBLE'): Field => ({
+  const leaf = (type: 'UTF8' | 'INT32' | 'FLOAT' | 'DOUBLE' | 'BOOLEAN'): Field => ({
     type,
     optional: true,
     compression,
@@ -74,6 +80,7 @@ export function schemaOf(compression: 'SNAPPY' | 'GZIP'): Record<string, Field> 
     text: () => leaf('UTF8'),
     integer: () => leaf('INT32'),
     double: () => leaf('DOUBLE'),
+    flag: () => leaf('BOOLEAN'),
     integers: () => list('INT32'),
     floats: () => list('FLOAT'),
   };
@@ -86,7 +93,7 @@ export function toRecord(row: TextRow): Record<string, unknown> {
   for (const [name, key, kind] of columns) {
     const value = row[key];
     if (value === null) continue;
-    if (kind === 'text') {
+    if (kind === 'text' || kind === 'flag') {
       record[name] = value;
       continue;
     }

@@ -5,7 +5,7 @@ import { GgufModel } from '../gguf/model.js';
 import { isGguf } from '../gguf/text-folder.js';
 import type { DecoderShape } from './config.js';
 import { HuggingFaceModel } from './hugging-face.js';
-import { readStock, stockFile } from './stock.js';
+import { readStock, stockFile, stockFingerprint } from './stock.js';
 
 /** A model whose files are open for reading one tensor, or some rows of one, at a time. */
 export interface ModelSource {
@@ -69,4 +69,16 @@ export function modelVocabulary(path: string, cache: string): number {
   const source = openModel(path, cache);
   source.close();
   return source.shape.vocabulary;
+}
+
+/** What an engine's fingerprint will be: sha256 over everything that decides what the model computes. Reads all of it. */
+export function modelFingerprint(path: string, cache: string): string {
+  const stock = stockFile(path);
+  if (stock !== undefined) return stockFingerprint(path, stock);
+  const source = openModel(path, cache);
+  try {
+    return source.fingerprint();
+  } finally {
+    source.close();
+  }
 }

@@ -5,7 +5,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TextModel } from '../../src/text/tokenizer.js';
 import { dare, type Finished, resultOf } from '../cli/spawn.js';
-import { filesBelow, inFolder, readTable, schemaOf, writeTable } from '../prompts/fixture.js';
+import { filesBelow, inFolder, isKept, readTable, schemaOf, writeTable } from '../prompts/fixture.js';
 import { cache, sampleModel, somePrompts, textColumns, textRows, writePrompts } from './fixture.js';
 
 interface Run extends Finished {
@@ -141,6 +141,18 @@ test('prompts that cannot be decoded: rows with the reason below maxFailedShare,
       /3 of 7 prompts can't be decoded, more than decode\.maxFailedShare \(0\.01\) allows/,
     );
     assert.ok(before.equals(readFileSync(run.out)), 'the earlier texts stay');
+    const files = filesBelow(folder);
+    assert.equal(
+      files.filter((name) => !isKept(name)),
+      ['prompts.parquet', 'texts.parquet'],
+    );
+    assert.match(
+      failed.stderr,
+      /hint: .*7 finished texts are kept: run it again, and it goes on behind them/,
+    );
+    const again = await succeed(folder, file, share);
+    assert.equal([resultOf(again).rows, resultOf(again).resumed, resultOf(again).failed], [7, 7, 3]);
+    assert.ok(before.equals(readFileSync(again.out)), 'the same table of kept texts');
     assert.equal(filesBelow(folder), ['prompts.parquet', 'texts.parquet']);
   });
 });

@@ -19,7 +19,8 @@ const disk = Disk.mount(join(folder, 'disk'));
 const lake = join(disk.folder, 'lake');
 const { config } = smallCatalogue(folder);
 const texts = join(folder, 'earlier.parquet');
-const onLake = ['--config', config, '--lake', lake, '--quiet'];
+const settings = ['--config', config, '--quiet'];
+const onLake = [...settings, '--lake', lake];
 
 test.before(async () => {
   await succeed(['run', ...onLake]);
@@ -93,8 +94,11 @@ test('a disk with room for the table but not for its manifest: neither is publis
 
 test("a full disk under the model's cache: exit code 1, no half model", async () => {
   const cacheHere = join(disk.folder, 'cache');
-  for (const room of [0, 100]) {
-    const args = ['decode', ...onLake, '--set', `model.cache=${cacheHere}`];
+  const elsewhere = join(folder, 'lake');
+  cpSync(lake, elsewhere, { recursive: true });
+  // a limit of 0 on every file would stop the run at its lock
+  for (const room of disk.mounted ? [0, 100] : [100]) {
+    const args = ['decode', ...settings, '--lake', elsewhere, '--set', `model.cache=${cacheHere}`];
     assertFailed(await disk.whenFull(room, args), full, cacheHere);
     assert.equal(filesBelow(cacheHere), []);
   }
@@ -133,8 +137,10 @@ for (const { name, change, where } of closed) {
     const own = mkdtempSync(join(folder, 'own-'));
     cpSync(cache, join(own, 'cache'), { recursive: true });
     execFileSync('chmod', ['-R', 'a+rwX', own]);
-    mkdirSync(join(lake, '_work'), { recursive: true });
-    execFileSync('chmod', ['-R', where === 'lake' ? 'a-w' : 'a+w', join(lake, '_work')]);
+    for (const beside of ['_work', '_unfinished']) {
+      mkdirSync(join(lake, beside), { recursive: true });
+      execFileSync('chmod', ['-R', where === 'lake' ? 'a-w' : 'a+w', join(lake, beside)]);
+    }
     const table = { segment: 'cohorts', decode: 'texts', publish: 'features' }[name] ?? name;
     for (const path of [lake, join(lake, table), join(lake, table, 'partition=a')]) chmodSync(path, 0o555);
     const before = bytesBelow(lake);

@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { dare, type Finished, resultOf } from '../cli/spawn.js';
-import { filesBelow, inFolder, writeTable } from '../prompts/fixture.js';
+import { filesBelow, inFolder, isKept, writeTable } from '../prompts/fixture.js';
 import {
   cache,
   copyModel,
@@ -187,7 +187,7 @@ for (const { name, prepare, says } of faults) {
 
 const isRoot = process.getuid?.() === 0;
 
-test('a file that may not grow (as on a full disk): exit code 1, nothing left', async () => {
+test('a file that may not grow (as on a full disk): exit code 1, no half table, and finished texts are kept', async () => {
   await inFolder(async (folder) => {
     const warm = await dare(
       decodeArguments(sampleModel, await writePrompts(folder), join(folder, 'warm.parquet')),
@@ -198,7 +198,15 @@ test('a file that may not grow (as on a full disk): exit code 1, nothing left', 
     const out = join(folder, 'out', 'texts.parquet');
     const finished = await limited(decodeArguments(sampleModel, prompts, out), { fileKiB: 8 });
     assertRefused(finished, 1, /larger than the system allows|no space is left/);
-    assert.equal(filesBelow(join(folder, 'out')), []);
+    assert.equal(
+      filesBelow(join(folder, 'out')).filter((file) => !isKept(file)),
+      [],
+    );
+    const kept = Number(/hint: .* (\d+) finished texts are kept/.exec(finished.stderr)?.[1]);
+    assert.ok(kept > 0 && kept < 40, finished.stderr);
+    const again = await dare(decodeArguments(sampleModel, prompts, out));
+    assert.equal([again.code, resultOf(again).rows, resultOf(again).resumed], [0, 40, kept], again.stderr);
+    assert.equal(filesBelow(join(folder, 'out')), ['texts.parquet']);
   });
 });
 

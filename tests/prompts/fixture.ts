@@ -135,12 +135,17 @@ export function bytesBelow(folder: string): Map<string, string> {
   return new Map(filesBelow(folder).map((file) => [file, readFileSync(join(folder, file), 'latin1')]));
 }
 
-/** Fails with the names of the files that are new, gone or changed. */
+/** Whether a file is kept for the next run until a table is published: no reader's glob matches it. */
+export function isKept(file: string): boolean {
+  return /(^|\/)_unfinished\/|\.unfinished\//.test(file) && !file.endsWith('.parquet');
+}
+
+/** Fails with the names of the files that are new, gone or changed for readers. */
 export function assertUntouched(folder: string, before: ReadonlyMap<string, string>): void {
   const after = bytesBelow(folder);
   const files = [...new Set([...before.keys(), ...after.keys()])];
   assert.equal(
-    files.filter((file) => before.get(file) !== after.get(file)),
+    files.filter((file) => !isKept(file) && before.get(file) !== after.get(file)),
     [],
   );
 }

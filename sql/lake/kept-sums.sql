@@ -1,0 +1,16 @@
+-- What is kept in parts: sums over the rows of each round and cohort.
+select
+  round,
+  entity_type,
+  cohort,
+  count(*)::integer as rows,
+  count(error)::integer as failed,
+  coalesce(sum(output_tokens), 0)::double as output_tokens,
+  coalesce(sum(emitted_tokens), 0)::double as emitted_tokens,
+  coalesce(sum(decode_steps), 0)::double as decode_steps,
+  coalesce(sum(relaxed_tokens), 0)::double as relaxed_tokens,
+  coalesce(sum(near_ties), 0)::double as near_ties,
+  coalesce(sum(divergence), 0) as divergence
+from read_parquet($files)
+group by all
+order by all;

@@ -1,0 +1,71 @@
+import { join } from 'node:path';
+import { z } from 'zod';
+import { type Lake, removeEmpty } from '../lake/lake.js';
+import { RunLock } from '../lake/lock.js';
+import { readManifest } from '../lake/manifest.js';
+import { completeShards, removeShards, type Shard, type ShardContent, sharedKey } from '../lake/shards.js';
+import { sortInto } from '../lake/sort.js';
+import type { Logger } from '../stage.js';
+import { addCounts, noCounts, type TableCounts } from './counts.js';
+
+/**
+ * Joins the partition's finished shards into its texts table, and removes them. Returns how many there were.
+ * @throws inputError where they aren't all there or don't belong together; runError while another run writes the table
+ */
+export async function joinShards(lake: Lake, partition: string, log: Logger): Promise<number> {
+  const folder = lake.unfinished('texts', partition);
+  if ((await completeShards(folder)) === undefined) return 0;
+  const lock = RunLock.take(join(folder, 'whole.lock'), `the texts of partition ${partition}`, log);
+  try {
+    const shards = (await completeShards(folder)) ?? [];
+    const [first] = shards;
+    if (first === undefined) return 0;
+    lake.prepare('texts', partition);
+    const { counts: _, run, ...described } = first.metadata;
+    const counts = noCounts();
+    for (const shard of shards) addCounts(counts, countsOf(shard.metadata));
+    const manifest = {
+      stage: 'decode',
+      ...described,
+      ...counts,
+      run: sharedKey(first.run),
+      shards: shards.map(({ metadata }) => metadata.counts),
+    };
+    const files = shards.map(({ file }) => file);
+    await sortInto(files, lake.file('texts', partition), { metadata: described, manifest, ordered: true });
+    removeShards(folder);
+    return shards.length;
+  } finally {
+    lock.release();
+    removeEmpty(folder, lake.root);
+  }
+}
+
+/** The sums over a shard's rows. */
+export function countsOf({ counts }: Record<string, unknown>): TableCounts {
+  return countsSchema.parse(counts);
+}
+
+/** A shard that was joined into the table already, as the table's manifest has it. */
+export async function joinedShard(
+  lake: Lake,
+  partition: string,
+  { index, count }: Shard,
+): Promise<ShardContent | undefined> {
+  const manifest = joinedSchema.safeParse(await readManifest(lake.dir('texts', partition))).data;
+  if (manifest === undefined || manifest.shards.length !== count) return undefined;
+  const run = { ...manifest.run, shard: `${index}/${count}` };
+  const metadata = { ...manifest, run, counts: manifest.shards[index - 1] };
+  return { file: lake.file('texts', partition), run, metadata };
+}
+
+const countsSchema = z.object(
+  Object.fromEntries(Object.keys(noCounts()).map((name) => [name, z.number()])) as Record<
+    keyof TableCounts,
+    z.ZodNumber
+  >,
+);
+const joinedSchema = z.looseObject({
+  run: z.record(z.string(), z.string()),
+  shards: z.array(countsSchema).min(1),
+});

@@ -1,0 +1,128 @@
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { runError } from '../errors.js';
+import type { Logger } from '../stage.js';
+import { codeOf, fileError } from './file-error.js';
+import { listFolder, makeFolder } from './folder.js';
+import { ownIdentity, type ProcessIdentity, parseIdentity, stateOf } from './process.js';
+import { temporaryBeside } from './publish.js';
+
+interface Found {
+  number: number;
+  path: string;
+  /** Undefined while it is being given back, or where the machine crashed before the name was on the disk. */
+  owner: ProcessIdentity | undefined;
+}
+
+const ownerFile = 'owner.json';
+
+/**
+ * One run at a time. A lock is a folder `<name>-<n>` with a file that names its owner. It is made under another name
+ * and renamed, which fails where there is a folder with something in it: so it is there whole or not at all, and of
+ * several processes one gets it. A lock whose owner is gone is never taken away, but followed by the next number: two
+ * that find it can't both have it, and none removes what the other has just made.
+ */
+export class RunLock {
+  private constructor(private readonly path: string) {}
+
+  /**
+   * @param path the lock's name, in a folder that is made if it isn't there
+   * @param what it guards, for people
+   * @throws runError where another process has it, or may have it
+   */
+  static take(path: string, what: string, log: Logger): RunLock {
+    makeFolder(dirname(path));
+    for (;;) {
+      const found = locksAt(path);
+      refuseWhereHeld(found, what);
+      const number = Math.max(0, ...found.map((lock) => lock.number)) + 1;
+      const own = `${path}-${number}`;
+      if (!place(path, own)) continue;
+      try {
+        // one that took and gave back a lock in the meantime may have let another begin anew at 1
+        const others = locksAt(path).filter((lock) => lock.path !== own);
+        refuseWhereHeld(others, what);
+        for (const { path: stale, owner } of others) {
+          rmSync(stale, { recursive: true, force: true });
+          if (owner !== undefined)
+            log.warn({}, `${what}: the run that held the lock is gone (${named(owner)}): taken over`);
+        }
+      } catch (error) {
+        rmSync(own, { recursive: true, force: true });
+        throw fileError(error, 'the lock could not be taken over', path);
+      }
+      return new RunLock(own);
+    }
+  }
+
+  /** Fine to call again. Never throws: a lock that can't be removed is one of a run that is gone, soon after. */
+  release(): void {
+    try {
+      rmSync(this.path, { recursive: true, force: true });
+    } catch {
+      // the disk failed, or somebody closed the folder: what the run ended with says so
+    }
+  }
+}
+
+function locksAt(path: string): Found[] {
+  const name = `${basename(path)}-`;
+  return listFolder(dirname(path))
+    .filter((entry) => entry.startsWith(name) && /^\d+$/.test(entry.slice(name.length)))
+    .map((entry) => {
+      const lock = join(dirname(path), entry);
+      return { number: Number(entry.slice(name.length)), path: lock, owner: ownerOf(lock) };
+    });
+}
+
+function ownerOf(lock: string): ProcessIdentity | undefined {
+  try {
+    return parseIdentity(readFileSync(join(lock, ownerFile), 'utf8'));
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined;
+    throw fileError(error, 'the lock could not be read', lock);
+  }
+}
+
+/** Makes the lock `own`; false where somebody was faster. */
+function place(path: string, own: string): boolean {
+  const temporary = temporaryBeside(path);
+  try {
+    mkdirSync(temporary);
+    writeFileSync(join(temporary, ownerFile), JSON.stringify(ownIdentity()));
+    renameSync(temporary, own);
+    return true;
+  } catch (error) {
+    rmSync(temporary, { recursive: true, force: true });
+    if (codeOf(error) === 'ENOTEMPTY' || codeOf(error) === 'EEXIST') return false;
+    // a run that ended has just removed the empty folder
+    if (codeOf(error) === 'ENOENT') {
+      makeFolder(dirname(path));
+      return false;
+    }
+    throw fileError(error, 'the lock could not be made', path);
+  }
+}
+
+function refuseWhereHeld(locks: readonly Found[], what: string): void {
+  for (const { path, owner } of locks) {
+    if (owner === undefined) continue;
+    const state = stateOf(owner);
+    if (state === 'running') {
+      throw runError(
+        `${what}: another run is at work on it, ${named(owner)}`,
+        'Wait for it or stop it, then start again: what it has finished is kept.',
+      );
+    }
+    if (state === 'unknown') {
+      throw runError(
+        `${what}: another run holds the lock, ${named(owner)}, and whether it is still at work can't be seen from here`,
+        `If it is gone, remove ${path} and start again: what it has finished is kept.`,
+      );
+    }
+  }
+}
+
+function named({ pid, host, started }: ProcessIdentity): string {
+  return `process ${pid} on ${host}, started ${started}`;
+}
