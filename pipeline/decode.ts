@@ -11,10 +11,10 @@ import type { DecodeRules } from '../src/decode/sequence.js';
 import { decodeSettings, defaultModelCache, engineOptions } from '../src/decode/settings.js';
 import { type TableJob, type TableResult, TableRun } from '../src/decode/table.js';
 import { DareError, inputError, runError } from '../src/errors.js';
+import { fingerprintFile } from '../src/lake/fingerprint.js';
 import { differences, type RunKey } from '../src/lake/kept-rows.js';
 import { makeFolder, removeEmpty, removeStale } from '../src/lake/lake.js';
 import { RunLock } from '../src/lake/lock.js';
-import { fingerprintFile } from '../src/lake/manifest.js';
 import { readShard, removeShards, type Shard, shardFile, shardName } from '../src/lake/shards.js';
 import { modelFingerprint, modelVocabulary } from '../src/model/source.js';
 import { loadTextModel } from '../src/model/text.js';
@@ -22,6 +22,7 @@ import { defaultMaxLength } from '../src/pool/builder.js';
 import { loadPools, noPools, type PoolSet } from '../src/pool/folder.js';
 import type { StageContext, StageResult, StageTools } from '../src/stage.js';
 import type { TextModel } from '../src/text/tokenizer.js';
+import { type Sources, sourcesOf } from './origins.js';
 
 export interface DecodeOptions {
   /** Hugging Face folder or GGUF file. */
@@ -54,8 +55,8 @@ interface Job {
   shard?: Shard;
   /** Measure the speed against autoregressive decoding afterwards. */
   compare: boolean;
-  /** Whether a manifest is written beside the table. */
-  manifest: boolean;
+  /** What the table of a lake is made from; without it there is no manifest. */
+  sources?: Sources;
 }
 
 /** Decodes the prompts of the partition into its texts table, or a share of them into a file that publish joins. */
@@ -88,7 +89,7 @@ export async function decode(
     config,
     tokenizer,
     compare,
-    manifest: shard === undefined,
+    sources: await sourcesOf('texts', context),
     ...(shard === undefined ? {} : { shard }),
   };
   if (shard !== undefined) return await decodeShard(job, shard, context);
@@ -163,7 +164,6 @@ export async function decodeStandalone(options: DecodeOptions, tools: StageTools
     config,
     tokenizer,
     compare: false,
-    manifest: false,
   };
   return await locked(job, tools, async () => {
     const { result, warnings, seconds } = await decodeJob(job, tools);
@@ -242,7 +242,7 @@ async function decodeJob(job: Job, tools: StageTools): Promise<Decoded> {
 }
 
 async function tableJob(job: Job, worker: DecodeWorker, tools: StageTools): Promise<TableJob> {
-  const { prompts, out, unfinished, pools, maxLength, config, tokenizer, shard } = job;
+  const { prompts, out, unfinished, pools, maxLength, config, tokenizer, shard, sources } = job;
   const run = await keyOf(job, worker.fingerprint, worker.weights);
   const metadata = {
     model: job.model,
@@ -250,7 +250,7 @@ async function tableJob(job: Job, worker: DecodeWorker, tools: StageTools): Prom
     weights: worker.weights,
     mode: config.decode.mode,
   };
-  const configuration = { decode: config.decode };
+  const origin = sources?.origin;
   return {
     prompts,
     out,
@@ -265,15 +265,15 @@ async function tableJob(job: Job, worker: DecodeWorker, tools: StageTools): Prom
     tools,
     // a shard has no manifest beside it: what publish has to know stands in it
     metadata: (counts, poolVersion) =>
-      shard === undefined ? metadata : { ...metadata, poolVersion, configuration, counts, run },
-    ...(job.manifest
+      shard === undefined ? metadata : { ...metadata, poolVersion, origin, counts, run },
+    ...(origin !== undefined && shard === undefined
       ? {
           manifest: (counts: TableCounts, poolVersion: string | null) => ({
             stage: 'decode',
             ...metadata,
             poolVersion,
             ...counts,
-            configuration,
+            origin,
             run,
           }),
         }

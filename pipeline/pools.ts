@@ -1,11 +1,13 @@
 import { existsSync } from 'node:fs';
 import { inputError } from '../src/errors.js';
+import type { Manifest } from '../src/lake/manifest.js';
 import { textPages } from '../src/lake/pages.js';
 import { loadTextModel } from '../src/model/text.js';
 import { defaultMaxLength, PoolBuilder, poolSettings } from '../src/pool/builder.js';
 import { writePools } from '../src/pool/folder.js';
 import type { StageContext, StageResult, StageTools } from '../src/stage.js';
 import type { TextModel } from '../src/text/tokenizer.js';
+import { sourcesOf } from './origins.js';
 
 export interface PoolsOptions {
   /** Parquet file or glob with `text`, optional `entity_type` and `cohort`. */
@@ -24,29 +26,38 @@ export async function pools(context: StageContext): Promise<StageResult> {
   const files = config.pools.texts === undefined ? earlierTexts(context) : [config.pools.texts];
   const dir = lake.prepare('pools', partition);
   const { maxLength } = config.pools;
+  const { origin, checkUnchanged } = await sourcesOf('pools', context);
   const tokenizer = loadTextModel(config.model.path, config.model.cache);
-  const result = await buildInto(dir, files, tokenizer, maxLength, context);
+  const sources = { files, manifest: { origin }, checkUnchanged };
+  const result = await buildInto(dir, sources, tokenizer, maxLength, context);
   return { ...result, partition };
 }
 
 /** Builds pools from any Parquet with texts, without a lake. */
 export async function poolsStandalone(options: PoolsOptions, tools: StageTools): Promise<StageResult> {
   const tokenizer = loadTextModel(options.tokenizer, undefined);
-  return await buildInto(options.out, [options.texts], tokenizer, defaultMaxLength, tools);
+  const sources = { files: [options.texts], manifest: {}, checkUnchanged: () => undefined };
+  return await buildInto(options.out, sources, tokenizer, defaultMaxLength, tools);
 }
 
-/** Texts of the partitions before this one, by name: a rerun for last Tuesday must not see Wednesday's. */
+/** What pools are made of. */
+interface TextSources {
+  files: readonly string[];
+  /** What the manifest says beyond what it always says. */
+  manifest: Manifest;
+  checkUnchanged: () => void;
+}
+
 function earlierTexts({ lake, partition }: StageContext): string[] {
   return lake
-    .partitions('texts')
-    .filter((name) => name < partition)
+    .earlierPartitions('texts', partition)
     .map((name) => lake.file('texts', name))
     .filter((file) => existsSync(file));
 }
 
 async function buildInto(
   dir: string,
-  files: readonly string[],
+  { files, manifest: more, checkUnchanged }: TextSources,
   tokenizer: TextModel,
   maxLength: number,
   tools: StageTools,
@@ -64,7 +75,9 @@ async function buildInto(
   if (files.length > 0 && builder.texts === 0) {
     throw inputError(`${files.join(', ')} holds no texts`, 'Expected rows with a text and no error.');
   }
-  const manifest = { stage: 'pools', tokenizer: fingerprint, texts: builder.texts, sources: files.length };
+  checkUnchanged();
+  const counts = { texts: builder.texts, sources: files.length };
+  const manifest = { stage: 'pools', tokenizer: fingerprint, ...counts, ...more };
   const written = await writePools(dir, builder.build(), manifest);
   tools.progress.done();
   const { metadata, version } = written;

@@ -10,6 +10,7 @@ import type { StageContext, StageResult } from '../src/stage.js';
 import { fieldText } from '../src/text/field.js';
 import { type EntityType, type PromptPlan, type PromptTask, planPrompts } from '../src/text/prompt-plan.js';
 import type { TextModel } from '../src/text/tokenizer.js';
+import { sourcesOf } from './origins.js';
 
 /** Rows of a page: what is rendered between two looks at the signal, and all that JavaScript holds at once. */
 const pageRows = 8192;
@@ -33,20 +34,14 @@ export async function prompts(context: StageContext): Promise<StageResult> {
   const model = loadTextModel(config.model.path, config.model.cache);
   lake.prepare('prompts', partition);
   return withWorkSession(context, 'prompts', async (duck) => {
+    const { origin, checkUnchanged } = await sourcesOf('prompts', context);
     const opened = await openInputs(duck, config.inputs);
     const warnings = [...opened.warnings, ...(await openEntityCohorts(duck, lake, partition))];
     const { rows, tokens, counts } = await renderAll(duck, plan, model, context, opened);
     warnings.push(...counts.flatMap(missingWarning));
     const file = lake.file('prompts', partition);
-    await write(duck, file, {
-      stage: 'prompts',
-      rows,
-      prompt_tokens: tokens,
-      counts,
-      configuration: { prompts: config.prompts, inputs: config.inputs },
-      templates: plan.fingerprint,
-      tokenizer: model.fingerprint,
-    });
+    checkUnchanged();
+    await write(duck, file, { stage: 'prompts', rows, prompt_tokens: tokens, counts, origin });
     const seconds = (performance.now() - started) / 1000;
     return {
       stage: 'prompts',

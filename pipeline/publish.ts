@@ -7,6 +7,7 @@ import { openInputs } from '../src/lake/inputs.js';
 import { readManifest, replaceTable } from '../src/lake/manifest.js';
 import { withWorkSession } from '../src/lake/work-session.js';
 import type { StageContext, StageResult } from '../src/stage.js';
+import { sourcesOf } from './origins.js';
 
 /** What the texts' manifest says of all of them. */
 interface Provenance {
@@ -33,6 +34,7 @@ export async function publish(context: StageContext): Promise<StageResult> {
   lake.prepare('features', partition);
   return withWorkSession(context, 'features', async (duck) => {
     context.progress.start('features');
+    const { origin, checkUnchanged } = await sourcesOf('features', context);
     const { warnings } = await openInputs(duck, config.inputs);
     warnings.push(...(await openEntityCohorts(duck, lake, partition)));
     await openTexts(duck, source);
@@ -44,8 +46,9 @@ export async function publish(context: StageContext): Promise<StageResult> {
     const rows = counts.entities;
     const texts = counts.usable - counts.orphans;
     const summary = { frameworks, texts, failed: counts.failed, ...provenance };
-    const manifest = { stage: 'publish', rows, ...summary, configuration: { inputs: config.inputs } };
+    const manifest = { stage: 'publish', rows, ...summary, origin };
     const params = { ...provenance, partition };
+    checkUnchanged();
     await replaceTable(file, 'the features could not be written', manifest, (path) =>
       duck.script('features/write', { params: { path, ...params }, identifiers: { features } }),
     );

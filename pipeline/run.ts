@@ -2,26 +2,32 @@ import type { Comparison } from '../src/decode/compare.js';
 import { runSummary } from '../src/report/summary.js';
 import type { StageContext, StageResult } from '../src/stage.js';
 import { decode } from './decode.js';
+import { freshness, skippedResult, type TableStage, tableOfStage } from './freshness.js';
 import { pools } from './pools.js';
 import { prompts } from './prompts.js';
 import { publish } from './publish.js';
 import { segment } from './segment.js';
 
-const stages = [
+const stages: Readonly<Record<TableStage, (context: StageContext) => Promise<StageResult>>> = {
   segment,
   prompts,
   pools,
-  (context: StageContext) => decode(context, { compare: true }),
+  decode: (context) => decode(context, { compare: true }),
   publish,
-] as const;
+};
 
-/** All stages of a partition in the order of the data's way, and a summary for people. */
-export async function run(context: StageContext): Promise<StageResult> {
+export interface RunOptions {
+  /** Runs stages whose tables are fresh too. */
+  force?: boolean;
+}
+
+/** The stages of a partition whose tables are missing or stale, in the order of the data's way, and a summary for people. */
+export async function run(context: StageContext, { force = false }: RunOptions = {}): Promise<StageResult> {
   const started = performance.now();
   const results: StageResult[] = [];
-  for (const stage of stages) {
+  for (const stage of Object.keys(stages) as TableStage[]) {
     context.signal.throwIfAborted();
-    results.push(await stage(context));
+    results.push(await runOrSkip(stage, context, force));
   }
   const seconds = (performance.now() - started) / 1000;
   const decoded = results.find(({ stage }) => stage === 'decode') as StageResult;
@@ -33,11 +39,25 @@ export async function run(context: StageContext): Promise<StageResult> {
     files: results.flatMap(({ files }) => files),
     seconds,
     warnings: results.flatMap(({ warnings }) => warnings),
+    skipped: results.every(({ skipped }) => skipped === true),
     tokensPerStep: decoded.tokensPerStep,
     comparison: decoded.comparison as Comparison | undefined,
-    stages: Object.fromEntries(
-      results.map((result) => [result.stage, { rows: result.rows, seconds: result.seconds }]),
-    ),
+    stages: Object.fromEntries(results.map((result) => [result.stage, inShort(result)])),
     summary: runSummary(results, seconds),
   };
+}
+
+async function runOrSkip(stage: TableStage, context: StageContext, force: boolean): Promise<StageResult> {
+  const { state, reasons } = await freshness(tableOfStage[stage], context);
+  if (state === 'fresh' && !force) {
+    context.log.info({ stage }, `${stage}: skipped, its table is fresh`);
+    return skippedResult(stage, context);
+  }
+  const why = state === 'fresh' ? 'its table is fresh, but --force was given' : `its table is ${state}`;
+  context.log.info({ stage, reasons }, `${stage}: ${[why, ...reasons].join('; ')}`);
+  return stages[stage](context);
+}
+
+function inShort({ rows, seconds, skipped }: StageResult): Record<string, unknown> {
+  return skipped === true ? { rows, skipped } : { rows, seconds };
 }

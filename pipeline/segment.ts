@@ -6,6 +6,7 @@ import { openInputs } from '../src/lake/inputs.js';
 import { type Manifest, replaceTable } from '../src/lake/manifest.js';
 import { withWorkSession } from '../src/lake/work-session.js';
 import type { StageContext, StageResult } from '../src/stage.js';
+import { sourcesOf } from './origins.js';
 
 /** What became of one entity type. */
 export interface CohortSummary {
@@ -35,25 +36,21 @@ export async function segment(context: StageContext): Promise<StageResult> {
   return withWorkSession(context, 'cohorts', async (duck) => {
     progress.start('cohorts');
     progress.note('reading inputs');
+    const { origin, checkUnchanged } = await sourcesOf('cohorts', context);
     const opened = await openInputs(duck, config.inputs);
     const check = () => signal.throwIfAborted();
     const result = await segmentTables(duck, config, check, (step) => progress.note(step));
     const rows = opened.itemCount + opened.userCount;
     const file = lake.file('cohorts', partition);
     const { warnings, ...summary } = result;
-    const [version] = await duck.rows('select version() as version');
+    checkUnchanged();
     await write(duck, file, {
       stage: 'segment',
       partition,
       rows,
       ratings: opened.ratingCount,
       ...summary,
-      configuration: {
-        cohorts: config.cohorts,
-        inputs: config.inputs,
-        dislikedTo: config.prompts.history.dislikedTo,
-      },
-      duckdb: version?.version,
+      origin,
     });
     progress.done();
     const seconds = (performance.now() - started) / 1000;

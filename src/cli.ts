@@ -18,6 +18,7 @@ for (const stream of [process.stdout, process.stderr]) stream.on('error', () => 
 try {
   const command = parseCommand(argv);
   if (command.kind === 'stage') await runStageCommand(command);
+  else if (command.kind === 'status') await runStatusCommand(command);
   else if (command.kind === 'model') await runModelCommand(command);
   else await printInformation(command);
 } catch (error) {
@@ -38,6 +39,13 @@ function runStageCommand({ stage, standalone, options }: Command & { kind: 'stag
   return runCommand(stage, options, async (tools) => {
     const { runStage, runStandalone } = await import('./cli/stages.js');
     return await (standalone ? runStandalone : runStage)(stage, options, tools);
+  });
+}
+
+function runStatusCommand({ options }: Command & { kind: 'status' }): Promise<void> {
+  return runCommand('status', options, async () => {
+    const { runStatus } = await import('./cli/stages.js');
+    return await runStatus(options);
   });
 }
 

@@ -8,7 +8,7 @@ export type StageName = (typeof STAGES)[number];
 export const MODEL_ACTIONS = ['inspect', 'import'] as const;
 export type ModelAction = (typeof MODEL_ACTIONS)[number];
 /** What can be named first on the command line. */
-export const COMMANDS = [...STAGES, 'model'] as const;
+export const COMMANDS = [...STAGES, 'status', 'model'] as const;
 export type CommandName = (typeof COMMANDS)[number];
 
 const OPTIONS = {
@@ -32,6 +32,7 @@ const OPTIONS = {
   cache: { type: 'string' },
   weights: { type: 'string' },
   'skip-exit-code': { type: 'string' },
+  force: { type: 'boolean' },
 } as const;
 type OptionName = keyof typeof OPTIONS;
 
@@ -46,12 +47,15 @@ const COMMON: readonly OptionName[] = [
   'skip-exit-code',
   'help',
 ];
+/** What `dare status` knows. */
+const STATUS: readonly OptionName[] = COMMON.filter((option) => option !== 'skip-exit-code');
 /** What `dare model` knows; import knows the weight type too. */
 const MODEL: readonly OptionName[] = ['cache', 'json', 'quiet', 'debug', 'help'];
 /** What a stage knows beyond the common options. */
 const OWN: Readonly<Partial<Record<StageName, readonly OptionName[]>>> = {
   pools: ['texts', 'tokenizer', 'out'],
   decode: ['model', 'prompts', 'out', 'pools', 'weights', 'mode', 'concurrency'],
+  run: ['force'],
 };
 /** Without a configuration file a stage needs all of these; `optional` may come with them. */
 const ALONE: Readonly<Partial<Record<StageName, { required: OptionName[]; optional: OptionName[] }>>> = {
@@ -79,11 +83,13 @@ export interface Options {
   weights?: string;
   /** Exit code of a stage that had nothing to do, in place of 0. */
   'skip-exit-code'?: string;
+  force?: boolean;
 }
 
 export type Command =
   | { kind: 'help'; command?: CommandName }
   | { kind: 'version' }
+  | { kind: 'status'; options: Options }
   | { kind: 'model'; action: ModelAction; path: string; options: Options }
   | { kind: 'stage'; stage: StageName; standalone: boolean; options: Options };
 
@@ -95,7 +101,7 @@ export function parseCommand(argv: readonly string[]): Command {
     if (values.version === true) return { kind: 'version' };
     if (values.help === true) return { kind: 'help' };
     throw inputError(
-      `no stage given: expected one of ${STAGES.join(', ')}, or model`,
+      `no stage given: expected one of ${STAGES.join(', ')}, or status or model`,
       'dare --help explains them.',
     );
   }
@@ -105,6 +111,11 @@ export function parseCommand(argv: readonly string[]): Command {
   const given = tokens.flatMap((token) => (token.kind === 'option' ? [token.name as OptionName] : []));
   if (command === 'model') return modelCommand(values, given, rest);
   if (rest[0] !== undefined) throw unexpected(command, rest[0]);
+  if (command === 'status') {
+    checkOptions(command, STATUS, given, values);
+    if (!given.includes('config')) throw usageError(command, '--config FILE is missing');
+    return { kind: 'status', options: values };
+  }
   checkOptions(command, [...COMMON, ...(OWN[command] ?? [])], given, values);
   return { kind: 'stage', stage: command, standalone: checkStandalone(command, given), options: values };
 }
@@ -162,9 +173,9 @@ function checkOptions(
 ): void {
   for (const [index, option] of given.entries()) {
     if (!known.includes(option)) {
-      const owners = COMMANDS.filter((other) =>
-        (other === 'model' ? MODEL : OWN[other])?.includes(option),
-      ).map((other) => `dare ${other}`);
+      const owners = COMMANDS.filter((other) => optionsOf(other).includes(option)).map(
+        (other) => `dare ${other}`,
+      );
       const owner = owners.length === 0 ? '' : ` (it belongs to ${owners.join(' and ')})`;
       throw usageError(command, `dare ${command} has no option --${option}${owner}`);
     }
@@ -176,6 +187,12 @@ function checkOptions(
   const code = values['skip-exit-code'];
   if (code !== undefined && !(/^\d{1,3}$/.test(code) && Number(code) <= 255))
     throw usageError(command, `--skip-exit-code is ${code}: expected a whole number from 0 to 255`);
+}
+
+/** The options of a command beyond those that most have. */
+function optionsOf(command: CommandName): readonly OptionName[] {
+  if (command === 'model') return MODEL;
+  return command === 'status' ? [] : (OWN[command] ?? []);
 }
 
 function unexpected(command: CommandName, argument: string) {
@@ -205,7 +222,7 @@ function checkStandalone(stage: StageName, given: readonly OptionName[]): boolea
 
 function unknownCommand(name: string) {
   return inputError(
-    `${JSON.stringify(name)} is no stage of dare: expected one of ${STAGES.join(', ')}, or model${didYouMean(name, COMMANDS)}`,
+    `${JSON.stringify(name)} is no stage of dare: expected one of ${STAGES.join(', ')}, or status or model${didYouMean(name, COMMANDS)}`,
     'dare --help explains them.',
   );
 }

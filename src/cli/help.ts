@@ -7,8 +7,9 @@ const SUMMARIES: Readonly<Record<StageName, string>> = {
   pools: 'build n-gram pools, one per cohort, from earlier texts',
   decode: 'write the texts: speculative decoding from the pools',
   publish: 'join the texts into one feature row per user and item',
-  run: 'all of these in order, and a summary',
+  run: 'those of these that are needed, in order, and a summary',
 };
+const STATUS_SUMMARY = 'which tables are fresh, stale (and why) or missing';
 const MODEL_SUMMARY = 'look at a model, or prepare it for decoding';
 
 const COMMON = `Options
@@ -123,14 +124,33 @@ Examples
   dare run --config FILE [options]
 
 Runs segment, prompts, pools, decode and publish in order, and ends with a summary for people: rows, cohorts, tokens
-a step, the speed against autoregressive decoding on a sample of the prompts, and a query to paste.
+a step, the speed against autoregressive decoding on a sample of the prompts, and a query to paste. A stage whose table
+is fresh is skipped: it was made from what there is now (inputs, tables before it, keys of the configuration,
+templates, model, versions). The log says what is skipped, and why the others aren't.
+
+  --force                  run the stages whose tables are fresh too
 
 ${COMMON}
 
 Examples
   dare run --config data-samples/dare.yaml
   dare run --config dare.yaml --partition 2026-10-01 --json
-  dare run --config dare.yaml --set decode.mode=greedy --set model.threads=8`,
+  dare run --config dare.yaml --set decode.mode=greedy --set model.threads=8
+  dare run --config dare.yaml --force
+  dare run --config dare.yaml --skip-exit-code 99`,
+  status: `Usage
+  dare status --config FILE [options]
+
+Says of each table in each partition of the lake whether it is fresh, stale or missing, and what made it stale: which
+input, table, key of the configuration or version. With --partition of that partition alone. Computes and changes
+nothing. The last line of stdout holds it as JSON: {"stage", "lake", "fresh", "stale", "missing", "tables", ...}, where
+each of the tables is {"table", "partition", "state", "reasons"}.
+
+${COMMON}
+
+Examples
+  dare status --config data-samples/dare.yaml
+  dare status --config dare.yaml --partition 2026-10-01 --json`,
   model: `Usage
   dare model inspect PATH [options]
   dare model import PATH [options]
@@ -167,6 +187,7 @@ Stages, in the order of the data's way
 ${names.join('\n')}
 
 Beside them
+  ${'status'.padEnd(9)}${STATUS_SUMMARY}
   ${'model'.padEnd(9)}${MODEL_SUMMARY}
 
 ${COMMON}
@@ -181,6 +202,6 @@ ${OUTPUT}
 }
 
 export function commandHelp(command: CommandName): string {
-  const summary = command === 'model' ? MODEL_SUMMARY : SUMMARIES[command];
+  const summary = { ...SUMMARIES, status: STATUS_SUMMARY, model: MODEL_SUMMARY }[command];
   return `dare ${command}: ${summary}\n\n${DETAILS[command]}\n\n${OUTPUT}\n`;
 }

@@ -6,23 +6,41 @@ import type { ModelAction, Options, StageName } from './arguments.js';
 
 type Stage = (context: StageContext) => Promise<StageResult>;
 
-const stages: Readonly<Record<StageName, () => Promise<Stage>>> = {
+const stages: Readonly<Record<Exclude<StageName, 'run'>, () => Promise<Stage>>> = {
   segment: async () => (await import('../../pipeline/segment.js')).segment,
   prompts: async () => (await import('../../pipeline/prompts.js')).prompts,
   pools: async () => (await import('../../pipeline/pools.js')).pools,
   decode: async () => (await import('../../pipeline/decode.js')).decode,
   publish: async () => (await import('../../pipeline/publish.js')).publish,
-  run: async () => (await import('../../pipeline/run.js')).run,
 };
 
 /** A stage on the lake of a configuration file. */
 export async function runStage(stage: StageName, options: Options, tools: StageTools): Promise<StageResult> {
-  const { config: file = '', set, ...flags } = options;
+  const context = { ...tools, ...placeOf(options) };
+  if (stage === 'run') {
+    const { run } = await import('../../pipeline/run.js');
+    return await run(context, { force: options.force === true });
+  }
+  if (options['skip-exit-code'] !== undefined) {
+    const { freshness, skippedResult, tableOfStage } = await import('../../pipeline/freshness.js');
+    if ((await freshness(tableOfStage[stage], context)).state === 'fresh')
+      return skippedResult(stage, context);
+  }
+  const runOne = await stages[stage]();
+  return await runOne(context);
+}
+
+/** `dare status`: of the partition that was asked for, or of all. */
+export async function runStatus(options: Options): Promise<CommandResult> {
+  const { config, lake } = placeOf(options);
+  const { status } = await import('../../pipeline/status.js');
+  return await status({ config, lake, partition: options.partition });
+}
+
+function placeOf({ config: file = '', set, ...flags }: Options) {
   if (flags.partition !== undefined) checkPartition(flags.partition);
   const config = loadConfig(file, set, flags);
-  const lake = new Lake(config.lake);
-  const run = await stages[stage]();
-  return await run({ ...tools, config, lake, partition: config.partition });
+  return { config, lake: new Lake(config.lake), partition: config.partition };
 }
 
 /** `dare model`: neither configuration nor lake. */

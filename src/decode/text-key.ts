@@ -16,20 +16,22 @@ export interface TextSettings {
 }
 
 /**
- * sha256 (hex) over the settings that decide a text in their mode, and none that don't: `autoregressive` and `greedy`
- * write the same texts and share it, the bounds of mode relaxed count there alone. Concurrency, device and pools are no
- * part of it: the first two move near ties at most, and what relaxed texts are drafted from is the caller's to add.
+ * The keys of `decode` that decide a text in its mode, and none that don't: `autoregressive` and `greedy` write the same
+ * texts and share theirs, the bounds of mode relaxed count there alone. Concurrency, device and pools are no part of it:
+ * the first two move near ties at most, and what relaxed texts are drafted from is the caller's to add.
  */
+export function decisiveSettings(rules: DecodeRules, seed: number): Record<string, unknown> {
+  const { mode, maxNewTokens, stop, repetitionPenalty, sampling } = rules;
+  const settings = { maxNewTokens, stop, repetitionPenalty };
+  if (mode === 'sample') return { mode, ...settings, sampling: { ...sampling, seed } };
+  if (mode !== 'relaxed') return { mode: 'greedy', ...settings };
+  const { topK, minProb, divergenceBudget, nodes, minPathProbability } = rules;
+  return { mode, ...settings, topK, minProb, divergenceBudget, nodes, minPathProbability };
+}
+
+/** sha256 (hex) over the model and the settings that decide a text. */
 export function settingsKey({ model, weights, tokenizer, rules, seed }: TextSettings): string {
-  const { mode, maxNewTokens, stop, repetitionPenalty } = rules;
-  const { topK, minProb, divergenceBudget, nodes, minPathProbability = null, sampling } = rules;
-  const ofMode = {
-    autoregressive: ['greedy'],
-    greedy: ['greedy'],
-    relaxed: ['relaxed', topK, minProb, divergenceBudget, nodes, minPathProbability],
-    sample: ['sample', sampling.temperature, sampling.topK, sampling.topP, sampling.minP, seed],
-  }[mode];
-  return hashOf([model, weights, tokenizer, maxNewTokens, stop, repetitionPenalty, ofMode]);
+  return hashOf([model, weights, tokenizer, decisiveSettings(rules, seed)]);
 }
 
 /**

@@ -8,6 +8,7 @@ import {
   type DuckDBValue,
   LIST,
   VARCHAR,
+  version,
 } from 'duckdb';
 import { packageRoot } from '../paths.js';
 
@@ -28,6 +29,9 @@ export interface ScriptOptions {
   /** Names for the `{{name}}` placeholders: quoted as identifiers, never pasted as they are. */
   identifiers?: Record<string, string>;
 }
+
+/** The version of DuckDB itself, such as v1.5.0. */
+export const duckVersion: () => string = version;
 
 /** Type of the parameter `$files`: a list of paths. */
 export const listOfFiles = { files: LIST(VARCHAR) };

@@ -27,7 +27,7 @@ export interface ViewColumn {
  * @throws inputError for a missing file, a folder, an empty or truncated file, mixed formats.
  */
 export async function findInput(duck: Duck, key: string, paths: readonly string[]): Promise<InputFiles> {
-  const files = [...new Set((await Promise.all(paths.map((path) => expand(duck, key, path)))).flat())].sort();
+  const files = await inputPaths(duck, key, paths);
   const formats = new Set(files.map((file) => formatOf(key, file)));
   if (formats.size > 1) {
     throw inputError(
@@ -43,6 +43,14 @@ export async function findInput(duck: Duck, key: string, paths: readonly string[
   });
   for (const row of described) input.columns.set(String(row.column_name), String(row.column_type));
   return input;
+}
+
+/**
+ * The files that `paths` (each a path or a glob) name, each once, in order. Their content isn't looked at.
+ * @throws inputError for a missing file, a folder, a glob that matches nothing
+ */
+export async function inputPaths(duck: Duck, key: string, paths: readonly string[]): Promise<string[]> {
+  return [...new Set((await Promise.all(paths.map((path) => expand(duck, key, path)))).flat())].sort();
 }
 
 function csvInput(key: string, files: string[]): InputFiles {

@@ -67,6 +67,11 @@ export class Lake {
       .sort();
   }
 
+  /** Partitions of a table before this one, by name: a rerun for last Tuesday must not see Wednesday's. */
+  earlierPartitions(table: TableName, partition: string): string[] {
+    return this.partitions(table).filter((name) => name < partition);
+  }
+
   /**
    * Makes the folder of a table's partition, removes temporary files that a killed run left in it, and returns it.
    * @throws runError where the lake can't be written.

@@ -65,18 +65,30 @@ export function differences(old: Origin, now: Origin): string[] {
 }
 
 function fileChange(old: readonly FileRecord[], now: readonly FileRecord[]): string | undefined {
-  const hashes = (records: readonly FileRecord[]) => records.map(({ sha256 }) => sha256).sort();
   if (hashes(old).join() === hashes(now).join()) return undefined;
   const earlier = new Map(old.map(({ path, sha256 }) => [path, sha256]));
-  const changed = now.filter(({ path, sha256 }) => (earlier.get(path) ?? sha256) !== sha256);
-  const added = now.filter(({ path }) => !earlier.has(path));
-  const gone = old.filter(({ path }) => !now.some((record) => record.path === path));
   const parts = [
-    [changed, 'changed'],
-    [added, 'is new'],
-    [gone, 'is gone'],
+    [now.filter(({ path, sha256 }) => (earlier.get(path) ?? sha256) !== sha256), 'changed'],
+    [unmoved(without(now, old), old), 'is new'],
+    [unmoved(without(old, now), now), 'is gone'],
   ] as const;
   return parts.flatMap(([files, what]) => (files.length === 0 ? [] : [`${named(files)} ${what}`])).join(', ');
+}
+
+function hashes(records: readonly FileRecord[]): string[] {
+  return records.map(({ sha256 }) => sha256).sort();
+}
+
+/** Those whose paths the others haven't. */
+function without(records: readonly FileRecord[], others: readonly FileRecord[]): FileRecord[] {
+  return records.filter(({ path }) => !others.some((other) => other.path === path));
+}
+
+/** Those whose content the others haven't either; all, where that leaves none: then there are more files of one content. */
+function unmoved(records: FileRecord[], others: readonly FileRecord[]): FileRecord[] {
+  const other = new Set(hashes(others));
+  const left = records.filter(({ sha256 }) => !other.has(sha256));
+  return left.length > 0 ? left : records;
 }
 
 function named(files: readonly FileRecord[]): string {

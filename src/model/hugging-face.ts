@@ -66,20 +66,35 @@ export class HuggingFaceModel implements ModelSource {
   }
 }
 
+/** The files that hold a folder's weights: model.safetensors, or the shards of an index. Throws inputError for neither. */
+export function weightFiles(folder: string): string[] {
+  const single = join(folder, weightName);
+  const index = join(folder, indexName);
+  if (existsSync(single)) return [single];
+  checkIndex(folder, index);
+  return shardNames(readIndex(index)).map((name) => join(folder, name));
+}
+
 /** model.safetensors, or every shard that model.safetensors.index.json names. */
 function openWeights(folder: string): { files: Safetensors[]; places: Map<string, Safetensors> } {
   const single = join(folder, weightName);
-  const index = join(folder, indexName);
-  if (!existsSync(single) && existsSync(index)) return openShards(folder, index);
-  if (!existsSync(single)) {
+  if (!existsSync(single)) return openShards(folder, join(folder, indexName));
+  const file = Safetensors.open(single);
+  return { files: [file], places: new Map(file.tensors().map(({ name }) => [name, file])) };
+}
+
+function checkIndex(folder: string, index: string): void {
+  if (!existsSync(index)) {
     throw inputError(
       `The model folder ${folder} has neither ${weightName} nor ${indexName}`,
       'model.path must be a Hugging Face folder with config.json, tokenizer.json and model.safetensors, ' +
         'or a model.safetensors.index.json and its shards.',
     );
   }
-  const file = Safetensors.open(single);
-  return { files: [file], places: new Map(file.tensors().map(({ name }) => [name, file])) };
+}
+
+function shardNames(weightMap: Record<string, string>): string[] {
+  return [...new Set(Object.values(weightMap))].sort();
 }
 
 /** Shards in the order of their names, so that the fingerprint doesn't depend on the order in the index. */
@@ -87,8 +102,9 @@ function openShards(
   folder: string,
   index: string,
 ): { files: Safetensors[]; places: Map<string, Safetensors> } {
+  checkIndex(folder, index);
   const weightMap = readIndex(index);
-  const names = [...new Set(Object.values(weightMap))].sort();
+  const names = shardNames(weightMap);
   const missing = names.filter((name) => !existsSync(join(folder, name)));
   if (missing.length > 0) {
     throw inputError(

@@ -89,7 +89,7 @@ export function readStock(path: string, file: string): StockModel {
     positions,
     // GroupQueryAttention takes the sum of attention_mask for a length; windows count columns
     batched: positions && !windowed && !operators.has('GroupQueryAttention'),
-    bytes: dataFiles(file).reduce((sum, name) => sum + sizeOf(name), 0),
+    bytes: stockDataFiles(file).reduce((sum, name) => sum + sizeOf(name), 0),
   };
 }
 
@@ -97,7 +97,7 @@ export function readStock(path: string, file: string): StockModel {
 export function stockFingerprint(path: string, file: string): string {
   const hash = createHash('sha256');
   hash.update(readFileSync(join(path, 'config.json')));
-  for (const name of dataFiles(file)) {
+  for (const name of stockDataFiles(file)) {
     const data = BinaryFile.open(name);
     try {
       hash.update(`${data.size}`);
@@ -110,7 +110,7 @@ export function stockFingerprint(path: string, file: string): string {
 }
 
 /** `model.onnx`, and what external data has such a name: model.onnx_data, model.onnx_data_1, model.onnx.data. */
-function dataFiles(file: string): string[] {
+export function stockDataFiles(file: string): string[] {
   const folder = dirname(file);
   const names = readdirSync(folder).filter((name) => name.startsWith(basename(file)));
   return names.sort().map((name) => join(folder, name));

@@ -7,11 +7,13 @@ export function runSummary(results: readonly StageResult[], seconds: number): st
   const texts = of('decode');
   const features = of('publish')?.files[0] ?? '';
   const lines: [string, string][] = [
-    ['cohorts', cohortLine(of('segment'))],
-    ['texts', textLine(texts)],
-    ['drafting', draftLine(texts)],
-    ['speed', speedLine(texts?.comparison as Comparison | undefined)],
-    ['features', `${number(of('publish')?.rows ?? 0)} rows, one for every user and item`],
+    ['cohorts', unlessSkipped(of('segment'), cohortLine)],
+    ['texts', unlessSkipped(texts, textLine)],
+    ...decodingLines(texts),
+    [
+      'features',
+      unlessSkipped(of('publish'), ({ rows }) => `${number(rows)} rows, one for every user and item`),
+    ],
     ['time', `${seconds.toFixed(1)} s in all, ${(texts?.seconds ?? 0).toFixed(1)} s of them decoding`],
     [
       'files',
@@ -27,24 +29,36 @@ export function runSummary(results: readonly StageResult[], seconds: number): st
   return ['', ...table, '', 'Look at them with DuckDB:', `  ${query}`].join('\n');
 }
 
-function cohortLine(segment: StageResult | undefined): string {
+function unlessSkipped(result: StageResult | undefined, line: (result: StageResult) => string): string {
+  if (result === undefined) return '';
+  return result.skipped === true ? `${number(result.rows)} rows, as they were: fresh` : line(result);
+}
+
+function decodingLines(texts: StageResult | undefined): [string, string][] {
+  if (texts === undefined || texts.skipped === true) return [];
+  return [
+    ['drafting', draftLine(texts)],
+    ['speed', speedLine(texts.comparison as Comparison | undefined)],
+  ];
+}
+
+function cohortLine(segment: StageResult): string {
   const count = (kind: unknown) => Object.keys((kind as { sizes?: object } | undefined)?.sizes ?? {}).length;
-  return `${count(segment?.users)} of users, ${count(segment?.items)} of items`;
+  return `${count(segment.users)} of users, ${count(segment.items)} of items`;
 }
 
-function textLine(decode: StageResult | undefined): string {
-  const { rows, failed, outputTokens, mode }: Partial<StageResult> = decode ?? {};
+function textLine({ rows, failed, outputTokens, mode }: StageResult): string {
   const failures = Number(failed) > 0 ? `, ${number(failed)} without a text` : '';
-  return `${number(rows ?? 0)} decoded (${mode}), ${number(outputTokens)} tokens${failures}`;
+  return `${number(rows)} decoded (${mode}), ${number(outputTokens)} tokens${failures}`;
 }
 
-function draftLine(decode: StageResult | undefined): string {
-  const perStep = Number(decode?.tokensPerStep ?? 0).toFixed(2);
-  const rounds = Number(decode?.rounds ?? 1);
+function draftLine(decode: StageResult): string {
+  const perStep = Number(decode.tokensPerStep ?? 0).toFixed(2);
+  const rounds = Number(decode.rounds ?? 1);
   const way =
     rounds > 1 ? `in ${rounds} rounds, from pools of the rounds before` : 'from pools of earlier texts';
-  const relaxed = Number(decode?.relaxedTokens ?? 0);
-  const share = ((100 * relaxed) / Math.max(1, Number(decode?.outputTokens ?? 0))).toFixed(1);
+  const relaxed = Number(decode.relaxedTokens ?? 0);
+  const share = ((100 * relaxed) / Math.max(1, Number(decode.outputTokens ?? 0))).toFixed(1);
   return `${perStep} tokens a step, ${way}; ${share}% of the tokens were relaxed`;
 }
 

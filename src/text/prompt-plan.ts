@@ -24,8 +24,8 @@ export interface PromptPlan {
   readonly used: Readonly<Record<EntityType, ReadonlySet<string>>>;
   /** Renders an item for users' histories; left out where no template of users has a history. */
   readonly historyEntry: Renderer | undefined;
-  /** Of the templates' texts. */
-  readonly fingerprint: string;
+  /** The templates' files. */
+  readonly files: readonly string[];
 }
 
 /**
@@ -35,7 +35,7 @@ export interface PromptPlan {
 export function planPrompts(config: Pick<Config, 'inputs' | 'prompts'>): PromptPlan {
   const frameworks = config.prompts.frameworks;
   checkFrameworks(frameworks);
-  const { templates, historyEntry, fingerprint } = loadTemplates(config.prompts.templates, frameworks);
+  const { templates, historyEntry, files } = loadTemplates(config.prompts.templates, frameworks);
   const userColumns = Object.keys(config.inputs.users?.columns ?? {});
   const taken = userColumns.find((name) => historyColumns.includes(name));
   if (taken !== undefined) {
@@ -62,7 +62,7 @@ export function planPrompts(config: Pick<Config, 'inputs' | 'prompts'>): PromptP
   }
   const hasHistory = historyColumns.some((column) => used.user.has(column));
   const entry = hasHistory ? bind(historyEntry, 'item') : undefined;
-  return { tasks, columns, used, historyEntry: entry, fingerprint };
+  return { tasks, columns, used, historyEntry: entry, files };
 }
 
 /** A framework is part of prompt ids (`<framework>:<type>:<id>`) and of template files' names. */

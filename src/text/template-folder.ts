@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { inputError, messageOf } from '../errors.js';
@@ -20,23 +19,21 @@ export interface FrameworkTemplates {
 
 /**
  * Reads the templates of `frameworks` from `folder`: `<framework>-item.txt`, `<framework>-user.txt` and
- * `history-entry.txt`. What the folder lacks is taken from the package's templates. The fingerprint (sha256, hex)
- * changes with the text of any of them, and not with the place of the folder.
+ * `history-entry.txt`. What the folder lacks is taken from the package's templates. `files` are those that were read.
  * @throws inputError for a folder that can't be read, a text file whose name fits nothing (a typing error would
  *   otherwise leave the default in force), a framework without any template, and templates that don't parse.
  */
 export function loadTemplates(
   folder: string,
   frameworks: readonly string[],
-): { templates: FrameworkTemplates[]; historyEntry: Template; fingerprint: string } {
+): { templates: FrameworkTemplates[]; historyEntry: Template; files: string[] } {
   const found = new Map([...listTemplates(defaultTemplates), ...listTemplates(folder)]);
-  const hash = createHash('sha256');
+  const files: string[] = [];
   const load = (name: string) => {
     const path = found.get(name);
     if (path === undefined) return undefined;
-    const text = readText(path);
-    hash.update(JSON.stringify([name, text]));
-    return parseTemplate(text, path);
+    files.push(path);
+    return parseTemplate(readText(path), path);
   };
   const templates = frameworks.map((framework) => {
     const pair = { framework, item: load(`${framework}-item.txt`), user: load(`${framework}-user.txt`) };
@@ -47,7 +44,7 @@ export function loadTemplates(
     );
   });
   const historyEntry = load(historyEntryName) as Template;
-  return { templates, historyEntry, fingerprint: hash.digest('hex') };
+  return { templates, historyEntry, files };
 }
 
 function listTemplates(folder: string): [name: string, path: string][] {

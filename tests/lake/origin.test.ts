@@ -25,6 +25,16 @@ const cases: [string, Partial<Origin>, string[]][] = [
     { files: { ...made.files, model: [file('/m/x', '2'), file('/m/z', '4'), file('/m/w', '5')] } },
     ['model: /m/z (and 1 more) is new, /m/y is gone'],
   ],
+  [
+    'one of several files that moved',
+    { files: { ...made.files, model: [file('/n/x', '2'), file('/n/y', '4')] } },
+    ['model: /n/y is new, /m/y is gone'],
+  ],
+  [
+    'a copy',
+    { files: { ...made.files, 'inputs.items': [file('/a', '1'), file('/b', '1')] } },
+    ['inputs.items: /b is new'],
+  ],
   ['a table', { tables: { cohorts: hash('c'), pools: null } }, ['the table cohorts changed']],
   [
     'a table that is new, one that is gone',

@@ -7,6 +7,7 @@ import { DareError } from '../../src/errors.js';
 import { Duck } from '../../src/lake/duck.js';
 import { Lake } from '../../src/lake/lake.js';
 import { readManifest } from '../../src/lake/manifest.js';
+import { originOf } from '../../src/lake/origin.js';
 import type { StageContext } from '../../src/stage.js';
 import { type Data, draw, planted, segmented, withFolder, writeData } from './data.js';
 import { nmi } from './nmi.js';
@@ -301,10 +302,12 @@ test('the stage writes one row for each user and item, in order, and a manifest'
     assert.ok(rows.every((row) => row.cohort !== null));
     const manifest = await readManifest(stage.lake.dir('cohorts', 'p'));
     assert.is(manifest?.rows, 240);
-    assert.is(manifest?.duckdb, version?.version);
+    const origin = originOf(manifest ?? {});
+    assert.is(origin?.versions.DuckDB, version?.version);
+    assert.is(origin?.configuration['cohorts.users.method'], stage.config.cohorts.users.method);
     assert.equal(
-      (manifest as { configuration: { cohorts: unknown } }).configuration.cohorts,
-      stage.config.cohorts,
+      origin?.files['inputs.ratings']?.map(({ path }) => path),
+      stage.config.inputs.ratings.path,
     );
     assert.equal(readdirSync(stage.lake.dir('cohorts', 'p')).sort(), ['_manifest.json', 'cohorts.parquet']);
     assert.not.ok(existsSync(stage.lake.work('cohorts', 'p')), 'no scratch is left');

@@ -1,0 +1,67 @@
+/** Whether the tables that are there were made from what there is now. */
+import { existsSync } from 'node:fs';
+import { basename } from 'node:path';
+import { DareError } from '../src/errors.js';
+import { isUnchanged } from '../src/lake/fingerprint.js';
+import { manifestName, type TableName } from '../src/lake/lake.js';
+import { type Manifest, readManifest } from '../src/lake/manifest.js';
+import { differences, originOf, tableOf } from '../src/lake/origin.js';
+import type { StageResult } from '../src/stage.js';
+import { type Place, sourcesOf } from './origins.js';
+
+export interface Freshness {
+  table: TableName;
+  partition: string;
+  state: 'fresh' | 'stale' | 'missing';
+  /** Why it is stale: one phrase each. */
+  reasons: string[];
+}
+
+/** The table that each stage writes, in the order of the data's way. */
+export const tableOfStage = {
+  segment: 'cohorts',
+  prompts: 'prompts',
+  pools: 'pools',
+  decode: 'texts',
+  publish: 'features',
+} as const satisfies Record<string, TableName>;
+export type TableStage = keyof typeof tableOfStage;
+
+/**
+ * Whether the table of the partition is there and was made from what there is now. The tables that it is made from are
+ * taken as they are.
+ */
+export async function freshness(table: TableName, place: Place): Promise<Freshness> {
+  const { lake, partition } = place;
+  const of = (state: Freshness['state'], reasons: string[]) => ({ table, partition, state, reasons });
+  try {
+    const manifest = await readManifest(lake.dir(table, partition));
+    if (manifest === undefined || (table !== 'pools' && !existsSync(lake.file(table, partition))))
+      return of('missing', []);
+    const reasons = await staleness(table, place, manifest);
+    return of(reasons.length === 0 ? 'fresh' : 'stale', reasons);
+  } catch (error) {
+    // an input that is missing or broken: the stage itself says it again, with a hint
+    if (!(error instanceof DareError)) throw error;
+    return of('stale', [error.message]);
+  }
+}
+
+/** The result of a stage that needn't run, because its table is fresh. */
+export async function skippedResult(stage: TableStage, { lake, partition }: Place): Promise<StageResult> {
+  const table = tableOfStage[stage];
+  const manifest = (await readManifest(lake.dir(table, partition))) ?? {};
+  const rows = Number(manifest.rows ?? manifest.texts ?? 0);
+  const files = table === 'pools' ? [] : [lake.file(table, partition)];
+  return { stage, partition, rows, files, seconds: 0, warnings: [], skipped: true };
+}
+
+async function staleness(table: TableName, place: Place, manifest: Manifest): Promise<string[]> {
+  const file = place.lake.file(table, place.partition);
+  const record = tableOf(manifest);
+  if (record !== undefined && !(await isUnchanged(record, file)))
+    return [`${basename(file)} isn't the file that its ${manifestName} describes`];
+  const made = originOf(manifest);
+  if (made === undefined) return [`its ${manifestName} doesn't say what it was made from`];
+  return differences(made, (await sourcesOf(table, place)).origin);
+}

@@ -1,0 +1,158 @@
+/** What each table is made from: files, other tables, keys of the configuration, versions. */
+import type { Config } from '../src/config/schema.js';
+import { decodeSettings } from '../src/decode/settings.js';
+import { decisiveSettings } from '../src/decode/text-key.js';
+import { Duck, duckVersion } from '../src/lake/duck.js';
+import { type FileRecord, FileWatch, recordFile, rememberFiles } from '../src/lake/fingerprint.js';
+import { inputPaths } from '../src/lake/input-files.js';
+import type { Lake, TableName } from '../src/lake/lake.js';
+import { readManifest } from '../src/lake/manifest.js';
+import { fingerprintOf, flattened, type Origin, originOf } from '../src/lake/origin.js';
+import { modelFiles } from '../src/model/files.js';
+import { packageVersion } from '../src/paths.js';
+import { sqlVersion } from '../src/sql-version.js';
+import type { StageContext } from '../src/stage.js';
+import { planPrompts } from '../src/text/prompt-plan.js';
+
+/** A partition of a lake, and the configuration that makes its tables. */
+export type Place = Pick<StageContext, 'config' | 'lake' | 'partition'>;
+
+/** The origin of a table that is about to be made. */
+export interface Sources {
+  origin: Origin;
+  /** Throws a runError when a file was changed or replaced since: the table would be a mixture then. */
+  checkUnchanged: () => void;
+}
+
+/**
+ * What the table of the partition is made from if it is made now.
+ * @throws inputError for files that are missing
+ */
+export async function sourcesOf(table: TableName, place: Place): Promise<Sources> {
+  const manifest = await readManifest(place.lake.dir(table, place.partition));
+  const earlier = manifest === undefined ? undefined : originOf(manifest);
+  rememberFiles(Object.values(earlier?.files ?? {}).flat());
+  const { files, tables, configuration, versions } = await ingredients[table](place);
+  const watch = new FileWatch(Object.values(files).flat());
+  const origin: Origin = { files: {}, tables: {}, configuration, versions };
+  for (const [key, paths] of Object.entries(files)) origin.files[key] = await recordAll(paths);
+  for (const [name, from] of Object.entries(tables))
+    origin.tables[name] = await fingerprint(place.lake, from.table, from.partition);
+  return { origin, checkUnchanged: () => watch.check() };
+}
+
+/** What a table is made from, by name: paths of files, tables of the lake, keys and versions. */
+interface Ingredients {
+  files: Record<string, string[]>;
+  tables: Record<string, { table: TableName; partition: string }>;
+  configuration: Record<string, unknown>;
+  versions: Record<string, string>;
+}
+
+const ingredients: Readonly<Record<TableName, (place: Place) => Promise<Ingredients>>> = {
+  cohorts: async ({ config }) => ({
+    files: await inputFiles(config),
+    tables: {},
+    configuration: {
+      ...flattened({ cohorts: config.cohorts }),
+      ...inputKeys(config),
+      'prompts.history.dislikedTo': config.prompts.history.dislikedTo,
+    },
+    versions: versionsOf('inputs', 'segment'),
+  }),
+  prompts: async ({ config, partition }) => ({
+    files: {
+      ...(await inputFiles(config)),
+      'prompts.templates': [...planPrompts(config).files],
+      'the tokenizer': modelFiles(config.model.path).text,
+    },
+    tables: { cohorts: { table: 'cohorts', partition } },
+    configuration: {
+      ...flattened({ prompts: { frameworks: config.prompts.frameworks, history: config.prompts.history } }),
+      ...inputKeys(config),
+    },
+    versions: versionsOf('inputs', 'prompts'),
+  }),
+  pools: async ({ config, lake, partition }) => {
+    const { texts, ...pools } = config.pools;
+    const earlier = texts === undefined ? lake.earlierPartitions('texts', partition) : [];
+    return {
+      files: {
+        ...(texts === undefined ? {} : await globbed({ 'pools.texts': [texts] })),
+        'the tokenizer': modelFiles(config.model.path).text,
+      },
+      tables: Object.fromEntries(
+        earlier.map((name) => [`texts of ${name}`, { table: 'texts', partition: name }]),
+      ),
+      configuration: flattened({ pools }),
+      versions: versionsOf('lake'),
+    };
+  },
+  texts: async ({ config, partition }) => {
+    const { decode, model } = config;
+    const { weights, text } = modelFiles(model.path);
+    return {
+      files: { 'the model': weights, 'the tokenizer': text },
+      tables: { prompts: { table: 'prompts', partition } },
+      configuration: {
+        ...flattened({ decode: decisiveSettings(decodeSettings(decode), decode.sampling.seed) }),
+        'model.weights': model.weights,
+        // with auto the device decides the type of the weights
+        ...(model.weights === 'auto' ? { 'model.device': model.device } : {}),
+      },
+      versions: { dare: packageVersion() },
+    };
+  },
+  features: async ({ config, partition }) => ({
+    files: await inputFiles(config),
+    tables: { cohorts: { table: 'cohorts', partition }, texts: { table: 'texts', partition } },
+    configuration: { 'prompts.frameworks': config.prompts.frameworks, ...inputKeys(config) },
+    versions: versionsOf('inputs', 'features'),
+  }),
+};
+
+/** Where the inputs are, apart from their paths: the content of the files counts. */
+function inputKeys({ inputs }: Config): Record<string, unknown> {
+  const { items, users, ratings } = inputs;
+  const { path: _ratings, ...ratingColumns } = ratings;
+  const keys = { items: { id: items.id, columns: items.columns }, ratings: ratingColumns };
+  return flattened({
+    inputs: { ...keys, ...(users && { users: { id: users.id, columns: users.columns } }) },
+  });
+}
+
+async function inputFiles({ inputs }: Config): Promise<Record<string, string[]>> {
+  const { items, users, ratings } = inputs;
+  return globbed({
+    'inputs.items': items.path,
+    ...(users && { 'inputs.users': users.path }),
+    'inputs.ratings': ratings.path,
+  });
+}
+
+async function globbed(paths: Record<string, readonly string[]>): Promise<Record<string, string[]>> {
+  const duck = await Duck.open({ threads: 1 });
+  try {
+    const found: Record<string, string[]> = {};
+    for (const [key, list] of Object.entries(paths)) found[key] = await inputPaths(duck, key, list);
+    return found;
+  } finally {
+    duck.close();
+  }
+}
+
+/** Of what a table is made with: this package, the queries in `sql/<folder>`, DuckDB. */
+function versionsOf(...folders: string[]): Record<string, string> {
+  const queries = folders.map((folder) => [`sql/${folder}`, sqlVersion(folder)]);
+  return { dare: packageVersion(), DuckDB: duckVersion(), ...Object.fromEntries(queries) };
+}
+
+async function recordAll(paths: readonly string[]): Promise<FileRecord[]> {
+  const records: FileRecord[] = [];
+  for (const path of [...paths].sort()) records.push(await recordFile(path));
+  return records;
+}
+
+async function fingerprint(lake: Lake, table: TableName, partition: string): Promise<string | null> {
+  return fingerprintOf(await readManifest(lake.dir(table, partition)));
+}
