@@ -1,7 +1,9 @@
 /** What each table is made from: files, other tables, keys of the configuration, versions. */
+import { existsSync } from 'node:fs';
 import type { Config } from '../src/config/schema.js';
 import { decodeSettings } from '../src/decode/settings.js';
 import { decisiveSettings } from '../src/decode/text-key.js';
+import { inputError } from '../src/errors.js';
 import { Duck, duckVersion } from '../src/lake/duck.js';
 import { type FileRecord, FileWatch, recordFile, rememberFiles } from '../src/lake/fingerprint.js';
 import { inputPaths } from '../src/lake/input-files.js';
@@ -50,14 +52,10 @@ interface Ingredients {
 }
 
 const ingredients: Readonly<Record<TableName, (place: Place) => Promise<Ingredients>>> = {
-  cohorts: async ({ config }) => ({
-    files: await inputFiles(config),
-    tables: {},
-    configuration: {
-      ...flattened({ cohorts: config.cohorts }),
-      ...inputKeys(config),
-      'prompts.history.dislikedTo': config.prompts.history.dislikedTo,
-    },
+  cohorts: async (place) => ({
+    files: await inputFiles(place.config),
+    tables: cohortsBefore(place),
+    configuration: segmentKeys(place.config),
     versions: versionsOf('inputs', 'segment'),
   }),
   prompts: async ({ config, partition }) => ({
@@ -110,6 +108,37 @@ const ingredients: Readonly<Record<TableName, (place: Place) => Promise<Ingredie
     versions: versionsOf('inputs', 'features'),
   }),
 };
+
+function segmentKeys(config: Config): Record<string, unknown> {
+  // the table of that partition counts, not its name
+  const { previous: _previous, ...cohorts } = config.cohorts;
+  return {
+    ...flattened({ cohorts }),
+    ...inputKeys(config),
+    'prompts.history.dislikedTo': config.prompts.history.dislikedTo,
+  };
+}
+
+/**
+ * The partition whose cohorts this one's go on from: the one that the configuration names, or the latest earlier one.
+ * @throws inputError when the one that is named has no cohorts
+ */
+export function previousCohorts({ config, lake, partition }: Place): string | undefined {
+  const { previous } = config.cohorts;
+  if (previous === undefined) return lake.earlierPartitions('cohorts', partition).at(-1);
+  if (previous === partition) return undefined;
+  if (existsSync(lake.file('cohorts', previous))) return previous;
+  throw inputError(
+    `cohorts.previous: the partition ${previous} has no cohorts: ${lake.file('cohorts', previous)} is missing`,
+    'Name a partition that has some, or leave the key out.',
+  );
+}
+
+function cohortsBefore(place: Place): Ingredients['tables'] {
+  const { method, refit } = place.config.cohorts.users;
+  const from = method === 'collaborative' && refit !== 'anew' ? previousCohorts(place) : undefined;
+  return from === undefined ? {} : { [`cohorts of ${from}`]: { table: 'cohorts', partition: from } };
+}
 
 /** Where the inputs are, apart from their paths: the content of the files counts. */
 function inputKeys({ inputs }: Config): Record<string, unknown> {

@@ -1,12 +1,14 @@
-import { attributeColumns, groupByAttributes, placeColdUsers } from '../src/cohorts/attributes.js';
+import { existsSync } from 'node:fs';
+import { attributeColumns, groupByAttributes } from '../src/cohorts/attributes.js';
+import { type Continued, continueCohorts, type EarlierCohorts } from '../src/cohorts/names.js';
 import { groupCollaboratively } from '../src/cohorts/users.js';
 import type { Config } from '../src/config/schema.js';
 import type { Duck } from '../src/lake/duck.js';
 import { openInputs } from '../src/lake/inputs.js';
-import { type Manifest, replaceTable } from '../src/lake/manifest.js';
+import { type Manifest, readManifest, replaceTable } from '../src/lake/manifest.js';
 import { withWorkSession } from '../src/lake/work-session.js';
 import type { StageContext, StageResult } from '../src/stage.js';
-import { sourcesOf } from './origins.js';
+import { previousCohorts, sourcesOf } from './origins.js';
 
 /** What became of one entity type. */
 export interface CohortSummary {
@@ -20,6 +22,9 @@ export interface Segmentation {
   warnings: string[];
   users: CohortSummary;
   items: CohortSummary;
+  /** The largest number that a cohort of users has had, and how many go on from an earlier partition. */
+  lastNumber: number;
+  continued: number;
   /** Of the users' graph, the trivial first one included; empty without the collaborative method. */
   singularValues: number[];
 }
@@ -39,7 +44,9 @@ export async function segment(context: StageContext): Promise<StageResult> {
     const { origin, checkUnchanged } = await sourcesOf('cohorts', context);
     const opened = await openInputs(duck, config.inputs);
     const check = () => signal.throwIfAborted();
-    const result = await segmentTables(duck, config, check, (step) => progress.note(step));
+    const earlier = await earlierCohorts(context);
+    const note = (step: string) => progress.note(step);
+    const result = await segmentTables(duck, config, { check, note, earlier });
     const rows = opened.itemCount + opened.userCount;
     const file = lake.file('cohorts', partition);
     const { warnings, ...summary } = result;
@@ -59,6 +66,15 @@ export async function segment(context: StageContext): Promise<StageResult> {
   });
 }
 
+export interface SegmentOptions {
+  /** Called between two steps; throws to stop. */
+  check?: () => void;
+  /** Told what is being done. */
+  note?: (step: string) => void;
+  /** Cohorts to go on from. */
+  earlier?: EarlierCohorts | undefined;
+}
+
 /**
  * The work of the stage within a session that holds the tables of `openInputs`: leaves the table
  * cohorts(entity_type, entity_id, cohort, distance).
@@ -66,8 +82,7 @@ export async function segment(context: StageContext): Promise<StageResult> {
 export async function segmentTables(
   duck: Duck,
   config: Pick<Config, 'cohorts' | 'inputs' | 'prompts'>,
-  check: () => void = () => undefined,
-  note: (step: string) => void = () => undefined,
+  { check = () => undefined, note = () => undefined, earlier }: SegmentOptions = {},
 ): Promise<Segmentation> {
   await duck.script('segment/no-cohorts');
   await duck.script('segment/no-attributes');
@@ -79,7 +94,7 @@ export async function segmentTables(
     groups: items.method === 'column' ? 'all' : items.groups,
   });
   note('users');
-  const users = await segmentUsers(duck, config, check);
+  const users = await segmentUsers(duck, config, check, earlier);
   warnings.push(...users.warnings);
   const sizes = await cohortSizes(duck);
   const itemCount = Object.values(sizes.item ?? {}).reduce((a, b) => a + b, 0);
@@ -87,15 +102,24 @@ export async function segmentTables(
     warnings,
     users: { placed: users.placed, sizes: sizes.user ?? {} },
     items: { placed: { attributes: itemCount }, sizes: sizes.item ?? {} },
+    lastNumber: users.lastNumber,
+    continued: users.taken,
     singularValues: users.singularValues,
   };
+}
+
+interface UserGroups extends Continued {
+  warnings: string[];
+  placed: Record<string, number>;
+  singularValues: number[];
 }
 
 async function segmentUsers(
   duck: Duck,
   config: Pick<Config, 'cohorts' | 'inputs' | 'prompts'>,
   check: () => void,
-): Promise<{ warnings: string[]; placed: Record<string, number>; singularValues: number[] }> {
+  earlier: EarlierCohorts | undefined,
+): Promise<UserGroups> {
   const { users, items } = config.cohorts;
   const { dislikedTo } = config.prompts.history;
   const own = config.inputs.users?.columns ?? {};
@@ -105,17 +129,19 @@ async function segmentUsers(
     const columns = attributeColumns(users.columns, own);
     const warnings = await groupByAttributes(duck, { entityType: 'user', columns, groups });
     const [row] = await duck.rows("select count(*)::integer as n from cohorts where entity_type = 'user'");
-    return { warnings, placed: { attributes: Number(row?.n) }, singularValues: [] };
+    return { warnings, placed: { attributes: Number(row?.n) }, singularValues: [], taken: 0, lastNumber: 0 };
   }
   const { groups, minRatings, columns } = users;
   const found = await groupCollaboratively(duck, { groups, minRatings, dislikedTo, check });
   // Cold-start users: by the columns named for users, or else by those that make the items' cohorts.
   const names = columns.length > 0 ? columns : items.columns;
   const affinity = columns.length > 0 ? attributeColumns(names, own) : attributeColumns(names, {});
-  await placeColdUsers(duck, affinity);
-  const [row] = await duck.scriptRows('segment/user-cohorts');
-  const placed = Object.fromEntries(Object.entries(row ?? {}).map(([name, value]) => [name, Number(value)]));
-  return { warnings: found.warnings, placed, singularValues: found.singularValues };
+  const { taken, lastNumber } = await continueCohorts(duck, earlier, found.centres, affinity);
+  const [row] = await duck.scriptRows('segment/user-cohorts', { params: { last_number: lastNumber } });
+  const { newest, ...counts } = row ?? {};
+  const placed = Object.fromEntries(Object.entries(counts).map(([name, value]) => [name, Number(value)]));
+  const { warnings, singularValues } = found;
+  return { warnings, placed, singularValues, taken, lastNumber: Math.max(lastNumber, Number(newest)) };
 }
 
 async function cohortSizes(duck: Duck): Promise<Record<string, Record<string, number>>> {
@@ -126,6 +152,21 @@ async function cohortSizes(duck: Duck): Promise<Record<string, Record<string, nu
     sizes[String(row.entity_type)] = ofType;
   }
   return sizes;
+}
+
+/** The cohorts that this partition's go on from: of an earlier partition, else those that it had before. */
+async function earlierCohorts({
+  config,
+  lake,
+  partition,
+}: StageContext): Promise<EarlierCohorts | undefined> {
+  const { method, refit } = config.cohorts.users;
+  if (method !== 'collaborative' || refit === 'anew') return undefined;
+  const from = previousCohorts({ config, lake, partition }) ?? partition;
+  const path = lake.file('cohorts', from);
+  if (!existsSync(path)) return undefined;
+  const { lastNumber } = (await readManifest(lake.dir('cohorts', from))) ?? {};
+  return { path, lastNumber: Number(lastNumber ?? 0), keepMembers: refit === 'keep' };
 }
 
 async function write(duck: Duck, file: string, manifest: Manifest): Promise<void> {

@@ -1,4 +1,5 @@
--- Every user: cluster of the graph, of the attributes, or none. Cohorts are numbered by size, then by the first id.
+-- Every user: cluster of the graph, of the attributes, or none. Cohorts that live on keep their names; the others are
+-- numbered behind the last number ever given, by size, then by the first id.
 insert into cohorts
 with placed as (
   select
@@ -9,13 +10,19 @@ with placed as (
   left join clusters on clusters.user_id = users.user_id
   left join cold_clusters on cold_clusters.user_id = users.user_id
 ),
-labels as (
-  select
-    cluster,
-    concat('user-', row_number() over (order by count(*) desc, min(user_id))) as cohort
+sized as (
+  select cluster, count(*) as size, min(user_id) as first_id
   from placed
   where cluster is not null
   group by cluster
+),
+labels as (
+  select
+    cluster,
+    coalesce(cluster_names.cohort, concat('user-', $last_number + row_number() over (
+      partition by cluster_names.cohort is null order by size desc, first_id))) as cohort
+  from sized
+  left join cluster_names using (cluster)
 )
 select 'user', user_id, coalesce(cohort, 'user-unknown'), distance
 from placed
@@ -24,4 +31,9 @@ left join labels using (cluster);
 select
   (select count(*) from clusters) as collaborative,
   (select count(*) from cold_clusters) as by_attributes,
-  (select count(*) from cohorts where entity_type = 'user' and cohort = 'user-unknown') as unknown;
+  (select count(*) from cohorts where entity_type = 'user' and cohort = 'user-unknown') as unknown,
+  (
+    select coalesce(max(cast(substr(cohort, 6) as integer)), 0)
+    from cohorts
+    where entity_type = 'user' and regexp_full_match(cohort, 'user-[0-9]{1,9}')
+  ) as newest;

@@ -29,13 +29,13 @@ const components = Array.from({ length: dimensions }, (_, k) => `f${k}`);
  * K-means over the users' embedding (user_vectors), components weighted by `weights` (0 leaves one out).
  * Starts are spread by squared distance times a hash, as k-means++ does with chance (Arthur & Vassilvitskii 2007),
  * then Lloyd's passes; the sums are exact, so the result depends on neither threads nor row order.
- * Makes the table clusters(user_id, cluster from 1, distance). A group may end up without users.
+ * Makes the table clusters(user_id, cluster from 1, distance) and returns the centres. A group may end up without users.
  */
 export async function clusterUsers(
   duck: Duck,
   weights: readonly number[],
   options: KMeansOptions,
-): Promise<void> {
+): Promise<Centres> {
   const { groups, restarts = 20, sampleSize = 20_000, check = () => undefined } = options;
   await duck.script('segment/points', {
     params: { weights: JSON.stringify(weights), sample_size: sampleSize },
@@ -45,7 +45,9 @@ export async function clusterUsers(
   // Ties go to the earliest restart.
   const best = runs.reduce((a, b) => (b.spread < a.spread ? b : a));
   const [final] = await lloyd(duck, 'points', [best.centres], check);
-  await duck.script('segment/clusters', { params: { centres: JSON.stringify(final?.centres) } });
+  const centres = final?.centres ?? [];
+  await duck.script('segment/clusters', { params: { centres: JSON.stringify(centres) } });
+  return centres;
 }
 
 async function startCentres(

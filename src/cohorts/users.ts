@@ -1,7 +1,7 @@
 import type { Duck } from '../lake/duck.js';
 import { buildGraph, dimensions, embedUsers } from './embedding.js';
 import { chooseGroups } from './groups.js';
-import { clusterUsers } from './kmeans.js';
+import { type Centres, clusterUsers } from './kmeans.js';
 
 export interface CollaborativeOptions {
   groups: number | 'auto';
@@ -17,6 +17,8 @@ export interface CollaborativeResult {
   /** Users with enough likes: those of the table clusters. */
   users: number;
   groups: number;
+  /** Of the clusters; none where there is one cluster. */
+  centres: Centres;
   singularValues: number[];
   warnings: string[];
 }
@@ -38,22 +40,29 @@ export async function groupCollaboratively(
     await duck.script('segment/one-cluster');
     const warnings =
       groups === 1 ? [] : [`only ${few}: too few to form groups of users, so there is one cohort`];
-    return { users: graph.users, groups: Math.min(1, graph.users), singularValues: [], warnings };
+    return {
+      users: graph.users,
+      groups: Math.min(1, graph.users),
+      centres: [],
+      singularValues: [],
+      warnings,
+    };
   }
   const singularValues = await embedUsers(duck, check);
   const wanted = groups === 'auto' ? chooseGroups(singularValues, graph) : groups;
   const count = Math.min(wanted, graph.users);
   const warnings: string[] = [];
   if (count < wanted) warnings.push(`only ${few}: ${count} groups of users are made instead of ${wanted}`);
+  let centres: Centres = [];
   if (count === 1) {
     warnings.push(
       'the ratings show no groups of users beyond chance, so there is one cohort; set cohorts.users.groups',
     );
     await duck.script('segment/one-cluster');
   } else {
-    await clusterUsers(duck, componentWeights(singularValues, count), { groups: count, check });
+    centres = await clusterUsers(duck, componentWeights(singularValues, count), { groups: count, check });
   }
-  return { users: graph.users, groups: count, singularValues, warnings };
+  return { users: graph.users, groups: count, centres, singularValues, warnings };
 }
 
 /** K groups show in K - 1 components after the trivial first one, each weighted by its singular value. */

@@ -65,13 +65,25 @@ function checkUserCohorts(raw: unknown): Problem[] {
   const columns = part(shape.columns, raw, ...path, 'columns');
   const own = part(schema.entityInput, raw, 'inputs', 'users')?.columns ?? {};
   const items = part(schema.entityInput, raw, 'inputs', 'items')?.columns;
-  if (columns === undefined) return [];
+  if (columns === undefined) return checkRefit(raw, method);
   // Users without attributes of their own are described by the attributes of the items that they rated.
   const known = Object.keys(method === 'column' ? own : { ...own, ...items });
   return [
     ...checkMethod(raw, path, method, columns.length),
     ...(items === undefined ? [] : checkKnown([...path, 'columns'], columns, known)),
+    ...checkRefit(raw, method),
   ];
+}
+
+/** Cohorts that are named after values have nothing to go on from. */
+function checkRefit(raw: unknown, method: string | undefined): Problem[] {
+  if (method === undefined || method === 'collaborative') return [];
+  const keys = [
+    ['cohorts', 'users', 'refit'],
+    ['cohorts', 'previous'],
+  ];
+  const message = `is for cohorts.users.method collaborative; with ${method} cohorts are named after values, the same in every partition: leave the key out`;
+  return keys.filter((path) => valueAt(raw, path) !== undefined).map((path) => ({ path, message }));
 }
 
 function checkItemCohorts(raw: unknown): Problem[] {

@@ -12,6 +12,7 @@ import { packageRoot } from '../paths.js';
 export const FRAMEWORKS = ['kar', 'trawl', 'once', 'rlmrec'] as const;
 export const MODES = ['autoregressive', 'greedy', 'relaxed', 'sample'] as const;
 export type Mode = (typeof MODES)[number];
+export const REFITS = ['keep', 'move', 'anew'] as const;
 export const DEVICES = ['auto', 'cpu', 'webgpu', 'cuda'] as const;
 export type Device = (typeof DEVICES)[number];
 
@@ -84,6 +85,8 @@ export const userCohorts = group({
   /** Users with fewer ratings are cold-start users: placed by the attributes of what they rated. */
   minRatings: whole(1, 1_000_000).default(5),
   columns: ourColumns().prefault([]),
+  /** What goes on from an earlier partition: cohorts with their users, their names alone, or nothing. */
+  refit: choice(REFITS).default('keep'),
 });
 export const itemCohorts = group({
   method: choice(['attributes', 'column']).default('attributes'),
@@ -171,7 +174,12 @@ export const configSchema = group({
   partition: z.string(PARTITION_RULE).regex(PARTITION, PARTITION_RULE),
   inputs,
   model: group({ path: text("the path of the model's folder or GGUF file"), ...modelSettings }),
-  cohorts: group({ users: userCohorts.prefault({}), items: itemCohorts }),
+  cohorts: group({
+    users: userCohorts.prefault({}),
+    items: itemCohorts,
+    /** The partition to go on from; the latest earlier one if left out. */
+    previous: z.string(PARTITION_RULE).regex(PARTITION, PARTITION_RULE).exactOptional(),
+  }),
   prompts: prompts.prefault({}),
   pools: group({
     /** Longest n-gram in tokens, the predicted token included. */
