@@ -42,6 +42,21 @@ export function checkTextColumns(files: string, columns: Column[]): void {
   }
 }
 
+/** Checks the columns of files of recorded texts. @throws inputError */
+export function checkRecordedColumns(files: string, columns: Column[]): void {
+  checkTextColumns(files, columns);
+  const types = new Map(columns.map(({ name, type }) => [name, type]));
+  const check = (name: string, wanted: RegExp, words: string) =>
+    checkType(files, name, types.get(name), wanted, words);
+  check('framework', plainTypes, 'text or a whole number');
+  check('finish_reason', /^(VARCHAR|ENUM\(.*\))$/s, 'text');
+  check('prompt', /^VARCHAR$/, 'VARCHAR (UTF-8 text)');
+  check('messages', chatType, 'a LIST of STRUCT(role VARCHAR, content VARCHAR)');
+  for (const name of ['output_token_ids', 'second_ids'])
+    check(name, /^U?(TINY|SMALL|BIG)?INT(EGER)?\[\]$/, 'a LIST of whole numbers');
+  check('second_costs', /^(FLOAT|DOUBLE|DECIMAL\(.*\))\[\]$/, 'a LIST of numbers');
+}
+
 function checkType(
   file: string,
   name: string,

@@ -3,8 +3,9 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { TreeRows } from '../../src/engine/engine.js';
 import { Corpus, GrowingText, type Occurrences } from '../../src/simulate/peers/occurrences.js';
-import { type Document, type Peer, Peers, peers } from '../../src/simulate/peers/peers.js';
-import { type ReplayText, replay } from '../../src/simulate/replay.js';
+import { type Document, type Peer, Peers, pooledPeers } from '../../src/simulate/peers/peers.js';
+import { PromptLookup } from '../../src/simulate/peers/prompt-lookup.js';
+import { type ReplayDrafter, type ReplayText, replay } from '../../src/simulate/replay.js';
 
 const text = fc.array(fc.integer({ min: 0, max: 3 }), { maxLength: 12 });
 const budget = { minPathProbability: 0, depth: 1000 };
@@ -49,8 +50,12 @@ test('a corpus and a growing text know every place of a string, and what follows
   );
 });
 
+function drafterOf(peer: Peer, all: Peers): ReplayDrafter {
+  return peer === 'prompt-lookup' ? new PromptLookup() : all.drafter(peer);
+}
+
 function drafted(peer: Peer, documents: Document[], prompt: number[], nodes: number): string[] {
-  const drafter = new Peers(documents).drafter(peer);
+  const drafter = drafterOf(peer, new Peers(documents));
   drafter.begin(recorded(prompt, []));
   for (const token of prompt) drafter.append(token);
   return paths(drafter.draft(prompt.at(-1) as number, { ...budget, nodes }));
@@ -143,10 +148,10 @@ test('every peer drafts trees within the budget, and brings as many tokens as th
       fc.nat({ max: 9 }),
       (pool, answers, nodes) => {
         const all = new Peers(pool.map((ids, i) => document(i % 2 === 0 ? 'a' : null, ...ids)));
-        for (const peer of peers) {
+        for (const peer of [...pooledPeers, 'prompt-lookup'] as const) {
           const counts = replay(
             answers.map((answer) => recorded([1, 2], answer)),
-            all.drafter(peer),
+            drafterOf(peer, all),
             { nodes },
           );
           assert.is(

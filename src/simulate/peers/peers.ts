@@ -2,13 +2,14 @@ import { type PoolKey, poolKey, sharedKey } from '../../pool/builder.js';
 import type { ReplayDrafter, ReplayText } from '../replay.js';
 import { BranchTrie } from './branch-trie.js';
 import { Corpus } from './occurrences.js';
-import { PromptLookup } from './prompt-lookup.js';
 import { RestDrafter } from './rest.js';
 import { SuffixDecoding } from './suffix-decoding.js';
 
-/** Other methods, on the same texts. */
-export const peers = ['prompt-lookup', 'rest', 'laser', 'suffix-decoding'] as const;
-export type Peer = (typeof peers)[number];
+/** Other methods that draft from earlier texts. */
+export const pooledPeers = ['rest', 'laser', 'suffix-decoding'] as const;
+export type PooledPeer = (typeof pooledPeers)[number];
+/** All of them: prompt lookup knows no texts but its own. */
+export type Peer = PooledPeer | 'prompt-lookup';
 
 /** A text that earlier runs wrote, as the drafters of all methods see it. */
 export interface Document {
@@ -32,10 +33,8 @@ export class Peers {
     }
   }
 
-  drafter(peer: Peer): ReplayDrafter {
+  drafter(peer: PooledPeer): ReplayDrafter {
     switch (peer) {
-      case 'prompt-lookup':
-        return new PromptLookup();
       case 'rest':
         return new RestDrafter(this.corpus(sharedKey));
       case 'laser':
