@@ -3,9 +3,11 @@
  * gives its continuations, as multikey quicksort and radix sorts of suffixes do, up to a length and only where
  * something repeats. Linear in tokens * length, in typed arrays alone.
  */
-import { inputError } from '../errors.js';
-import { largestOf } from './columns.js';
-import type { TrieColumns } from './trie.js';
+import { type DareError, inputError } from '../errors.js';
+import { largestOf, slotsFor } from './columns.js';
+import { nodeFields, nodeWidth, type TrieColumns } from './trie.js';
+
+const { count: countAt, firstChild: firstChildAt, firstLeaf: firstLeafAt, link: linkAt } = nodeFields;
 
 /** Arrow's writer counts the bytes of a column in 32 bits. */
 const mostRows = 2 ** 29 - 2;
@@ -25,12 +27,7 @@ export function buildTrie(documents: Iterable<ArrayLike<number>>, maxLength: num
 function joinDocuments(documents: Iterable<ArrayLike<number>>): Int32Array {
   const ordered = [...documents].sort(compareDocuments);
   const length = ordered.reduce((sum, document) => sum + document.length + 1, 0);
-  if (length > mostRows) {
-    throw inputError(
-      `${length} tokens are too many for one pool`,
-      `A pool holds ${mostRows} at most: cap the tokens of a cohort.`,
-    );
-  }
+  if (length > mostRows) throw tooLarge();
   const text = new Int32Array(Math.max(length, 1)).fill(-1);
   let at = 0;
   for (const document of ordered) {
@@ -38,6 +35,10 @@ function joinDocuments(documents: Iterable<ArrayLike<number>>): Int32Array {
     at += document.length + 1;
   }
   return text;
+}
+
+function tooLarge(): DareError {
+  return inputError('There are too many tokens for one pool', 'Cap the tokens of a cohort, or of all texts.');
 }
 
 /** By length, then by tokens: most comparisons end at the length. */
@@ -54,7 +55,8 @@ class Column {
 
   push(value: number): void {
     if (this.length === this.values.length) {
-      const larger = new Int32Array(Math.ceil(this.length * 1.5));
+      if (this.length === mostRows) throw tooLarge();
+      const larger = new Int32Array(Math.min(Math.ceil(this.length * 1.5), mostRows));
       larger.set(this.values);
       this.values = larger;
     }
@@ -67,13 +69,9 @@ class Column {
 }
 
 class TrieBuilder {
-  private readonly token = new Column();
-  private readonly count = new Column();
-  private readonly firstChild = new Column();
-  private readonly firstLeaf = new Column();
-  private readonly link = new Column();
-  private readonly byToken = new Column();
+  private readonly node = new Column();
   private readonly leaf = new Column();
+  private readonly leafToken = new Column();
   private readonly level = new Column();
   /** By position: node of the longest repeated context found so far that ends there. */
   private readonly context: Int32Array;
@@ -101,40 +99,53 @@ class TrieBuilder {
   }
 
   build(): TrieColumns {
-    const { text, token, count, level } = this;
+    const { text, level } = this;
     // the empty n-gram ends before each token
     let tokens = 0;
     for (let i = 0; i < text.length; i++) if ((text[i] as number) >= 0) this.from[tokens++] = i - 1;
-    token.push(-1);
-    count.push(tokens);
-    this.link.push(0);
-    this.byToken.push(0);
+    this.addNode(-1, tokens);
     level.push(0);
     for (let length = 1; length <= this.maxLength; length++) {
-      const first = level.values[length - 1] as number;
-      level.push(token.length);
-      this.addLevel(first, token.length);
+      level.push(this.nodes);
+      this.addLevel(level.values[length - 1] as number, this.nodes);
       this.linkLevel(level.values[length] as number, length < this.maxLength);
       [this.from, this.to] = [this.to, this.from];
     }
-    level.push(token.length);
-    // the last level has no families, and one row more closes the last one
-    while (this.firstChild.length <= token.length) {
-      this.firstChild.push(token.length);
-      this.firstLeaf.push(this.leaf.length);
-    }
+    level.push(this.nodes);
     return {
-      token: token.whole,
-      count: count.whole,
-      firstChild: this.firstChild.whole,
-      firstLeaf: this.firstLeaf.whole,
-      link: this.link.whole,
-      byToken: this.byToken.whole,
       level: level.whole,
+      ...this.closedNodes(),
+      leafToken: this.leafToken.whole,
       leaf: this.leaf.whole,
       text,
       context: this.context,
     };
+  }
+
+  private get nodes(): number {
+    return this.node.length / nodeWidth;
+  }
+
+  /** Its families and its link come later. */
+  private addNode(token: number, count: number): void {
+    const { node } = this;
+    node.push(token);
+    node.push(count);
+    node.push(0);
+    node.push(0);
+    node.push(0);
+  }
+
+  /** The rows of the nodes, with one that closes the last families, and the slots of the large ones. */
+  private closedNodes(): Pick<TrieColumns, 'node' | 'slot'> {
+    const { nodes, node } = this;
+    this.addNode(-1, 0);
+    // nodes of the last level have no families
+    for (let at = this.level.values[this.maxLength] as number; at <= nodes; at++) {
+      node.values[at * nodeWidth + firstChildAt] = nodes;
+      node.values[at * nodeWidth + firstLeafAt] = this.leaf.length;
+    }
+    return { node: node.whole, slot: slotsFor(node.whole) };
   }
 
   /** The families of the nodes from `first` up to `end`; `to` gets the places of the repeated ones among them. */
@@ -142,17 +153,20 @@ class TrieBuilder {
     let start = 0;
     let target = 0;
     for (let node = first; node < end; node++) {
-      const stop = start + (this.count.values[node] as number);
-      target = this.addFamily(start, stop, target);
+      const stop = start + (this.node.values[node * nodeWidth + countAt] as number);
+      target = this.addFamily(node, start, stop, target);
       start = stop;
     }
   }
 
-  /** What follows the places `from[start]` up to `from[stop]`. Returns where the next family's places go in `to`. */
-  private addFamily(start: number, stop: number, target: number): number {
+  /**
+   * What follows the node's places, from `from[start]` up to `from[stop]`.
+   * Returns where the next family's places go in `to`.
+   */
+  private addFamily(node: number, start: number, stop: number, target: number): number {
     const { text, from, to, tally, place, distinct, leaf } = this;
-    this.firstChild.push(this.token.length);
-    this.firstLeaf.push(leaf.length);
+    this.node.values[node * nodeWidth + firstChildAt] = this.nodes;
+    this.node.values[node * nodeWidth + firstLeafAt] = leaf.length;
     let size = 0;
     for (let i = start; i < stop; i++) {
       const token = text[(from[i] as number) + 1] as number;
@@ -168,6 +182,7 @@ class TrieBuilder {
       if (tally[token] === 1) {
         place[token] = -1 - leaf.length;
         leaf.push(0);
+        this.leafToken.push(token);
       } else distinct[children++] = token;
     }
     const next = this.addChildren(children, target);
@@ -188,22 +203,17 @@ class TrieBuilder {
 
   /** Nodes for the first `size` tokens of `distinct` (by token), the most frequent first; their places from `target`. */
   private addChildren(size: number, target: number): number {
-    const { tally, place, distinct, keys, token, count, byToken } = this;
+    const { tally, place, distinct, keys } = this;
     // one number orders by falling count, then by token: counts and vocabularies fit 53 bits together
     const scale = distinct.length;
     for (let i = 0; i < size; i++) keys[i] = i - (tally[distinct[i] as number] as number) * scale;
     sort(keys, size);
-    const family = token.length;
     let next = target;
-    for (let i = 0; i < size; i++) byToken.push(0);
     for (let rank = 0; rank < size; rank++) {
       const key = keys[rank] as number;
-      const i = key - Math.floor(key / scale) * scale;
-      const child = distinct[i] as number;
+      const child = distinct[key - Math.floor(key / scale) * scale] as number;
       const occurrences = tally[child] as number;
-      byToken.values[family + i] = family + rank;
-      token.push(child);
-      count.push(occurrences);
+      this.addNode(child, occurrences);
       place[child] = next;
       next += occurrences;
     }
@@ -212,16 +222,17 @@ class TrieBuilder {
 
   /** Links of the nodes from `first` on, and `context` where they are one (not of the last level). */
   private linkLevel(first: number, asContexts: boolean): void {
-    const { to, context, link } = this;
-    const { length, values: count } = this.count;
-    for (let node = first, start = 0; node < length; node++) {
+    const { to, context, nodes } = this;
+    const rows = this.node.values;
+    for (let node = first, start = 0; node < nodes; node++) {
       // the n-gram without its first token ends at the same place, and nothing longer was found there yet
-      link.push(context[to[start] as number] as number);
-      start += count[node] as number;
+      rows[node * nodeWidth + linkAt] = context[to[start] as number] as number;
+      start += rows[node * nodeWidth + countAt] as number;
     }
     if (!asContexts) return;
-    for (let node = first, at = 0; node < length; node++) {
-      for (const stop = at + (count[node] as number); at < stop; at++) context[to[at] as number] = node;
+    for (let node = first, at = 0; node < nodes; node++) {
+      const stop = at + (rows[node * nodeWidth + countAt] as number);
+      for (; at < stop; at++) context[to[at] as number] = node;
     }
   }
 }

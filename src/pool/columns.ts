@@ -1,9 +1,10 @@
-import type { TrieColumns } from './trie.js';
+import { largeFamily, nodeFields, nodeWidth, slotOf, type TrieColumns } from './trie.js';
 
 /** How many rows the columns of a pool have. */
 export interface TrieSizes {
   /** Nodes, the root among them. */
   nodes: number;
+  slots: number;
   leaves: number;
   /** Tokens and ends of documents. */
   places: number;
@@ -13,12 +14,9 @@ export interface TrieSizes {
 /** The columns in the order of the file, with their lengths. */
 export const columnLengths: Record<keyof TrieColumns, (sizes: TrieSizes) => number> = {
   level: ({ maxLength }) => maxLength + 2,
-  token: ({ nodes }) => nodes,
-  count: ({ nodes }) => nodes,
-  firstChild: ({ nodes }) => nodes + 1,
-  firstLeaf: ({ nodes }) => nodes + 1,
-  link: ({ nodes }) => nodes,
-  byToken: ({ nodes }) => nodes,
+  node: ({ nodes }) => (nodes + 1) * nodeWidth,
+  slot: ({ slots }) => slots,
+  leafToken: ({ leaves }) => leaves,
   leaf: ({ leaves }) => leaves,
   text: ({ places }) => places,
   context: ({ places }) => places,
@@ -33,72 +31,99 @@ export function largestOf(text: Int32Array): number {
   return largest;
 }
 
+/** The column `slot` for rows of nodes: between a third and two thirds of it are used. */
+export function slotsFor(node: Int32Array): Int32Array {
+  const nodes = node.length / nodeWidth - 1;
+  const familyOf = (parent: number) =>
+    [
+      node[parent * nodeWidth + nodeFields.firstChild],
+      node[(parent + 1) * nodeWidth + nodeFields.firstChild],
+    ] as [number, number];
+  let members = 0;
+  for (let parent = 0; parent < nodes; parent++) {
+    const [first, end] = familyOf(parent);
+    if (end - first > largeFamily) members += end - first;
+  }
+  let size = 1;
+  while (size < members * 1.5 + 1) size *= 2;
+  const slot = new Int32Array(size).fill(-1);
+  for (let parent = 0; parent < nodes; parent++) {
+    const [first, end] = familyOf(parent);
+    if (end - first <= largeFamily) continue;
+    for (let child = first; child < end; child++) {
+      let at = slotOf(parent, node[child * nodeWidth + nodeFields.token] as number, size);
+      while ((slot[at] as number) >= 0) at = (at + 1) & (size - 1);
+      slot[at] = child;
+    }
+  }
+  return slot;
+}
+
 /**
  * The first violation of what lookups rely on to stay within the columns and to end, in one pass over each column.
  * A damaged column may still hold wrong numbers: only its checksum tells.
  * @param largestToken no token is larger
  */
 export function faultIn(columns: TrieColumns, largestToken: number): string | undefined {
-  const { level, firstChild, firstLeaf, leaf, text, context } = columns;
-  const nodes = columns.token.length;
+  const { node, slot, level, leafToken, leaf, text, context } = columns;
+  const nodes = node.length / nodeWidth - 1;
   const last = level.length - 1;
   if (level[0] !== 0 || level[1] !== 1 || level[last] !== nodes) return 'its levels do not cover its nodes';
   for (let i = 1; i < last; i++)
     if ((level[i] as number) > (level[i + 1] as number)) return 'its levels are out of order';
   if (text[text.length - 1] !== -1) return 'its last document has no end';
+  // a search ends at a free slot, and begins at one of a power of two of them
+  if ((slot.length & (slot.length - 1)) !== 0 || !slot.includes(-1)) return 'its slots are full';
   return (
-    faultInRange('token', columns.token, 1, nodes, 0, largestToken) ??
-    faultInRange('count', columns.count, 0, nodes, 0, 2 ** 31 - 1) ??
-    faultInRange('text', text, 0, text.length, -1, largestToken) ??
-    faultInRange('leaf', leaf, 0, leaf.length, 0, text.length - 2) ??
-    faultInRange('context', context, 0, context.length, 0, (level[last - 1] as number) - 1) ??
-    faultInFamilies('firstChild', firstChild, 1, nodes) ??
-    faultInFamilies('firstLeaf', firstLeaf, 0, leaf.length) ??
-    faultInLevels(columns)
+    faultInRange('slot', slot, -1, nodes - 1) ??
+    faultInRange('leafToken', leafToken, 0, largestToken) ??
+    faultInRange('leaf', leaf, 0, text.length - 2) ??
+    faultInRange('text', text, -1, largestToken) ??
+    faultInRange('context', context, 0, (level[last - 1] as number) - 1) ??
+    faultInLevels(columns, largestToken)
   );
 }
 
-/** Whether a value of the rows from `start` to `end` lies outside of `least` and `most`. */
-function faultInRange(
-  name: string,
-  values: Int32Array,
-  start: number,
-  end: number,
-  least: number,
-  most: number,
-): string | undefined {
+/** Whether a value lies outside of `least` and `most`. */
+function faultInRange(name: string, values: Int32Array, least: number, most: number): string | undefined {
   // negative once a difference is: of two that wrap around, the other one doesn't
   let signs = 0;
-  for (let i = start; i < end; i++) {
+  for (let i = 0; i < values.length; i++) {
     const value = values[i] as number;
     signs |= (value - least) | (most - value);
   }
   if (signs >= 0) return undefined;
-  const found = values.subarray(start, end).find((value) => value < least || value > most);
+  const found = values.find((value) => value < least || value > most);
   return `its column ${name} holds ${found}, outside of ${least} to ${most}`;
 }
 
-/** Whether the families don't follow each other from `start` up to `end`. */
-function faultInFamilies(name: string, first: Int32Array, start: number, end: number): string | undefined {
-  if (first[0] !== start || first[first.length - 1] !== end) return `its column ${name} covers too little`;
-  let signs = 0;
-  for (let i = 1; i < first.length; i++) {
-    const value = first[i] as number;
-    signs |= (value - (first[i - 1] as number)) | value | (end - value);
+/** Children stand one level below their parents, in the order of those; links lead one level up. */
+function faultInLevels({ node, level, leaf }: TrieColumns, largestToken: number): string | undefined {
+  const { token, count, firstChild, firstLeaf, link } = nodeFields;
+  const nodes = node.length / nodeWidth - 1;
+  const root = [node[token], node[firstChild], node[firstLeaf], node[link]];
+  if (root.join() !== '-1,1,0,0') return 'its root is none';
+  const closing = nodes * nodeWidth;
+  if (node[closing + firstChild] !== nodes || node[closing + firstLeaf] !== leaf.length)
+    return 'its nodes do not cover their children';
+  for (let depth = 0; depth < level.length - 1; depth++) {
+    const [start, end] = [level[depth], level[depth + 1]] as [number, number];
+    const above = level[Math.max(0, depth - 1)] as number;
+    if (node[start * nodeWidth + firstChild] !== end) return `the children of level ${depth} are elsewhere`;
+    let signs = 0;
+    for (let at = start * nodeWidth; at < end * nodeWidth; at += nodeWidth) {
+      // within range each, so that no difference wraps around
+      const [child, leaves] = [node[at + firstChild] as number, node[at + firstLeaf] as number];
+      signs |= child | (nodes - child) | leaves | (leaf.length - leaves);
+      signs |= (node[at + nodeWidth + firstChild] as number) - child;
+      signs |= (node[at + nodeWidth + firstLeaf] as number) - leaves;
+      signs |= node[at + count] as number;
+      if (depth > 0) {
+        signs |= (node[at + token] as number) | (largestToken - (node[at + token] as number));
+        signs |= ((node[at + link] as number) - above) | (start - 1 - (node[at + link] as number));
+      }
+    }
+    if (signs < 0) return `a node of level ${depth} is out of order`;
   }
-  return signs >= 0 ? undefined : `its column ${name} is out of order`;
-}
-
-/** Children stand one level below their parents, links lead one level up. */
-function faultInLevels({ level, firstChild, link, byToken }: TrieColumns): string | undefined {
-  for (let depth = 1; depth < level.length - 1; depth++) {
-    const [above, start, end] = level.subarray(depth - 1, depth + 2) as unknown as [number, number, number];
-    if (firstChild[above] !== start || firstChild[start] !== end)
-      return `the children of level ${depth - 1} are not level ${depth}`;
-    const fault =
-      faultInRange('link', link, start, end, above, start - 1) ??
-      faultInRange('byToken', byToken, start, end, start, end - 1);
-    if (fault !== undefined) return fault;
-  }
-  return link[0] === 0 ? undefined : 'its root has a link';
+  return undefined;
 }

@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { type DareError, inputError, messageOf } from '../errors.js';
 import { listsIn, schemaText, writeLists } from './arrow.js';
 import { columnKeys, columnLengths, faultIn, largestOf } from './columns.js';
-import { Pool, type TrieColumns } from './trie.js';
+import { nodeWidth, Pool, type TrieColumns } from './trie.js';
 
 /** What a pool was made of; stands in the schema's metadata under the key `dare.pool`, as JSON. */
 export interface PoolMetadata {
@@ -23,6 +23,7 @@ export interface PoolMetadata {
   tokens: number;
   /** Lengths of columns; see `TrieColumns`. */
   nodes: number;
+  slots: number;
   leaves: number;
   places: number;
   largestToken: number;
@@ -46,6 +47,7 @@ const metadataSchema = z.object({
   documents: size,
   tokens: size,
   nodes: size,
+  slots: size,
   leaves: size,
   places: size,
   largestToken: z.number().int().min(-1),
@@ -62,10 +64,11 @@ export function encodePool(
   columns: TrieColumns,
   source: PoolSource,
 ): { bytes: SharedArrayBuffer; metadata: PoolMetadata } {
-  const { token, leaf, text } = columns;
+  const { node, slot, leaf, text } = columns;
   const metadata: PoolMetadata = {
     ...source,
-    nodes: token.length,
+    nodes: node.length / nodeWidth - 1,
+    slots: slot.length,
     leaves: leaf.length,
     places: text.length,
     largestToken: largestOf(text),

@@ -6,21 +6,15 @@ import type { Followers, Ngrams, PoolState } from './ngrams.js';
  * equal ones the smaller token. A child that occurs once is a leaf: a place in the text, which goes on from there.
  */
 export interface TrieColumns {
-  /** Last token of the node's n-gram, [nodes]; of the root: -1. */
-  token: Int32Array;
-  /** How often the n-gram occurs, [nodes]; of the root: all tokens. */
-  count: Int32Array;
-  /** Children of node n are firstChild[n] up to firstChild[n + 1], exclusive; [nodes + 1]. */
-  firstChild: Int32Array;
-  /** Leaves below node n are leaf[firstLeaf[n]] up to leaf[firstLeaf[n + 1]], exclusive; [nodes + 1]. */
-  firstLeaf: Int32Array;
-  /** Node of the n-gram without its first token, [nodes]; of the root: itself. */
-  link: Int32Array;
-  /** The children again, each family by rising token, [nodes]. */
-  byToken: Int32Array;
+  /** Rows of `nodeFields`, side by side because they are read together, and one that closes the last families. */
+  node: Int32Array;
+  /** Children of large families by the hash of parent and token, -1 where there is none; see `slotOf`. */
+  slot: Int32Array;
   /** First node of each level, and the number of nodes; [maxLength + 2]. */
   level: Int32Array;
-  /** Where in the text an n-gram ends that occurs once but repeats without its last token; by rising token. */
+  /** Last token of an n-gram that occurs once but repeats without that token, [leaves]; rising within a family. */
+  leafToken: Int32Array;
+  /** Where in the text that n-gram ends, [leaves]. */
   leaf: Int32Array;
   /** The documents, each followed by -1. */
   text: Int32Array;
@@ -28,8 +22,38 @@ export interface TrieColumns {
   context: Int32Array;
 }
 
-/** Families up to this size are searched from the most frequent child on, larger ones by halving. */
-const searchedInOrder = 12;
+/** What a node's row holds. */
+export const nodeFields = {
+  /** Last token of its n-gram; of the root: -1. */
+  token: 0,
+  /** How often the n-gram occurs; of the root: all tokens. */
+  count: 1,
+  /** Children of node n: from its firstChild up to that of node n + 1, exclusive. */
+  firstChild: 2,
+  /** Leaves of node n: from its firstLeaf up to that of node n + 1, exclusive. */
+  firstLeaf: 3,
+  /** Node of the n-gram without its first token; of the root: itself. */
+  link: 4,
+} as const;
+/** Numbers in a node's row. */
+export const nodeWidth = 5;
+
+const {
+  token: tokenAt,
+  count: countAt,
+  firstChild: firstChildAt,
+  firstLeaf: firstLeafAt,
+  link: linkAt,
+} = nodeFields;
+
+/** Families of more children than this are found by `slot`, others by looking at one child after the other. */
+export const largeFamily = 8;
+
+/** Where to look first for a child in `slot`, which has a power of two of them; then in the slots that follow. */
+export function slotOf(node: number, token: number, slots: number): number {
+  const mixed = Math.imul(node, 0x9e3779b1) ^ Math.imul(token + 1, 0x85ebca6b);
+  return (mixed ^ (mixed >>> 15)) & (slots - 1);
+}
 
 /**
  * A read-only n-gram table of one cohort. A context that repeats in its texts is a node; one that occurs once is the
@@ -46,56 +70,52 @@ export class Pool implements Ngrams {
     readonly columns: TrieColumns,
     readonly maxLength: number,
   ) {
-    this.nodes = columns.token.length;
+    this.nodes = columns.node.length / nodeWidth - 1;
   }
 
   /** The context `node` and then `token`, or -1 where it doesn't occur. */
   child(node: number, token: number): number {
     const { nodes } = this;
-    const { text, firstChild, token: tokens } = this.columns;
+    const { node: rows, text } = this.columns;
     if (node >= nodes) return text[node - nodes + 1] === token ? node + 1 : -1;
-    const first = firstChild[node] as number;
-    const end = firstChild[node + 1] as number;
-    if (end - first > searchedInOrder) {
-      const found = this.halve(token, first, end);
+    const row = node * nodeWidth;
+    const first = rows[row + firstChildAt] as number;
+    const end = rows[row + nodeWidth + firstChildAt] as number;
+    if (end - first > largeFamily) {
+      const found = this.childBySlot(node, token, first, end);
       if (found >= 0) return found;
     } else {
-      for (let child = first; child < end; child++) if (tokens[child] === token) return child;
+      for (let child = first; child < end; child++)
+        if (rows[child * nodeWidth + tokenAt] === token) return child;
     }
-    return this.leafOf(node, token);
+    return this.leafOf(row, token);
   }
 
-  private halve(token: number, first: number, end: number): number {
-    const { byToken, token: tokens } = this.columns;
-    let low = first;
+  private childBySlot(node: number, token: number, first: number, end: number): number {
+    const { node: rows, slot } = this.columns;
+    for (let at = slotOf(node, token, slot.length); ; at = (at + 1) & (slot.length - 1)) {
+      const child = slot[at] as number;
+      if (child < 0) return -1;
+      if (child >= first && child < end && rows[child * nodeWidth + tokenAt] === token) return child;
+    }
+  }
+
+  private leafOf(row: number, token: number): number {
+    const { node: rows, leafToken, leaf } = this.columns;
+    let low = rows[row + firstLeafAt] as number;
+    const end = rows[row + nodeWidth + firstLeafAt] as number;
     let high = end;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if ((tokens[byToken[middle] as number] as number) < token) low = middle + 1;
+      if ((leafToken[middle] as number) < token) low = middle + 1;
       else high = middle;
     }
-    const child = low < end ? (byToken[low] as number) : -1;
-    return child >= 0 && tokens[child] === token ? child : -1;
-  }
-
-  private leafOf(node: number, token: number): number {
-    const { firstLeaf, leaf, text } = this.columns;
-    let low = firstLeaf[node] as number;
-    const end = firstLeaf[node + 1] as number;
-    let high = end;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((text[leaf[middle] as number] as number) < token) low = middle + 1;
-      else high = middle;
-    }
-    if (low === end) return -1;
-    const place = leaf[low] as number;
-    return text[place] === token ? this.nodes + place : -1;
+    return low < end && leafToken[low] === token ? this.nodes + (leaf[low] as number) : -1;
   }
 
   shorter(node: number, depth: number): number {
     const { nodes } = this;
-    if (node < nodes) return this.columns.link[node] as number;
+    if (node < nodes) return this.columns.node[node * nodeWidth + linkAt] as number;
     const repeated = this.columns.context[node - nodes] as number;
     return depth - 1 > this.depthOf(repeated) ? node : repeated;
   }
@@ -103,33 +123,35 @@ export class Pool implements Ngrams {
   /** The most frequent tokens first, of equal ones the smaller id. */
   followers(node: number, into: Followers): void {
     const { nodes } = this;
-    const { token, count, firstChild, firstLeaf, leaf, text } = this.columns;
+    const { node: rows, leafToken, text } = this.columns;
+    const { tokens, counts } = into;
     if (node >= nodes) {
       const next = text[node - nodes + 1] as number;
       const known = next >= 0 ? 1 : 0;
       into.total = known;
       into.distinct = known;
       into.size = known;
-      into.tokens[0] = next;
-      into.counts[0] = 1;
+      tokens[0] = next;
+      counts[0] = 1;
       return;
     }
-    const first = firstChild[node] as number;
-    const children = (firstChild[node + 1] as number) - first;
-    const once = firstLeaf[node] as number;
-    const distinct = children + (firstLeaf[node + 1] as number) - once;
-    into.total = distinct > 0 ? (count[node] as number) : 0;
-    into.distinct = distinct;
+    const row = node * nodeWidth;
+    const first = rows[row + firstChildAt] as number;
+    const children = (rows[row + nodeWidth + firstChildAt] as number) - first;
+    const firstLeaf = rows[row + firstLeafAt] as number;
+    const distinct = children + (rows[row + nodeWidth + firstLeafAt] as number) - firstLeaf;
     const size = Math.min(distinct, into.limit);
-    into.size = size;
     const repeated = Math.min(children, size);
-    for (let i = 0; i < repeated; i++) {
-      into.tokens[i] = token[first + i] as number;
-      into.counts[i] = count[first + i] as number;
+    into.total = distinct > 0 ? (rows[row + countAt] as number) : 0;
+    into.distinct = distinct;
+    into.size = size;
+    for (let i = 0, child = first * nodeWidth; i < repeated; i++, child += nodeWidth) {
+      tokens[i] = rows[child + tokenAt] as number;
+      counts[i] = rows[child + countAt] as number;
     }
     for (let i = repeated; i < size; i++) {
-      into.tokens[i] = text[leaf[once + i - repeated] as number] as number;
-      into.counts[i] = 1;
+      tokens[i] = leafToken[firstLeaf + i - repeated] as number;
+      counts[i] = 1;
     }
   }
 
@@ -139,12 +161,12 @@ export class Pool implements Ngrams {
    */
   walk(state: PoolState, token: number): void {
     const { nodes, maxLength } = this;
-    const { link, context, level } = this.columns;
+    const { node: rows, context, level } = this.columns;
     let { node, depth } = state;
     let child = this.child(node, token);
     while (child < 0 && node !== 0) {
       if (node < nodes) {
-        node = link[node] as number;
+        node = rows[node * nodeWidth + linkAt] as number;
         depth--;
       } else {
         // what is shorter and occurs once too goes on in the same way
@@ -156,17 +178,15 @@ export class Pool implements Ngrams {
     if (child < 0) {
       state.node = 0;
       state.depth = 0;
-      return;
-    }
-    state.depth = Math.min(depth + 1, maxLength - 1);
-    if (depth + 1 < maxLength) {
+    } else if (depth + 1 < maxLength) {
       state.node = child;
-      return;
+      state.depth = depth + 1;
+    } else {
+      // one token too long: without its first one, what occurred once may repeat
+      const repeated = (child < nodes ? rows[child * nodeWidth + linkAt] : context[child - nodes]) as number;
+      state.node = child < nodes || repeated >= (level[depth] as number) ? repeated : child;
+      state.depth = depth;
     }
-    // one token too long: a token less at the beginning, and what occurred once may repeat
-    const shorter = child < nodes ? link[child] : context[child - nodes];
-    state.node =
-      child < nodes || (shorter as number) >= (level[depth] as number) ? (shorter as number) : child;
   }
 
   /** Tokens of a node's n-gram. */

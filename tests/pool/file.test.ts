@@ -27,7 +27,7 @@ import {
 } from '../../src/pool/file.js';
 import { loadPools, setVersion, writePools } from '../../src/pool/folder.js';
 import { Followers } from '../../src/pool/ngrams.js';
-import type { Pool, TrieColumns } from '../../src/pool/trie.js';
+import { nodeFields, nodeWidth, type Pool, type TrieColumns } from '../../src/pool/trie.js';
 import { errorOf, inFolder } from '../lake/temporary.js';
 import { fibonacciWord, tokenList } from './oracle.js';
 
@@ -73,8 +73,9 @@ test('a pool comes back as it was encoded, with its metadata', () => {
         assert.equal(pool.columns, columns);
         assert.is(pool.maxLength, maxLength);
         assert.equal(read, metadata);
-        const { token, leaf, text } = columns;
-        const sizes = { nodes: token.length, leaves: leaf.length, places: text.length };
+        const { node, slot, leaf, text } = columns;
+        const nodes = node.length / nodeWidth - 1;
+        const sizes = { nodes, slots: slot.length, leaves: leaf.length, places: text.length };
         const { largestToken, version } = read;
         assert.equal(read, { ...source, maxLength, ...sizes, largestToken, version });
         assert.is(largestToken, Math.max(-1, ...texts.flat()));
@@ -98,7 +99,7 @@ test("Arrow's own reader finds one row with a list for each column, and the meta
   assert.is(table.numRows, 1);
   assert.equal(
     table.schema.fields.map(({ name }) => name),
-    ['level', 'token', 'count', 'first_child', 'first_leaf', 'link', 'by_token', 'leaf', 'text', 'context'],
+    ['level', 'node', 'slot', 'leaf_token', 'leaf', 'text', 'context'],
   );
   for (const key of columnKeys) {
     const name = key.replace(/[A-Z]/, (letter) => `_${letter.toLowerCase()}`);
@@ -133,6 +134,9 @@ test('a file cut off anywhere is refused', () => {
   }
 });
 
+/** A family large enough for slots. */
+const wide = [Array.from({ length: 40 }, (_, i) => (i % 2 === 0 ? 5 : 6 + ((i >> 1) % 10)))];
+
 /** Everything that drafting asks of a pool, after every token of `history`. */
 function lookUp(pool: Pool, metadata: PoolMetadata, history: readonly number[]): void {
   const state = { node: 0, depth: 0 };
@@ -151,7 +155,7 @@ function lookUp(pool: Pool, metadata: PoolMetadata, history: readonly number[]):
 }
 
 test('a damaged file is refused, or found out by verifyPool and never leads a lookup astray', () => {
-  const whole = encodePool(buildTrie([fibonacciWord(60), ...documents], 4), source).bytes;
+  const whole = encodePool(buildTrie([fibonacciWord(60), ...documents, ...wide], 4), source).bytes;
   const size = whole.byteLength;
   const flips = fc.array(fc.tuple(fc.nat(size - 1), fc.integer({ min: 1, max: 255 })), {
     minLength: 1,
@@ -159,7 +163,7 @@ test('a damaged file is refused, or found out by verifyPool and never leads a lo
   });
   let opened = 0;
   fc.assert(
-    fc.property(flips, fc.array(fc.nat(6), { maxLength: 20 }), (changes, history) => {
+    fc.property(flips, fc.array(fc.nat(17), { maxLength: 20 }), (changes, history) => {
       const damaged = new Uint8Array(whole).slice();
       for (const [at, bits] of changes) damaged[at] = (damaged[at] as number) ^ bits;
       let found: { pool: Pool; metadata: PoolMetadata };
@@ -211,25 +215,41 @@ test('a pool of an older or newer format is refused as such', () => {
   assert.match(failureOf(newer).message, 'pool.arrow is a pool of format 3; this release reads format 2');
 });
 
+/** Writes a number into the row of a node. */
+function setField({ node }: TrieColumns, row: number, field: keyof typeof nodeFields, value: number): void {
+  node[row * nodeWidth + nodeFields[field]] = value;
+}
+
+const lastRow = ({ node }: TrieColumns) => node.length / nodeWidth - 1;
+
 const faults: [string, (columns: TrieColumns) => void, RegExp][] = [
-  ['families out of order', ({ firstChild }) => firstChild.set([9], 2), /first_child|firstChild/],
-  ['leaves out of order', ({ firstLeaf }) => firstLeaf.set([99], 1), /firstLeaf is out of order/],
-  ['children that end too early', (c) => c.firstChild.set([3], c.firstChild.length - 1), /firstChild covers/],
-  ['a link to itself', ({ link }) => link.set([4], 4), /link holds 4, outside of/],
-  ['a negative link', ({ link }) => link.set([-2], 3), /link holds -2/],
-  ['a link of the root', ({ link }) => link.set([1], 0), /root/],
-  ['a negative count', ({ count }) => count.set([-1], 2), /count holds -1/],
-  ['a negative token', ({ token }) => token.set([-5], 2), /token holds -5/],
-  ['a child of another level', ({ byToken }) => byToken.set([5], 1), /byToken holds 5/],
+  ['families out of order', (c) => setField(c, 2, 'firstChild', 99), /level 1 is out of order/],
+  ['leaves out of order', (c) => setField(c, 1, 'firstLeaf', 99), /level 1 is out of order/],
+  ['negative leaves', (c) => setField(c, 1, 'firstLeaf', -9), /level \d is out of order/],
+  ['children that end too early', (c) => setField(c, lastRow(c), 'firstChild', 3), /do not cover/],
+  ['children of another level', (c) => setField(c, 1, 'firstChild', 5), /children of level 1 are elsewhere/],
+  [
+    'a link to itself',
+    (c) => setField(c, c.level[2] as number, 'link', c.level[2] as number),
+    /level 2 is out of order/,
+  ],
+  ['a negative link', (c) => setField(c, 3, 'link', -2), /level 1 is out of order/],
+  ['a link of the root', (c) => setField(c, 0, 'link', 1), /root/],
+  ['a negative count', (c) => setField(c, 2, 'count', -1), /level 1 is out of order/],
+  ['a negative token', (c) => setField(c, 2, 'token', -5), /level 1 is out of order/],
+  ['a token that is too large', (c) => setField(c, 2, 'token', 7000), /level 1 is out of order/],
+  ['no free slot', ({ slot }) => slot.fill(1), /slots are full/],
+  ['a slot of no node', (c) => c.slot.set([lastRow(c)], 0), /slot holds/],
   ['a leaf at the end of the text', ({ leaf, text }) => leaf.set([text.length - 1], 0), /leaf holds/],
-  ['a context of full length', ({ context, token }) => context.set([token.length - 1], 0), /context holds/],
+  ['a leaf without a token', ({ leafToken }) => leafToken.set([-1], 0), /leafToken holds -1/],
+  ['a context of full length', (c) => c.context.set([lastRow(c) - 1], 0), /context holds/],
   ['a text without an end', ({ text }) => text.set([1], text.length - 1), /no end/],
   ['levels out of order', ({ level }) => level.set([1], 3), /levels are out of order/],
   ['levels of fewer nodes', ({ level }) => level.set([2], level.length - 1), /levels do not cover/],
 ];
 for (const [name, spoil, message] of faults) {
   test(`columns are checked: ${name}`, () => {
-    const columns = buildTrie([fibonacciWord(60), ...documents], 4);
+    const columns = buildTrie([fibonacciWord(60), ...documents, ...wide], 4);
     spoil(columns);
     assert.match(failureOf(new Uint8Array(encodePool(columns, source).bytes)).message, message);
   });

@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert';
 import { buildTrie } from '../../src/pool/build.js';
 import { Followers, type Ngrams } from '../../src/pool/ngrams.js';
 import { OwnText } from '../../src/pool/own.js';
-import { Pool } from '../../src/pool/trie.js';
+import { nodeFields, nodeWidth, Pool } from '../../src/pool/trie.js';
 import { countGrams, fibonacciWord, type Grams, longestSuffix, tokenList } from './oracle.js';
 
 const documentLists = fc.array(tokenList(), { maxLength: 6 });
@@ -39,12 +39,14 @@ function checkTrie(documents: readonly (readonly number[])[], maxLength: number)
   const repeated = [...grams.count.values()].filter((count) => count > 1).length;
   assert.is(contexts.size, pool.nodes, 'a node that no path leads to');
   assert.is(pool.nodes, repeated + 1, 'as many nodes as there are n-grams that repeat, and the root');
-  assert.is(columns.count[0], grams.tokens);
-  assert.is(columns.token[0], -1);
+  const field = (node: number, name: keyof typeof nodeFields) =>
+    columns.node[node * nodeWidth + nodeFields[name]];
+  assert.is(field(0, 'count'), grams.tokens);
+  assert.is(field(0, 'token'), -1);
   let last = 0;
   for (let node = 0; node < pool.nodes; node++) {
     const gram = contexts.get(node) as number[];
-    if (node > 0) assert.is(columns.count[node], grams.count.get(gram.join(' ')), `count of ${gram}`);
+    if (node > 0) assert.is(field(node, 'count'), grams.count.get(gram.join(' ')), `count of ${gram}`);
     assert.ok(gram.length >= last, 'level by level');
     last = gram.length;
     assert.equal(contexts.get(pool.shorter(node, gram.length)), gram.slice(1), `link of ${gram}`);
