@@ -11,7 +11,7 @@ import type { DecodeRules } from '../src/decode/sequence.js';
 import { decodeSettings, defaultModelCache, engineOptions } from '../src/decode/settings.js';
 import { type TableJob, type TableResult, TableRun } from '../src/decode/table.js';
 import { DareError, inputError, runError } from '../src/errors.js';
-import { fingerprintFile } from '../src/lake/fingerprint.js';
+import { recordFile } from '../src/lake/fingerprint.js';
 import { differences, type RunKey } from '../src/lake/kept-rows.js';
 import { makeFolder, removeEmpty, removeStale } from '../src/lake/lake.js';
 import { RunLock } from '../src/lake/lock.js';
@@ -193,7 +193,7 @@ function keptName({ shard }: Job): string {
 async function keyOf(job: Job, model: string, weights: string): Promise<RunKey> {
   const { config, maxLength, pools, shard } = job;
   return runKey({
-    prompts: await fingerprintFile(job.prompts),
+    prompts: (await recordFile(job.prompts)).sha256,
     model,
     weights,
     tokenizer: job.tokenizer.fingerprint,

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { FEATURE_COLUMNS } from '../src/config/combinations.js';
+import { joinShards } from '../src/decode/join.js';
 import { inputError, messageOf, runError } from '../src/errors.js';
 import type { Duck } from '../src/lake/duck.js';
 import { openEntityCohorts } from '../src/lake/entity-cohorts.js';
@@ -16,14 +17,15 @@ interface Provenance {
 }
 
 /**
- * Writes the features of the partition: one row for every user and every item of the inputs, the text and the vector
- * of each framework in columns of their own. `user_id` and `item_id` have the inputs' own types, so that a left join
- * with the user's tables keeps their rows as they are.
+ * Joins the partition's shards, if there are some, and writes its features: one row for every user and every item of
+ * the inputs, the text and the vector of each framework in columns of their own. `user_id` and `item_id` have the
+ * inputs' own types, so that a left join with the user's tables keeps their rows as they are.
  */
 export async function publish(context: StageContext): Promise<StageResult> {
   const started = performance.now();
   const { config, lake, partition } = context;
   const source = lake.file('texts', partition);
+  const shards = await joinShards(lake, partition, context.log);
   if (!existsSync(source)) {
     throw inputError(
       `there is no texts table for the partition ${partition}: ${source} is missing`,
@@ -46,6 +48,7 @@ export async function publish(context: StageContext): Promise<StageResult> {
     const rows = counts.entities;
     const texts = counts.usable - counts.orphans;
     const summary = { frameworks, texts, failed: counts.failed, ...provenance };
+    const joined = shards === 0 ? {} : { shards };
     const manifest = { stage: 'publish', rows, ...summary, origin };
     const params = { ...provenance, partition };
     checkUnchanged();
@@ -54,7 +57,7 @@ export async function publish(context: StageContext): Promise<StageResult> {
     );
     context.progress.done();
     const seconds = (performance.now() - started) / 1000;
-    return { stage: 'publish', partition, rows, files: [file], seconds, warnings, ...summary };
+    return { stage: 'publish', partition, rows, files: [file], seconds, warnings, ...summary, ...joined };
   });
 }
 

@@ -33,6 +33,7 @@ const OPTIONS = {
   weights: { type: 'string' },
   'skip-exit-code': { type: 'string' },
   force: { type: 'boolean' },
+  shard: { type: 'string' },
 } as const;
 type OptionName = keyof typeof OPTIONS;
 
@@ -54,7 +55,7 @@ const MODEL: readonly OptionName[] = ['cache', 'json', 'quiet', 'debug', 'help']
 /** What a stage knows beyond the common options. */
 const OWN: Readonly<Partial<Record<StageName, readonly OptionName[]>>> = {
   pools: ['texts', 'tokenizer', 'out'],
-  decode: ['model', 'prompts', 'out', 'pools', 'weights', 'mode', 'concurrency'],
+  decode: ['model', 'prompts', 'out', 'pools', 'weights', 'mode', 'concurrency', 'shard'],
   run: ['force'],
 };
 /** Without a configuration file a stage needs all of these; `optional` may come with them. */
@@ -84,6 +85,8 @@ export interface Options {
   /** Exit code of a stage that had nothing to do, in place of 0. */
   'skip-exit-code'?: string;
   force?: boolean;
+  /** `k/n` */
+  shard?: string;
 }
 
 export type Command =
@@ -117,6 +120,8 @@ export function parseCommand(argv: readonly string[]): Command {
     return { kind: 'status', options: values };
   }
   checkOptions(command, [...COMMON, ...(OWN[command] ?? [])], given, values);
+  if (values.shard !== undefined && !isShard(values.shard))
+    throw usageError(command, `--shard is ${values.shard}: expected K/N, whole numbers with K from 1 to N`);
   return { kind: 'stage', stage: command, standalone: checkStandalone(command, given), options: values };
 }
 
@@ -216,8 +221,15 @@ function checkStandalone(stage: StageName, given: readonly OptionName[]): boolea
   }
   const missing = alone.required.filter((option) => !has(option)).map((option) => `--${option}`);
   if (missing.length > 0) throw usageError(stage, `${missing.join(' and ')} missing beside --${own[0]}`);
+  if (has('shard'))
+    throw usageError(stage, '--shard needs --config FILE: publish joins the shards of a lake');
   if (stage === 'pools' && has('set')) throw usageError(stage, '--set needs --config FILE');
   return true;
+}
+
+function isShard(text: string): boolean {
+  const [, index, count] = /^([1-9]\d{0,6})\/([1-9]\d{0,6})$/.exec(text) ?? [];
+  return count !== undefined && Number(index) <= Number(count);
 }
 
 function unknownCommand(name: string) {

@@ -35,7 +35,8 @@ Exit codes
   1    failed while running (disk full, no permission, too many prompts failed): trying again may help
   2    wrong usage, configuration or input: trying again can't help
   130  stopped by SIGINT, 143 by SIGTERM: the stage stops between two steps, leaves the earlier output as it was
-       and no half file. A second signal ends it at once. A stage that was done by then ends with 0`;
+       and no half file for readers; decode keeps the texts it has finished, and goes on behind them when it is run
+       again. A second signal ends it at once. A stage that was done by then ends with 0`;
 
 const DETAILS: Readonly<Record<CommandName, string>> = {
   segment: `Usage
@@ -90,6 +91,11 @@ it took (decode steps, drafted, accepted and relaxed tokens, divergence in nats)
   --weights T              auto (default), float32, float16 (GPU), int8 or int4 (CPU); --set model.weights=T
   --mode M                 autoregressive, greedy, relaxed (default) or sample; the same as --set decode.mode=M
   --concurrency N          texts decoded together: auto (default) or 1 to 1024; as --set decode.concurrency=N
+  --shard K/N              decode the K-th of N shares of the prompts, on any machine that sees the lake; dare publish
+                           joins them. It needs pools, but in mode autoregressive
+
+A run that was stopped or killed goes on behind the texts that it has finished when the same command is given again.
+Without pools prompts are decoded in rounds, whose texts make the pools of the next.
 
 Without a configuration
   --model PATH             Hugging Face folder (config.json, safetensors or model.onnx, tokenizer.json) or GGUF file
@@ -105,6 +111,7 @@ ${COMMON}
 Examples
   dare decode --config data-samples/dare.yaml
   dare decode --config dare.yaml --mode greedy --concurrency 32
+  dare decode --config dare.yaml --shard 2/8 --skip-exit-code 99
   dare decode --config dare.yaml --set model.device=webgpu --set model.adapter=H100
   dare decode --model model --prompts prompts.parquet --out texts.parquet --pools pools --set decode.nodes=8
   dare decode --config dare.yaml --mode sample --set 'decode.sampling={ temperature: 0.7, topP: 0.9, seed: 1 }'
@@ -112,7 +119,8 @@ Examples
   publish: `Usage
   dare publish --config FILE [options]
 
-Reads the tables cohorts and texts. Writes the table features: one row per user and item, each framework's text in a
+Reads the tables cohorts and texts, and joins the shards that dare decode --shard has written into texts first: all of
+them must be there. Writes the table features: one row per user and item, each framework's text in a
 column of its own, its vector in <framework>_vector, the cohort and where the texts came from.
 
 ${COMMON}

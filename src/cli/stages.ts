@@ -1,10 +1,11 @@
 /** Runs a stage. Stages are loaded when they are needed, so that help and wrong usage answer at once. */
 import { checkPartition, loadConfig } from '../config/load.js';
 import { Lake } from '../lake/lake.js';
+import type { Shard } from '../lake/shards.js';
 import type { CommandResult, StageContext, StageResult, StageTools } from '../stage.js';
 import type { ModelAction, Options, StageName } from './arguments.js';
 
-type Stage = (context: StageContext) => Promise<StageResult>;
+type Stage = (context: StageContext, options: { shard?: Shard }) => Promise<StageResult>;
 
 const stages: Readonly<Record<Exclude<StageName, 'run'>, () => Promise<Stage>>> = {
   segment: async () => (await import('../../pipeline/segment.js')).segment,
@@ -21,13 +22,21 @@ export async function runStage(stage: StageName, options: Options, tools: StageT
     const { run } = await import('../../pipeline/run.js');
     return await run(context, { force: options.force === true });
   }
-  if (options['skip-exit-code'] !== undefined) {
+  const { shard } = options;
+  // a shard knows itself whether it is done: the table that is joined of all says nothing of it
+  if (options['skip-exit-code'] !== undefined && shard === undefined) {
     const { freshness, skippedResult, tableOfStage } = await import('../../pipeline/freshness.js');
     if ((await freshness(tableOfStage[stage], context)).state === 'fresh')
       return skippedResult(stage, context);
   }
   const runOne = await stages[stage]();
-  return await runOne(context);
+  return await runOne(context, shard === undefined ? {} : { shard: shardOf(shard) });
+}
+
+/** `k/n`, checked with the arguments. */
+function shardOf(text: string): Shard {
+  const [index, count] = text.split('/').map(Number) as [number, number];
+  return { index, count };
 }
 
 /** `dare status`: of the partition that was asked for, or of all. */

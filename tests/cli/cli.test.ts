@@ -91,6 +91,16 @@ const WRONG: readonly [args: string[], message: string, stage?: string][] = [
     '--lake and --model exclude each other',
     'decode',
   ],
+  ...['0/2', '3/2', '1', 'a/b', '1/2/3', '-1/2'].map((shard): [string[], string, string] => [
+    ['decode', '--config', SAMPLE, `--shard=${shard}`],
+    `--shard is ${shard}: expected K/N`,
+    'decode',
+  ]),
+  [
+    ['decode', '--model', 'm', '--prompts', 'p', '--out', 'o', '--shard', '1/2'],
+    '--shard needs --config FILE',
+    'decode',
+  ],
   [['pools', '--texts', 't'], '--tokenizer and --out missing beside --texts', 'pools'],
   [
     ['prompts', '--config', 'none.yaml'],
