@@ -108,7 +108,7 @@ function parse(bytes: Buffer): { lines: unknown[]; end: number } {
   for (let next = bytes.indexOf(10, end); next >= 0; next = bytes.indexOf(10, end)) {
     const line = bytes.toString('utf8', end, next);
     const json = line.slice(sumLength + 1);
-    if (line.slice(0, sumLength) !== sumOf(json)) break;
+    if (`${line}\n` !== lineOf(json)) break;
     lines.push(JSON.parse(json));
     end = next + 1;
   }
