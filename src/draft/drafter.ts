@@ -1,8 +1,9 @@
 import type { TreeRows } from '../engine/engine.js';
+import { usualEscapes } from '../pool/escape.js';
 import type { Ngrams, PoolState } from '../pool/ngrams.js';
 import { OwnText } from '../pool/own.js';
 import type { Pool } from '../pool/trie.js';
-import { defaultWeights, Estimate, type SourceWeights } from './estimate.js';
+import { Estimate } from './estimate.js';
 import { CandidateHeap } from './heap.js';
 
 /** How large a draft tree may grow. */
@@ -36,7 +37,7 @@ const heapCapacity = 8192;
  */
 export class Drafter {
   private readonly own: OwnText;
-  private readonly estimate: Estimate;
+  private readonly estimate = new Estimate();
   private readonly heap = new CandidateHeap(heapCapacity);
   /** States of the sequence's end and of each tree row, `stateSize` numbers each. */
   private states = new Int32Array(64 * stateSize);
@@ -49,11 +50,9 @@ export class Drafter {
   constructor(
     vocabulary: number,
     private readonly endTokens: ReadonlySet<number>,
-    weights: SourceWeights = defaultWeights,
   ) {
     this.own = new OwnText(vocabulary, ownLength);
     this.sources = [undefined, undefined, this.own];
-    this.estimate = new Estimate(weights);
   }
 
   /** Starts a new sequence; nothing of the one before is left. */
@@ -61,7 +60,7 @@ export class Drafter {
     this.sources = [pools.cohort, pools.shared, this.own];
     this.own.clear();
     this.end.fill(0);
-    this.estimate.use(this.sources);
+    this.estimate.use(this.sources, pools.shared?.escapes ?? usualEscapes);
   }
 
   /** Takes over a token of the prompt or of the output. */

@@ -1,97 +1,106 @@
 /**
- * What comes next, estimated from n-gram counts: interpolated absolute discounting (Ney, Essen & Kneser 1994; Chen &
- * Goodman 1999, section 2.7) over the contexts of the sequence, longest first. At each context length the counts of
- * cohort pool, shared pool and own output are added with weights; the mass that discounting frees goes to the next
- * shorter context.
+ * What comes next, estimated from n-gram counts: prediction by partial matching over the contexts of the sequence,
+ * longest first, at each length in cohort pool, shared pool and own text. A context gives its counts' shares of the
+ * probability that is left over, save what escapes to the contexts after it (src/pool/escape.ts).
  */
+import { type Escapes, escapeClass, sources, usualEscapes } from '../pool/escape.js';
 import { Followers, type Ngrams } from '../pool/ngrams.js';
 
-/** Counts of the own output weigh most, those of the cohort more than those of all cohorts. */
-export interface SourceWeights {
-  cohort: number;
-  shared: number;
-  own: number;
-}
-
-export const defaultWeights: SourceWeights = { cohort: 8, shared: 1, own: 10 };
-
-/** Taken off every count, so that contexts seen rarely leave mass to shorter ones. */
-const discount = 0.75;
-/** Children looked at in one context: the most frequent ones; beyond them there is next to no mass. */
+/** Tokens looked at in one context: the first that it lists; beyond them there is next to no mass. */
 const widest = 8;
 /** Mass below which shorter contexts aren't asked any more. */
 const negligible = 0.02;
+/** Candidates of one estimate. Contexts are few, so their tokens are too: 3 sources, 8 tokens, and up to ten lengths. */
+const capacity = 256;
+/** Slots of the table that finds a candidate by its token: a power of two, at most half full. */
+const slots = 2 * capacity;
 
 /** Estimates continuations of one context; the result lies in `tokens` and `scores`, `size` of them, unordered. */
 export class Estimate {
   size = 0;
-  readonly tokens = new Int32Array(256);
-  readonly scores = new Float64Array(256);
-  /** Nodes of the contexts by source: cohort pool, shared pool, own text. */
-  private readonly node = new Int32Array(3);
-  private readonly depth = new Int32Array(3);
-  private readonly weight: Float64Array;
-  private readonly followers = [new Followers(widest), new Followers(widest), new Followers(widest)];
+  readonly tokens = new Int32Array(capacity);
+  readonly scores = new Float64Array(capacity);
+  /** Candidate by hash of its token, for the estimate whose number `stamps` holds. */
+  private readonly places = new Int16Array(slots);
+  private readonly stamps = new Int32Array(slots);
+  private stamp = 0;
+  /** Nodes and lengths of the contexts by source: cohort pool, shared pool, own text. */
+  private readonly node = new Int32Array(sources);
+  private readonly depth = new Int32Array(sources);
+  private readonly after = new Followers(widest);
   private sources: readonly (Ngrams | undefined)[] = [];
+  private escapes: Escapes = usualEscapes;
 
-  constructor(weights: SourceWeights) {
-    this.weight = Float64Array.of(weights.cohort, weights.shared, weights.own);
-  }
-
-  /** @param sources cohort pool, shared pool, own text */
-  use(sources: readonly (Ngrams | undefined)[]): void {
-    this.sources = sources;
+  /** @param ngrams cohort pool, shared pool, own text */
+  use(ngrams: readonly (Ngrams | undefined)[], escapes: Escapes): void {
+    this.sources = ngrams;
+    this.escapes = escapes;
   }
 
   /** @param states nodes and depths of the three sources, at `offset`, two numbers each */
   compute(states: Int32Array, offset: number): void {
     this.size = 0;
+    this.stamp++;
     let length = 0;
-    for (let s = 0; s < 3; s++) {
+    for (let s = 0; s < sources; s++) {
       this.node[s] = states[offset + 2 * s] as number;
       this.depth[s] = states[offset + 2 * s + 1] as number;
       length = Math.max(length, this.depth[s] as number);
     }
     let mass = 1;
-    for (; length > 0 && mass > negligible; length--) mass *= this.addContext(length, mass);
+    for (; length >= 0 && mass >= negligible; length--) mass = this.addLength(length, mass);
+    // what was left out agrees with what wasn't, as a rule
+    if (mass < negligible) this.scale(1 / (1 - mass));
   }
 
-  /** Adds what contexts of this length say, then shortens them; returns the share of the mass that is left over. */
-  private addContext(length: number, mass: number): number {
-    const { sources, followers, weight, depth, node } = this;
-    let total = 0;
-    let freed = 0;
-    for (let s = 0; s < 3; s++) {
-      if (depth[s] !== length) continue;
-      const source = sources[s] as Ngrams;
-      const after = followers[s] as Followers;
+  /** Adds what contexts of this length say, then shortens them; returns the mass that is left over. */
+  private addLength(length: number, mass: number): number {
+    const { node, depth, after } = this;
+    let left = mass;
+    for (let s = 0; s < sources; s++) {
+      const source = this.sources[s];
+      if (source === undefined || depth[s] !== length) continue;
       source.followers(node[s] as number, after);
-      total += (weight[s] as number) * after.total;
-      freed += (weight[s] as number) * discount * after.distinct;
-    }
-    const unit = total > 0 ? mass / total : 0;
-    for (let s = 0; s < 3; s++) {
-      if (depth[s] !== length) continue;
-      const { size, tokens, counts } = followers[s] as Followers;
-      const w = (weight[s] as number) * unit;
-      for (let i = 0; i < size; i++) this.add(tokens[i] as number, w * ((counts[i] as number) - discount));
-      node[s] = (sources[s] as Ngrams).shorter(node[s] as number, length);
+      if (after.total > 0) {
+        const through = this.escapes[escapeClass(s, length, after)] as number;
+        this.add(after, (left * (1 - through)) / after.total);
+        left *= through;
+      }
+      if (length === 0) continue;
+      node[s] = source.shorter(node[s] as number, length);
       depth[s] = length - 1;
     }
-    return total > 0 ? Math.min(1, freed / total) : 1;
+    return left;
   }
 
-  private add(token: number, score: number): void {
-    const { tokens, scores, size } = this;
+  private add({ size, tokens, counts }: Followers, unit: number): void {
     for (let i = 0; i < size; i++) {
-      if (tokens[i] === token) {
-        scores[i] = (scores[i] as number) + score;
-        return;
-      }
+      const place = this.placeOf(tokens[i] as number);
+      if (place < capacity)
+        this.scores[place] = (this.scores[place] as number) + unit * (counts[i] as number);
     }
-    if (size === tokens.length) return;
-    tokens[size] = token;
-    scores[size] = score;
-    this.size = size + 1;
+  }
+
+  /** Where the token's score lies; `capacity` when there is no room for it. */
+  private placeOf(token: number): number {
+    const { places, stamps, stamp } = this;
+    let slot = Math.imul(token, 0x9e3779b1) >>> 23;
+    while (stamps[slot] === stamp) {
+      const place = places[slot] as number;
+      if (this.tokens[place] === token) return place;
+      slot = (slot + 1) & (slots - 1);
+    }
+    if (this.size === capacity) return capacity;
+    const place = this.size++;
+    stamps[slot] = stamp;
+    places[slot] = place;
+    this.tokens[place] = token;
+    this.scores[place] = 0;
+    return place;
+  }
+
+  private scale(factor: number): void {
+    const { scores, size } = this;
+    for (let i = 0; i < size; i++) scores[i] = (scores[i] as number) * factor;
   }
 }

@@ -1,3 +1,4 @@
+import type { Escapes } from './escape.js';
 import type { Followers, Ngrams, PoolState } from './ngrams.js';
 
 /**
@@ -65,10 +66,13 @@ export class Pool implements Ngrams {
   /**
    * @param columns shared between threads, never written
    * @param maxLength longest n-gram; contexts have up to maxLength - 1 tokens
+   * @param escapes how far counts are trusted, fitted to the texts of this pool and of the cohorts beside it; of the
+   * shared pool
    */
   constructor(
     readonly columns: TrieColumns,
     readonly maxLength: number,
+    readonly escapes?: Escapes,
   ) {
     this.nodes = columns.node.length / nodeWidth - 1;
   }

@@ -92,16 +92,9 @@ test('the only continuation known is drafted first, to its end', () => {
 });
 
 test('the cohort outweighs the shared pool, and its absence leaves the shared one', () => {
-  const cohort = pool([
-    [1, 2],
-    [1, 2],
-  ]);
-  const shared = pool([
-    [1, 3],
-    [1, 3],
-    [1, 3],
-    [1, 2],
-  ]);
+  const times = (count: number, text: number[]) => Array.from({ length: count }, () => text);
+  const cohort = pool(times(20, [1, 2]));
+  const shared = pool([...times(30, [1, 3]), ...times(20, [1, 2])]);
   const drafter = new Drafter(vocabulary, new Set([end]));
   assert.is(draft(drafter, { cohort, shared }, [1], 1, 5).tokens[1], 2);
   assert.is(draft(drafter, { shared }, [1], 1, 5).tokens[1], 3);

@@ -154,8 +154,11 @@ test('nothing to replay', () => {
 test('sources draft from what they name', () => {
   const settings = { tokenizer: '', maxLength: 4, generationPrompt: Int32Array.of(1), endToken: end };
   const builder = new PoolBuilder(settings);
-  builder.add('item', 'a', [2, 3, 4, 5], true);
-  builder.add('item', 'b', [2, 6, 6, 6], true);
+  // seen once is no reason to draft four tokens on end
+  for (let i = 0; i < 8; i++) {
+    builder.add('item', 'a', [2, 3, 4, 5], true);
+    builder.add('item', 'b', [2, 6, 6, 6], true);
+  }
   const pools = openPools(builder.build());
   const steps = (source: Source, entityType: string | null, cohort: string | null, answer: number[]) => {
     const drafter = new SourceDrafter(new Drafter(8, new Set([end])), pools, source);
