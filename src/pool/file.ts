@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { type DareError, inputError, messageOf } from '../errors.js';
 import { listsIn, schemaText, writeLists } from './arrow.js';
 import { columnKeys, columnLengths, faultIn, largestOf } from './columns.js';
+import { decodeEscapes, escapeClasses } from './escape.js';
 import { nodeWidth, Pool, type TrieColumns } from './trie.js';
 
 /** What a pool was made of; stands in the schema's metadata under the key `dare.pool`, as JSON. */
@@ -27,7 +28,9 @@ export interface PoolMetadata {
   leaves: number;
   places: number;
   largestToken: number;
-  /** First half of the sha256 over the columns: equal texts make equal versions. */
+  /** Of the shared pool: how far counts are trusted, by class of contexts; see `encodeEscapes`. */
+  weights?: number[] | undefined;
+  /** First half of the sha256 over the columns and the weights: equal texts make equal versions. */
   version: string;
 }
 
@@ -51,12 +54,13 @@ const metadataSchema = z.object({
   leaves: size,
   places: size,
   largestToken: z.number().int().min(-1),
+  weights: z.array(z.number().int().min(1).max(9999)).length(escapeClasses).optional(),
   version: z.string(),
 });
 
 export type PoolSource = Pick<
   PoolMetadata,
-  'tokenizer' | 'entityType' | 'cohort' | 'maxLength' | 'documents' | 'tokens'
+  'tokenizer' | 'entityType' | 'cohort' | 'maxLength' | 'documents' | 'tokens' | 'weights'
 >;
 
 /** The pool as an Arrow IPC file's bytes, in shared memory. */
@@ -72,7 +76,7 @@ export function encodePool(
     leaves: leaf.length,
     places: text.length,
     largestToken: largestOf(text),
-    version: versionOf(columns),
+    version: versionOf(columns, source.weights),
   };
   const lists = columnKeys.map((name) => ({ name: columnName(name), values: columns[name] }));
   return { bytes: writeLists(lists, metadataKey, sealed(metadata)), metadata };
@@ -120,7 +124,8 @@ export function openPool(bytes: SharedArrayBuffer, name: string): { pool: Pool; 
   const columns = Object.fromEntries(columnKeys.map((key, i) => [key, lists[i]])) as unknown as TrieColumns;
   const fault = faultIn(columns, metadata.largestToken);
   if (fault !== undefined) throw broken(name, fault);
-  return { pool: new Pool(columns, metadata.maxLength), metadata };
+  const { maxLength, weights } = metadata;
+  return { pool: new Pool(columns, maxLength, weights && decodeEscapes(weights)), metadata };
 }
 
 /**
@@ -130,7 +135,7 @@ export function openPool(bytes: SharedArrayBuffer, name: string): { pool: Pool; 
  */
 export function verifyPool(bytes: SharedArrayBuffer, name: string): PoolMetadata {
   const { pool, metadata } = openPool(bytes, name);
-  if (versionOf(pool.columns) !== metadata.version)
+  if (versionOf(pool.columns, metadata.weights) !== metadata.version)
     throw broken(name, 'its columns are not those that its version was made of');
   return metadata;
 }
@@ -144,9 +149,10 @@ function columnName(key: string): string {
   return key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
-function versionOf(columns: TrieColumns): string {
+function versionOf(columns: TrieColumns, weights: readonly number[] | undefined): string {
   const hash = createHash('sha256');
   for (const key of columnKeys) hash.update(columns[key]);
+  if (weights !== undefined) hash.update(JSON.stringify(weights));
   return hash.digest('hex').slice(0, 32);
 }
 

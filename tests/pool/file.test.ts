@@ -17,6 +17,7 @@ import { DareError } from '../../src/errors.js';
 import { buildTrie } from '../../src/pool/build.js';
 import { PoolBuilder, poolKey, sharedKey } from '../../src/pool/builder.js';
 import { columnKeys } from '../../src/pool/columns.js';
+import { encodeEscapes, usualEscapes } from '../../src/pool/escape.js';
 import {
   encodePool,
   openPool,
@@ -368,5 +369,27 @@ test('a folder in the place of a pool file is refused', () =>
     const error = await errorOf(() => readPoolFile(folder));
     assert.is(error.exitCode, 2);
   }));
+
+test('weights: kept with the pool, part of its version, whole or not at all', () => {
+  const weights = encodeEscapes(usualEscapes);
+  const { bytes, metadata } = encodePool(buildTrie(documents, 4), { ...source, weights });
+  const { pool, metadata: read } = openPool(bytes, 'pool.arrow');
+  assert.equal(read.weights, weights);
+  assert.equal(encodeEscapes(pool.escapes as Float64Array), weights);
+  assert.equal(verifyPool(bytes, 'pool.arrow'), metadata);
+  assert.is(openPool(encoded().bytes, 'pool.arrow').pool.escapes, undefined);
+  const others = [
+    encoded(),
+    encodePool(buildTrie(documents, 4), { ...source, weights: [2, ...weights.slice(1)] }),
+  ];
+  for (const other of others) assert.is.not(other.metadata.version, metadata.version);
+  for (const wrong of [weights.slice(1), [0, ...weights.slice(1)], [1.5, ...weights.slice(1)]]) {
+    const { bytes: broken } = encodePool(buildTrie(documents, 4), { ...source, weights: wrong });
+    assert.throws(
+      () => openPool(broken, 'pool.arrow'),
+      /pool.arrow is no whole pool file: its metadata lacks/,
+    );
+  }
+});
 
 test.run();
