@@ -145,6 +145,8 @@ export const decode = group({
   sampling: sampling.prefault({}),
   /** Draft nodes a step and sequence. */
   nodes: autoOr(0, 256).default('auto'),
+  /** Relaxed: whether texts are independent of what is decoded beside them. */
+  reproducible: z.boolean('true or false').default(true),
   concurrency: autoOr(1, 1024).default('auto'),
   /** Above this share of prompts that could not be decoded the stage fails. */
   maxFailedShare: real(0, 1).default(0.01),

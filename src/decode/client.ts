@@ -1,9 +1,10 @@
 import { Worker } from 'node:worker_threads';
+import type { CostTable } from '../engine/cost-table.js';
 import { prepareEnvironment } from '../engine/environment.js';
 import { type DareError, messageOf, revive, runError, type ThreadError } from '../errors.js';
 import type { PoolKey } from '../pool/builder.js';
 import type { LoopStatistics } from './loop.js';
-import type { FromWorker, ToWorker, WorkerOptions } from './messages.js';
+import type { CostsInUse, FromWorker, ToWorker, WorkerOptions } from './messages.js';
 import type { DecodeRules, Outcome, SequenceRequest } from './sequence.js';
 
 type WithoutId<T> = T extends { id: number } ? Omit<T, 'id'> : never;
@@ -68,9 +69,17 @@ export class DecodeWorker {
     });
   }
 
-  /** How the texts from now on are decoded; nothing may be in flight. */
-  use(settings: DecodeRules): void {
-    this.send({ type: 'settings', settings });
+  /**
+   * How the texts from now on are decoded; nothing may be in flight.
+   * @param costs what rows of drafts are weighed by, where they are; this machine's costs, measured at first use, if left out
+   */
+  use(settings: DecodeRules, costs?: CostTable): void {
+    this.send({ type: 'settings', settings, ...(costs === undefined ? {} : { costs }) });
+  }
+
+  /** What rows of drafts are weighed by since the last `use`; undefined where they aren't. */
+  costs(): Promise<CostsInUse | undefined> {
+    return this.ask<CostsInUse | undefined>({ type: 'costs' });
   }
 
   /** The pools that the texts from now on are drafted from; nothing may be in flight. */
@@ -124,13 +133,24 @@ export class DecodeWorker {
     if (request === undefined) return;
     this.pending.delete(message.id);
     if (message.type === 'failed') request.reject(revive(message.error));
-    else request.resolve((message.type === 'done' ? message.outcome : message.statistics) as never);
+    else request.resolve(answerOf(message) as never);
   }
 
   private fail(error: DareError): void {
     this.failure ??= error;
     for (const { reject } of this.pending.values()) reject(this.failure);
     this.pending.clear();
+  }
+}
+
+function answerOf(message: Extract<FromWorker, { type: 'done' | 'costs' | 'statistics' }>) {
+  switch (message.type) {
+    case 'done':
+      return message.outcome;
+    case 'costs':
+      return message.costs;
+    case 'statistics':
+      return message.statistics;
   }
 }
 

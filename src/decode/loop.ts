@@ -1,6 +1,7 @@
 import { Drafter, type DraftPools } from '../draft/drafter.js';
 import type { Engine, StepOptions } from '../engine/engine.js';
 import { runError } from '../errors.js';
+import { addReports, type Budget, budgetFor, hasOwnBudgets } from './budget.js';
 import { Sampler } from './sampler.js';
 import {
   type DecodeSettings,
@@ -23,8 +24,10 @@ export interface LoopStatistics {
   draft: number;
   /** Verification and bookkeeping. */
   verify: number;
-  /** Batched model steps. */
+  /** Batched model steps; steps of texts; rows of drafts in them. */
   modelSteps: number;
+  textSteps: number;
+  draftRows: number;
   /** Tokens that steps emitted, end tokens and the tokens of stop strings included. */
   tokens: number;
 }
@@ -39,6 +42,8 @@ interface Active extends Waiting {
   slot: number;
   sequence: Sequence;
   drafter: Drafter;
+  /** That of all sequences, or its own. */
+  budget: Budget;
 }
 
 /**
@@ -53,6 +58,8 @@ export class DecodeLoop {
     draft: 0,
     verify: 0,
     modelSteps: 0,
+    textSteps: 0,
+    draftRows: 0,
     tokens: 0,
   };
   private readonly waiting: Waiting[] = [];
@@ -64,6 +71,8 @@ export class DecodeLoop {
   private stopping = false;
   private readonly model: SequenceModel;
   private readonly stepOptions: StepOptions;
+  /** Where the rows of all sequences are weighed against each other. */
+  private readonly budget: Budget | undefined;
 
   /** @param detokenise needed with stop strings */
   constructor(
@@ -77,6 +86,7 @@ export class DecodeLoop {
     const sampler = new Sampler(settings.sampling);
     this.model = { endTokens, context, hiddenSize, lines: drafts === 'line', sampler, detokenise };
     this.stepOptions = { logits: needsLogits(settings) };
+    this.budget = hasOwnBudgets(settings) ? undefined : budgetFor(settings);
     this.freeSlots = Array.from({ length: engine.slots }, (_, i) => engine.slots - 1 - i);
   }
 
@@ -138,23 +148,32 @@ export class DecodeLoop {
       request.reject(error);
       throw error;
     }
-    this.active.push({ ...request, slot, drafter, sequence });
+    const budget = this.budget ?? budgetFor(this.settings);
+    this.active.push({ ...request, slot, drafter, sequence, budget });
   }
 
   private async step(): Promise<void> {
     const drafting = performance.now();
-    const inputs = this.active.map(({ slot, sequence }) => ({ slot, tree: sequence.nextTree() }));
+    if (this.budget !== undefined) draftTogether(this.active, this.budget);
+    else for (const active of this.active) draftTogether([active], active.budget);
+    const inputs = this.active.map(({ slot, sequence }) => ({ slot, tree: sequence.tree }));
     this.statistics.draft += performance.now() - drafting;
     const verdicts = await this.engine.step(inputs, tokensToSee(this.settings), this.stepOptions);
     const verifying = performance.now();
+    const kept = this.active.map(({ sequence }, i) =>
+      sequence.accept(verdicts[i] as (typeof verdicts)[number]),
+    );
+    const sum = addReports(this.active.map(({ sequence }) => sequence.lastStep));
+    if (this.budget !== undefined) this.budget.record(sum);
+    else for (const { budget, sequence } of this.active) budget.record(sequence.lastStep);
+    this.statistics.tokens += sum.tokens;
+    this.statistics.textSteps += sum.sequences;
+    this.statistics.draftRows += sum.draftRows;
     const left: Active[] = [];
     this.active.forEach((active, i) => {
-      const before = active.sequence.emitted;
-      const kept = active.sequence.accept(verdicts[i] as (typeof verdicts)[number]);
-      this.statistics.tokens += active.sequence.emitted - before;
       if (active.sequence.finished) this.finish(active);
       else {
-        this.engine.keep(active.slot, kept);
+        this.engine.keep(active.slot, kept[i] as number[]);
         left.push(active);
       }
     });
@@ -180,4 +199,14 @@ export class DecodeLoop {
     this.active = [];
     this.waiting.length = 0;
   }
+}
+
+/** Drafts the next step of some sequences and leaves the rows that are worth their time. */
+function draftTogether(sequences: readonly Active[], budget: Budget): void {
+  const limit = budget.limit(sequences.length);
+  const gains = sequences.map(({ sequence }) => sequence.draft(limit));
+  const kept = budget.choose(gains);
+  sequences.forEach(({ sequence }, i) => {
+    sequence.cut(kept[i] as number);
+  });
 }

@@ -1,6 +1,9 @@
 import type { Drafter } from '../draft/drafter.js';
+import type { CostTable } from '../engine/cost-table.js';
 import type { TreeRows, Verdicts } from '../engine/engine.js';
 import type { FinishReason } from '../lake/writer.js';
+import type { DraftLimit, StepReport } from './budget.js';
+import { DraftPause } from './pause.js';
 import { PenalisedVerdicts, RepetitionPenalty } from './penalty.js';
 import { type StreamKey, uniform } from './random.js';
 import { samplePath } from './sample.js';
@@ -13,8 +16,12 @@ export interface DecodeSettings extends AcceptRule {
   maxNewTokens: number;
   /** Draft nodes of a step at most. */
   nodes: number;
-  /** A draft node less likely than this to be reached isn't worth its row. */
-  minPathProbability: number;
+  /** A draft node less likely than this to be reached isn't worth its row; undefined: rows are weighed by `costs`. */
+  minPathProbability?: number;
+  /** What steps cost; needed without `minPathProbability`. */
+  costs?: CostTable;
+  /** Mode relaxed: texts depend on their requests, pools and settings alone, not on what is decoded beside them. */
+  reproducible: boolean;
   /** A text ends before the first of these. */
   stop: readonly string[];
   /** 1: none. */
@@ -50,11 +57,8 @@ export interface SequenceModel {
   detokenise: Detokenise | undefined;
 }
 
-/** Settings as a user has them: how many draft rows there are, and what one must be worth, can be the engine's to say. */
-export type DecodeRules = Omit<DecodeSettings, 'nodes' | 'minPathProbability'> & {
-  nodes: number | 'auto';
-  minPathProbability?: number;
-};
+/** Settings as a user has them: how many draft rows there are at most can be the engine's to say, and what they cost is. */
+export type DecodeRules = Omit<DecodeSettings, 'nodes' | 'costs'> & { nodes: number | 'auto' };
 
 /** A decoded text and what it took. */
 export interface Outcome {
@@ -76,6 +80,8 @@ export interface Outcome {
   nearTies: number;
 }
 
+const nothing = new Float64Array(0);
+
 /** One request while it is decoded. */
 export class Sequence {
   private readonly output: number[] = [];
@@ -87,7 +93,11 @@ export class Sequence {
   private readonly stops: StopMatcher | undefined;
   private readonly drafting: boolean;
   private stoppedText: string | null = null;
-  private tree: TreeRows = { tokens: new Int32Array(0), parents: new Int32Array(0) };
+  private rows: TreeRows = { tokens: new Int32Array(0), parents: new Int32Array(0) };
+  private gains: Float64Array = nothing;
+  private report: StepReport = { sequences: 1, draftRows: 0, expected: 0, accepted: 0, tokens: 0 };
+  private drafted = false;
+  private readonly pause = new DraftPause();
   private finishReason: FinishReason | undefined;
   /** The last output token's hidden state is still wanted: one more step without a draft. */
   private lastStateMissing = false;
@@ -124,37 +134,54 @@ export class Sequence {
     return this.finishReason !== undefined && !this.lastStateMissing;
   }
 
-  get emitted(): number {
-    return this.counts.emitted;
+  /** What the last step brought. */
+  get lastStep(): StepReport {
+    return this.report;
   }
 
-  /** The rows of the next step. */
-  nextTree(): TreeRows {
-    const { nodes, minPathProbability } = this.settings;
-    if (!this.drafting || this.lastStateMissing) {
-      this.tree = { tokens: Int32Array.of(this.last), parents: Int32Array.of(-1) };
+  /** The rows of the next step, once it is drafted and cut. */
+  get tree(): TreeRows {
+    return this.rows;
+  }
+
+  /** Drafts the next step; gives the rows' estimated chances of being accepted, none higher than the one before. */
+  draft({ nodes, minPathProbability }: DraftLimit): Float64Array {
+    this.drafted = this.drafting && !this.lastStateMissing && !this.pause.skips();
+    if (!this.drafted) {
+      this.rows = { tokens: Int32Array.of(this.last), parents: Int32Array.of(-1) };
+      this.gains = nothing;
     } else {
       const depth = this.most - this.output.length;
       const line = this.model.lines;
-      this.tree = this.drafter.draft(this.last, { nodes, minPathProbability, depth, line });
+      this.rows = this.drafter.draft(this.last, { nodes, minPathProbability, depth, line });
+      this.gains = this.drafter.gains;
     }
-    return this.tree;
+    return this.gains;
+  }
+
+  /** Leaves the first so many rows of the draft. */
+  cut(rows: number): void {
+    const { tokens, parents } = this.rows;
+    this.rows = { tokens: tokens.subarray(0, rows + 1), parents: parents.subarray(0, rows + 1) };
+    this.gains = this.gains.subarray(0, rows);
+    if (this.drafted) this.pause.after(rows);
   }
 
   /** Takes the step's verdicts; returns the rows to keep in the cache. */
   accept(verdicts: Verdicts): number[] {
+    const { emitted, accepted } = this.counts;
+    const path = this.judge(verdicts);
+    const draftRows = this.gains.length;
     this.counts.steps++;
-    if (this.lastStateMissing) {
-      this.addState(verdicts, 0);
-      this.lastStateMissing = false;
-      return [0];
-    }
-    const verification = this.decide(verdicts);
-    this.counts.drafted += this.tree.tokens.length - 1;
-    this.counts.nearTies += verification.nearTies;
-    if (this.output.length > 0) this.addState(verdicts, 0);
-    this.take(verification, verdicts);
-    return verification.path;
+    this.counts.drafted += draftRows;
+    this.report = {
+      sequences: 1,
+      draftRows,
+      expected: this.gains.reduce((sum, gain) => sum + gain, 0),
+      accepted: this.counts.accepted - accepted,
+      tokens: this.counts.emitted - emitted,
+    };
+    return path;
   }
 
   outcome(): Outcome {
@@ -177,8 +204,21 @@ export class Sequence {
     };
   }
 
+  private judge(verdicts: Verdicts): number[] {
+    if (this.lastStateMissing) {
+      this.addState(verdicts, 0);
+      this.lastStateMissing = false;
+      return [0];
+    }
+    const verification = this.decide(verdicts);
+    this.counts.nearTies += verification.nearTies;
+    if (this.output.length > 0) this.addState(verdicts, 0);
+    this.take(verification, verdicts);
+    return verification.path;
+  }
+
   private decide(verdicts: Verdicts): Verification {
-    const { tree, settings, penalty } = this;
+    const { rows: tree, settings, penalty } = this;
     if (settings.mode === 'sample') {
       return samplePath(tree, (row, depth) => {
         const logits = penalty === undefined ? verdicts.logits(row) : penalty.logits(tree, verdicts, row);
@@ -201,7 +241,7 @@ export class Sequence {
         this.counts.relaxed++;
         this.counts.divergence += cost;
       }
-      if (!this.emit(this.tree.tokens[row] as number)) return;
+      if (!this.emit(this.rows.tokens[row] as number)) return;
       this.addState(verdicts, row);
       if (this.isFull()) return;
     }

@@ -1,37 +1,39 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { DecodeConfig, StandaloneConfig } from '../config/schema.js';
+import type { CostTable } from '../engine/cost-table.js';
 import type { Engine } from '../engine/engine.js';
 import type { EngineOptions } from '../engine/open.js';
 import type { DecodeRules, DecodeSettings } from './sequence.js';
 
-/** What an engine says of drafts. */
-export type DraftCosts = Pick<Engine, 'rowCost' | 'usualNodes' | 'nearTieMargin'>;
+/** Whether rows are weighed by what they cost: not where there are no drafts, or the size of drafts is given. */
+export function needsCosts({ mode, nodes, minPathProbability }: DecodeRules): boolean {
+  return mode !== 'autoregressive' && nodes !== 0 && minPathProbability === undefined;
+}
 
-/** Tokens that a step usually brings with drafts: what a row's cost is weighed against. */
-const usualTokens = 10 / 3;
-
-/**
- * What the rules leave to the engine. A draft node is worth its row where its chance of being accepted, in tokens, is above
- * what the row costs in tokens of the time a step takes. Texts of mode relaxed depend on the tree, so there the cost must
- * not depend on the concurrency.
- */
+/** Settings where rules leave something to the engine. @param costs where `needsCosts` */
 export function settingsFor(
-  { rowCost, usualNodes, nearTieMargin }: DraftCosts,
+  { usualRows, nearTieMargin }: Pick<Engine, 'usualRows' | 'nearTieMargin'>,
   rules: DecodeRules,
+  costs?: CostTable,
 ): DecodeSettings {
-  const { mode, nodes, minPathProbability } = rules;
-  return {
-    ...rules,
-    nearTieMargin,
-    nodes: nodes === 'auto' ? usualNodes : nodes,
-    minPathProbability: minPathProbability ?? usualTokens * (mode === 'relaxed' ? rowCost.any : rowCost.now),
-  };
+  const nodes = rules.nodes === 'auto' ? usualRows - 1 : rules.nodes;
+  return { ...rules, nearTieMargin, nodes, ...(costs === undefined ? {} : { costs }) };
 }
 
 /** Decoding rules of a configuration. */
 export function decodeSettings(config: DecodeConfig): DecodeRules {
-  const { mode, maxNewTokens, topK, minProb, divergenceBudget, nodes, stop, repetitionPenalty } = config;
+  const {
+    mode,
+    maxNewTokens,
+    topK,
+    minProb,
+    divergenceBudget,
+    nodes,
+    stop,
+    repetitionPenalty,
+    reproducible,
+  } = config;
   const { temperature, topK: likeliest, topP, minP } = config.sampling;
   return {
     mode,
@@ -42,6 +44,7 @@ export function decodeSettings(config: DecodeConfig): DecodeRules {
     nodes,
     stop,
     repetitionPenalty,
+    reproducible,
     sampling: { temperature, topK: likeliest, topP, minP },
   };
 }

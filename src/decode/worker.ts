@@ -4,8 +4,9 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import type { DraftPools } from '../draft/drafter.js';
+import { engineCosts } from '../engine/cost-cache.js';
 import type { Engine } from '../engine/engine.js';
-import { openEngine } from '../engine/open.js';
+import { type OpenedEngine, openEngine } from '../engine/open.js';
 import { threadError } from '../errors.js';
 import { loadTextModel } from '../model/text.js';
 import { type PoolKey, sharedKey } from '../pool/builder.js';
@@ -13,9 +14,9 @@ import { openPool } from '../pool/file.js';
 import type { Pool } from '../pool/trie.js';
 import type { TextModel } from '../text/tokenizer.js';
 import { DecodeLoop } from './loop.js';
-import type { FromWorker, ToWorker, WorkerOptions } from './messages.js';
+import type { CostsInUse, FromWorker, ToWorker, WorkerOptions } from './messages.js';
 import type { DecodeSettings, SequenceRequest } from './sequence.js';
-import { settingsFor } from './settings.js';
+import { needsCosts, settingsFor } from './settings.js';
 import type { Detokenise } from './stop.js';
 
 const port = parentPort;
@@ -25,20 +26,26 @@ let tokenizer: TextModel | undefined;
 const send = (message: FromWorker) => port.postMessage(message);
 
 try {
-  const { engine, device, weights } = await openEngine(options.engine);
+  const opened = await openEngine(options.engine);
+  const { engine, device, weights } = opened;
   const endTokens = new Set(options.endTokens);
   let loop: DecodeLoop | undefined;
   let pools = new Map<PoolKey, Pool>();
-  port.on('message', (message: ToWorker) => {
+  let costs: CostsInUse | undefined;
+  const handle = async (message: ToWorker) => {
     switch (message.type) {
       case 'settings':
-        loop = makeLoop(engine, settingsFor(engine, message.settings), endTokens);
+        costs = await costsFor(opened, message);
+        loop = makeLoop(engine, settingsFor(engine, message.settings, costs?.table), endTokens);
         break;
       case 'pools':
         pools = new Map([...message.pools].map(([key, bytes]) => [key, openPool(bytes, 'A pool').pool]));
         break;
       case 'decode':
         void decode(loop as DecodeLoop, message.id, message.request, poolsOf(pools, message.cohort));
+        break;
+      case 'costs':
+        send({ type: 'costs', id: message.id, costs });
         break;
       case 'statistics':
         send({ type: 'statistics', id: message.id, statistics: { ...(loop as DecodeLoop).statistics } });
@@ -47,12 +54,32 @@ try {
         void stop(engine, loop);
         break;
     }
+  };
+  // measuring takes a while: what is said meanwhile waits
+  let handled = Promise.resolve();
+  port.on('message', (message: ToWorker) => {
+    handled = handled.then(() => handle(message)).catch(end);
   });
   const { context, slots, fingerprint } = engine;
   send({ type: 'ready', context, slots, fingerprint, device, weights });
 } catch (error) {
+  end(error);
+}
+
+function end(error: unknown): never {
   send({ type: 'broken', error: threadError(error) });
   process.exit();
+}
+
+/** What rows are weighed by under these rules; undefined where they aren't weighed. Measured at first use. */
+async function costsFor(
+  opened: OpenedEngine,
+  { settings, costs }: Extract<ToWorker, { type: 'settings' }>,
+): Promise<CostsInUse | undefined> {
+  if (!needsCosts(settings)) return undefined;
+  if (costs !== undefined) return { table: costs, source: 'given' };
+  const { table, file, fresh } = await engineCosts(opened, options.engine);
+  return { table, source: fresh ? 'measured' : 'cached', file };
 }
 
 /** Native code must not lose its thread within a step: Dawn ends the whole process for a promise that is open then. */

@@ -46,6 +46,8 @@ export class Drafter {
 
   /** What contexts are looked up in: cohort pool, shared pool, own text. */
   private sources: (Ngrams | undefined)[];
+  private scores = new Float64Array(64);
+  private drafted = 0;
 
   constructor(
     vocabulary: number,
@@ -69,6 +71,11 @@ export class Drafter {
     this.walk(this.end, 0, token, this.end, 0);
   }
 
+  /** Estimated chances of being accepted of the last draft's nodes, none higher than the one before; valid until the next. */
+  get gains(): Float64Array {
+    return this.scores.subarray(0, this.drafted);
+  }
+
   /** The draft tree below `last`, the sequence's last token (already appended). */
   draft(last: number, budget: DraftBudget): TreeRows {
     const { heap } = this;
@@ -82,6 +89,7 @@ export class Drafter {
     while (tokens.length <= budget.nodes && heap.pop()) {
       const { token, parent, score } = heap;
       const row = tokens.length;
+      this.scores[row - 1] = score;
       tokens.push(token);
       parents.push(parent);
       const depth = (depths[parent] as number) + 1;
@@ -93,6 +101,7 @@ export class Drafter {
       this.walk(this.states, parent * stateSize, token, this.states, row * stateSize);
       this.expand(row, score, budget.minPathProbability);
     }
+    this.drafted = tokens.length - 1;
     return { tokens: Int32Array.from(tokens), parents: Int32Array.from(parents) };
   }
 
@@ -120,5 +129,6 @@ export class Drafter {
 
   private reserve(rows: number): void {
     if (this.states.length < rows * stateSize) this.states = new Int32Array(rows * stateSize * 2);
+    if (this.scores.length < rows) this.scores = new Float64Array(rows * 2);
   }
 }

@@ -135,19 +135,22 @@ export class CostCurve {
   }
 }
 
-/** Raises values so that none falls with more sequences or rows. */
+/**
+ * Lowers times so that none is above one with more sequences or rows: noise only ever adds to a time, so the shorter step's
+ * is the one that was disturbed.
+ */
 export function makeMonotone(milliseconds: readonly (readonly number[])[]): number[][] {
-  const result: number[][] = [];
-  milliseconds.forEach((line, b) => {
-    const above = result[b - 1];
-    let least = 0;
-    result.push(
-      line.map((value, r) => {
-        least = Math.max(least, value, above?.[r] ?? 0);
-        return least;
-      }),
-    );
-  });
+  const result = milliseconds.map((line) => [...line]);
+  for (let b = result.length - 1; b >= 0; b--) {
+    const line = result[b] as number[];
+    for (let r = line.length - 1; r >= 0; r--) {
+      const more = Math.min(
+        line[r + 1] ?? Number.POSITIVE_INFINITY,
+        result[b + 1]?.[r] ?? Number.POSITIVE_INFINITY,
+      );
+      line[r] = Math.min(line[r] as number, more);
+    }
+  }
   return result;
 }
 

@@ -36,12 +36,7 @@ const margins: Record<CpuWeights, number> = { float32: float32Margin, int8: 0.2,
 
 /** The engine on ONNX Runtime, with the cache of keys and values in the memory of the CPU. */
 export class CpuEngine implements Engine {
-  /**
-   * Two cores, at any batch: a row takes about a seventh of a one-row step, half of that of a usual one. Thresholds that
-   * follow from 0.05 to 0.1 were equally fast.
-   */
-  readonly rowCost = { now: 0.075, any: 0.075 };
-  readonly usualNodes = 16;
+  readonly usualRows = 64;
   readonly modelTime = { prefill: 0, steps: 0 };
   private readonly sequences: CachedSequences;
   /** Keys and values of the last step's rows, and each slot's first row in them. */

@@ -42,15 +42,10 @@ export interface Engine {
   readonly drafts?: 'tree' | 'line';
   /** sha256 over the model's files. */
   readonly fingerprint: string;
-  /**
-   * How much longer a step takes for one more draft row of every sequence, as a share of a usual step: with this engine's
-   * slots (`now`), and for any number of them.
-   */
-  readonly rowCost: { now: number; any: number };
   /** Nats below which the shape of a batch may turn a decision: several times what log-probabilities were seen to differ by. */
   readonly nearTieMargin: number;
-  /** Draft nodes of a step where nobody says how many. */
-  readonly usualNodes: number;
+  /** Rows of a sequence, at most, where nobody says how many: steps of all slots have room for them. */
+  readonly usualRows: number;
   /** Milliseconds spent inside the model so far. */
   readonly modelTime: { prefill: number; steps: number };
   /**

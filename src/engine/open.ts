@@ -32,6 +32,8 @@ export interface OpenedEngine {
   engine: Engine;
   /** What decodes, for people: the device, and why it was chosen where nobody said it. */
   device: string;
+  /** The device alone. */
+  hardware: string;
   /** The weight type that it computes with. */
   weights: Exclude<Weights, 'auto'>;
 }
@@ -80,7 +82,7 @@ async function openCpu(options: EngineOptions, why: string): Promise<OpenedEngin
   const weights = cpuWeights(options.weights ?? 'auto');
   const slots = options.slots ?? cpuSlots;
   const engine = await CpuEngine.open({ model, cache, threads, slots, weights });
-  return { engine, device: `cpu${why}`, weights };
+  return { engine, device: `cpu${why}`, hardware: 'cpu', weights };
 }
 
 async function openCuda(options: EngineOptions): Promise<OpenedEngine> {
@@ -93,6 +95,7 @@ async function openCuda(options: EngineOptions): Promise<OpenedEngine> {
   const engine = await CpuEngine.open({ model, cache, threads, slots, provider: 'cuda' });
   return {
     engine,
+    hardware: 'cuda',
     device: 'cuda (the cache of keys and values stays with the CPU: webgpu is faster)',
     weights: 'float32',
   };
@@ -113,14 +116,15 @@ async function openStock(options: EngineOptions, file: string): Promise<OpenedEn
   }
   const { StockEngine } = await import('./stock.js');
   const engine = await StockEngine.open({ model, file, threads, slots: options.slots ?? cpuSlots });
-  return { engine, device: 'cpu (a stock ONNX decoder)', weights: 'float32' };
+  return { engine, device: 'cpu (a stock ONNX decoder)', hardware: 'cpu', weights: 'float32' };
 }
 
 async function openGpu(options: EngineOptions, gpu: GpuDevice, why: string): Promise<OpenedEngine> {
   const { WebGpuEngine } = await import('./webgpu/engine.js');
   const { model, cache, slots } = options;
   const engine = await WebGpuEngine.open({ model, cache, slots }, gpu);
-  return { engine, device: `webgpu, ${gpu.name}${why}`, weights: engine.weights };
+  const hardware = `webgpu, ${gpu.name}`;
+  return { engine, device: `${hardware}${why}`, hardware, weights: engine.weights };
 }
 
 /** Whether a Vulkan driver is listed (Linux): without one Dawn only fills the screen with warnings. */

@@ -36,8 +36,7 @@ export class StockEngine implements Engine {
   readonly drafts = 'line';
   readonly hiddenSize = 0;
   /** Those of the CPU's own graph: the arithmetic is the same. */
-  readonly rowCost = { now: 0.075, any: 0.075 };
-  readonly usualNodes = 16;
+  readonly usualRows = 64;
   readonly nearTieMargin = float32Margin;
   readonly modelTime = { prefill: 0, steps: 0 };
   private readonly sequences: CachedSequences;

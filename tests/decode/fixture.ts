@@ -41,6 +41,7 @@ export const greedy: DecodeSettings = {
   divergenceBudget: 4,
   nodes: 16,
   minPathProbability: 0.05,
+  reproducible: true,
   stop: [],
   repetitionPenalty: 1,
   sampling: { temperature: 1, topK: 0, topP: 1, minP: 0 },

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { DecodeWorker } from '../../src/decode/client.js';
-import type { DecodeSettings, Outcome } from '../../src/decode/sequence.js';
+import type { DecodeRules, Outcome } from '../../src/decode/sequence.js';
+import type { CostTable } from '../../src/engine/cost-table.js';
 import { DareError } from '../../src/errors.js';
 import { type PoolKey, poolKey, sharedKey } from '../../src/pool/builder.js';
 import {
@@ -34,12 +35,13 @@ type Pools = Map<PoolKey, SharedArrayBuffer>;
 async function decode(
   slots: number,
   prompts: readonly Reference[],
-  settings: DecodeSettings,
+  settings: DecodeRules,
   pools: Pools,
+  costs?: CostTable,
 ): Promise<Outcome[]> {
   const worker = await start(slots);
   try {
-    worker.use(settings);
+    worker.use(settings, costs);
     worker.usePools(pools);
     const key = ({ id }: Reference) => poolKey('any', cohortOf(id));
     return await Promise.all(
@@ -77,16 +79,49 @@ for (const slots of [1, 16]) {
   });
 }
 
-test('relaxed texts do not depend on concurrency or order', async () => {
-  const relaxed: DecodeSettings = { ...greedy, mode: 'relaxed' };
-  const first = await decode(1, held, relaxed, pools);
+/** Steps of a machine that is far slower with many rows. */
+const steep: CostTable = {
+  batch: [1, 16],
+  rows: [1, 8, 64],
+  milliseconds: [
+    [2, 3, 12],
+    [6, 24, 170],
+  ],
+};
+const flat: CostTable = { batch: [1], rows: [1, 64], milliseconds: [[5, 5.5]] };
+const { minPathProbability: _, ...weighed } = greedy;
+
+test('greedy texts are the same whatever steps cost, and drafts grow where they are cheap', async () => {
+  const rows: number[] = [];
+  for (const costs of [steep, flat]) {
+    const outcomes = await decode(16, held, { ...weighed, nodes: 63 }, pools, costs);
+    outcomes.forEach((outcome, i) => {
+      const reference = held[i] as Reference;
+      assert.equal([...outcome.outputIds], reference.output_ids.slice(0, -1), reference.id);
+    });
+    rows.push(outcomes.reduce((sum, { draftedTokens }) => sum + draftedTokens, 0));
+  }
+  const [few = 0, many = 0] = rows;
+  assert.ok(few * 2 < many, `${few} draft rows against ${many}`);
+});
+
+for (const [name, relaxed, costs] of [
+  ['drafts of a given size', greedy, undefined],
+  ['drafts that are weighed', { ...weighed, nodes: 63 }, steep],
+] as const) {
+  test(`relaxed texts do not depend on concurrency or order: ${name}`, () =>
+    independent({ ...relaxed, mode: 'relaxed' }, costs));
+}
+
+async function independent(relaxed: DecodeRules, costs: CostTable | undefined): Promise<void> {
+  const first = await decode(1, held, relaxed, pools, costs);
   assert.ok(
     first.some(({ relaxedTokens }) => relaxedTokens > 0),
     'nothing was relaxed: the test shows nothing',
   );
   for (const slots of [7, 16]) {
     const backwards = [...held].reverse();
-    const outcomes = (await decode(slots, backwards, relaxed, pools)).reverse();
+    const outcomes = (await decode(slots, backwards, relaxed, pools, costs)).reverse();
     outcomes.forEach((outcome, i) => {
       const alone = first[i] as Outcome;
       assert.ok(outcome.divergence <= relaxed.divergenceBudget + 1e-9);
@@ -97,9 +132,10 @@ test('relaxed texts do not depend on concurrency or order', async () => {
         `${(held[i] as Reference).id}, ${slots} slots`,
       );
       assert.is(outcome.relaxedTokens, alone.relaxedTokens);
+      assert.is(outcome.draftedTokens, alone.draftedTokens);
     });
   }
-});
+}
 
 test('a divergence budget of nothing, or one best token, gives the greedy texts', async () => {
   for (const strict of [{ divergenceBudget: 0 }, { topK: 1 }, { minProb: 1 }]) {

@@ -11,6 +11,7 @@ const rules: DecodeRules = {
   minProb: 0.1,
   divergenceBudget: 4,
   nodes: 'auto',
+  reproducible: true,
   stop: [],
   repetitionPenalty: 1,
   sampling: { temperature: 1, topK: 0, topP: 1, minP: 0 },

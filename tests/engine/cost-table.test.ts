@@ -13,6 +13,7 @@ import {
   stepMilliseconds,
 } from '../../src/engine/cost-table.js';
 import { DareError } from '../../src/errors.js';
+import { costTables } from './cost-tables.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'dare-costs-'));
 test.after(() => rmSync(folder, { recursive: true, force: true }));
@@ -25,19 +26,6 @@ const table: CostTable = {
     [16, 24, 60],
   ],
 };
-
-/** Points from 1 upwards, and monotone times for them. */
-export const costTables = fc
-  .record({
-    batch: fc.uniqueArray(fc.integer({ min: 2, max: 64 }), { maxLength: 4 }),
-    rows: fc.uniqueArray(fc.integer({ min: 2, max: 64 }), { maxLength: 6 }),
-    values: fc.array(fc.integer({ min: 1, max: 1000 }), { minLength: 35, maxLength: 35 }),
-  })
-  .map(({ batch, rows, values }): CostTable => {
-    const points = (of: number[]) => [1, ...of].sort((a, b) => a - b);
-    const measured = points(batch).map((_, b) => points(rows).map((_, r) => values[b * 7 + r] as number));
-    return { batch: points(batch), rows: points(rows), milliseconds: makeMonotone(measured) };
-  });
 
 test('a table is read at its points, between them and beyond', () => {
   for (const [batch, rows, expected] of [
@@ -83,7 +71,7 @@ test('more rows never take less, and what is read lies among the points around i
   );
 });
 
-test('times that fall are raised, others stay', () => {
+test('of times that fall the longer ones are lowered, others stay', () => {
   assert.equal(makeMonotone(table.milliseconds), table.milliseconds);
   assert.equal(
     makeMonotone([
@@ -91,8 +79,8 @@ test('times that fall are raised, others stay', () => {
       [1, 5, 3],
     ]),
     [
-      [3, 3, 4],
-      [3, 5, 5],
+      [1, 2, 3],
+      [1, 3, 3],
     ],
   );
 });

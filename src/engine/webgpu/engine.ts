@@ -8,7 +8,7 @@ import { Forward, type ForwardOutput } from './forward.js';
 import { Kernels } from './kernels.js';
 import { checkParity } from './parity.js';
 import { PrefillQueue, type PrefixCopy } from './prefill.js';
-import { prefillRows, reserveSlots } from './reserve.js';
+import { prefillRows, reserveSlots, usualRows } from './reserve.js';
 import { refusalOf } from './support.js';
 import { largest, type Move, type SequenceRows, stepTables } from './tables.js';
 import { unpackVerdicts } from './verdicts.js';
@@ -25,17 +25,6 @@ export interface WebGpuEngineOptions {
 
 /** Log-probabilities in float16 differed from float32 by up to 0.012, of one text in batches of different shapes by as much. */
 const float16Margin = 0.03;
-/** Sequences that mode relaxed is made for: with many more its trees are a little too large, with one too small. */
-const usualSlots = 29;
-
-/**
- * Of SmolLM2-135M's shape on an H100: a step is bound by its launches up to hundreds of rows, by arithmetic beyond. One more
- * row of each took 0.5% of a step for one sequence, 5 to 8% for 64, 9% for 256, where it no longer grows.
- */
-function rowCost(slots: number): number {
-  return Math.min(0.09, 0.006 * slots ** 0.6);
-}
-
 interface Slot {
   /** Cached tokens, those that still wait among the last step's rows included. */
   length: number;
@@ -47,8 +36,7 @@ interface Slot {
  * no holes and rejected rows cost nothing.
  */
 export class WebGpuEngine implements Engine {
-  readonly rowCost: Engine['rowCost'];
-  readonly usualNodes = 32;
+  readonly usualRows = usualRows;
   readonly nearTieMargin: number;
   readonly modelTime = { prefill: 0, steps: 0 };
   private readonly active = new Map<number, Slot>();
@@ -69,7 +57,6 @@ export class WebGpuEngine implements Engine {
     readonly slots: number,
   ) {
     this.nearTieMargin = gpu.half ? float16Margin : float32Margin;
-    this.rowCost = { now: rowCost(slots), any: rowCost(usualSlots) };
     this.queue = new PrefillQueue(slots, prefillRows);
   }
 

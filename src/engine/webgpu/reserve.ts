@@ -8,8 +8,8 @@ import { type SequenceRows, stepTables } from './tables.js';
 export const mostSlots = 128;
 /** Columns of a sequence that a batch is tried with: longer prompts than most. */
 const usualColumns = 1024;
-/** Rows of a sequence in the steps that it is tried with: those of the default `decode.nodes`. */
-const usualRows = 33;
+/** Rows of a sequence in the steps that it is tried with: drafts that nobody sized keep to them. */
+export const usualRows = 32;
 /** Rows of a prefill step. */
 export const prefillRows = 2048;
 

@@ -1,0 +1,92 @@
+/** Cost tables are measured once for a machine and model, and kept in the model cache. */
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { DareError } from '../errors.js';
+import { cacheError } from '../model/cache-folder.js';
+import { packageRoot } from '../paths.js';
+import { type CostTable, parseCostTable } from './cost-table.js';
+import { measureCosts } from './measure-costs.js';
+import type { EngineOptions, OpenedEngine } from './open.js';
+
+export interface MeasuredCosts {
+  table: CostTable;
+  /** The file that holds it. */
+  file: string;
+  /** Whether it was measured just now. */
+  fresh: boolean;
+}
+
+/** Raised whenever steps take other times, or are measured in another way. */
+const costVersion = 1;
+
+/**
+ * What an engine's steps cost, from the folder `costs` of the model cache; measured where there is no file of this machine,
+ * model, weight type, number of slots and version, or none that can be read. All slots must be free.
+ * Throws runError when it can't be written there; rejects as the engine's steps do.
+ */
+export async function engineCosts(
+  { engine, hardware, weights }: OpenedEngine,
+  { cache, threads }: Pick<EngineOptions, 'cache' | 'threads'>,
+): Promise<MeasuredCosts> {
+  const { fingerprint, slots } = engine;
+  const about = { hardware, processor: processor(), threads, fingerprint, weights, slots, ...versions() };
+  const name = createHash('sha256').update(JSON.stringify(about)).digest('hex').slice(0, 32);
+  const file = join(cache, 'costs', `${name}.json`);
+  const known = readTable(file);
+  if (known !== undefined) return { table: known, file, fresh: false };
+  const table = rounded(await measureCosts(engine));
+  try {
+    mkdirSync(join(cache, 'costs'), { recursive: true });
+    write(file, `${JSON.stringify({ about, ...table })}\n`);
+  } catch (error) {
+    throw cacheError(error, file);
+  }
+  return { table, file, fresh: true };
+}
+
+/** Undefined where there is none, or one that was cut off: it is measured again then. */
+function readTable(file: string): CostTable | undefined {
+  if (!existsSync(file)) return undefined;
+  try {
+    return parseCostTable(readFileSync(file, 'utf8'), file);
+  } catch (error) {
+    if (error instanceof DareError) return undefined;
+    throw cacheError(error, file);
+  }
+}
+
+function write(file: string, text: string): void {
+  const temporary = `${file}.${process.pid}.tmp`;
+  try {
+    writeFileSync(temporary, text);
+    renameSync(temporary, file);
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+}
+
+/** Nanoseconds are noise, and unreadable. */
+function rounded({ batch, rows, milliseconds }: CostTable): CostTable {
+  return {
+    batch,
+    rows,
+    milliseconds: milliseconds.map((line) => line.map((value) => Math.max(0.001, Number(value.toFixed(3))))),
+  };
+}
+
+function processor(): string {
+  const all = cpus();
+  return `${all.length} x ${all[0]?.model.trim() ?? process.arch}`;
+}
+
+/** Our own version and those of the libraries that run the models. */
+function versions(): Record<string, string | number> {
+  const { version, dependencies } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as {
+    version: string;
+    dependencies: Record<string, string>;
+  };
+  const { 'onnxruntime-node': onnxruntime = '', webgpu = '' } = dependencies;
+  return { costVersion, dare: version, onnxruntime, webgpu };
+}

@@ -1,0 +1,117 @@
+/** Measures an engine's cost table: steps of made-up trees behind a made-up prompt, timed on the engine itself. */
+import { type CostTable, makeMonotone } from './cost-table.js';
+import type { Engine, StepInput } from './engine.js';
+
+/** Milliseconds within which passes over the points are repeated; the first may take longer. */
+const enough = 1000;
+/** The shortest of a point's times counts: whatever else the machine does can only add to it. */
+const mostPasses = 10;
+/** A step shorter than these milliseconds is timed so often in a pass: it costs nothing, and noise is large beside it. */
+const short = { milliseconds: 5, repeats: 3 };
+/**
+ * A step that takes so many times what one of single rows takes can't be paid by its drafts; longer ones aren't measured,
+ * nor those beyond a step of so many milliseconds. The first few points are measured in any case.
+ */
+const beyond = { times: 8, milliseconds: 300, points: 4 };
+/** Milliseconds of a batch's pass above which every second batch size is left out, so that large models take seconds. */
+const slow = 100;
+/** Cached columns: a prompt and a part of a text. */
+const usualColumns = 256;
+
+/**
+ * Times steps of batches in powers of two up to the slots, with rows in powers of two up to `engine.usualRows`: a second for
+ * a small model, one pass over fewer points for a large one. All slots must be free, and are so again afterwards. Rejects
+ * as the engine's steps do.
+ */
+export async function measureCosts(engine: Engine): Promise<CostTable> {
+  const most = Math.max(1, Math.min(engine.usualRows, Math.floor(engine.context / 2)));
+  const rows = powersUpTo(most);
+  let batch = powersUpTo(engine.slots);
+  const shortest = new Map<number, number[]>();
+  const started = performance.now();
+  for (let pass = 0; pass < mostPasses; pass++) {
+    const before = performance.now();
+    for (const sequences of batch) {
+      const since = performance.now();
+      const times = await timeBatch(engine, sequences, rows);
+      shortest.set(sequences, minima(shortest.get(sequences) ?? [], times));
+      if (pass === 0 && sequences === 1 && performance.now() - since > slow) batch = everySecond(batch);
+    }
+    const now = performance.now();
+    if (now + (now - before) - started > enough) break;
+  }
+  const measured = batch.map((sequences) => prolong(shortest.get(sequences) as number[], rows));
+  return { batch, rows, milliseconds: makeMonotone(measured) };
+}
+
+/** Milliseconds of a step of so many sequences by their rows, as far as it can be worth its time. */
+async function timeBatch(engine: Engine, sequences: number, rows: readonly number[]): Promise<number[]> {
+  const columns = Math.min(usualColumns, engine.context - (rows.at(-1) as number));
+  // the sequences are the same, so that one prompt is computed for all
+  const prompt = Int32Array.from({ length: columns }, idAt);
+  const times: number[] = [];
+  let admitted = 0;
+  try {
+    for (; admitted < sequences; admitted++) await engine.admit(admitted, prompt);
+    for (const count of rows) {
+      const [single = 0] = times;
+      const last = times.at(-1) ?? 0;
+      if (times.length >= beyond.points && last > Math.min(beyond.times * single, beyond.milliseconds)) break;
+      times.push(await timeStep(engine, stepOf(sequences, count)));
+    }
+  } finally {
+    for (let slot = 0; slot < admitted; slot++) engine.release(slot);
+  }
+  return times;
+}
+
+async function timeStep(engine: Engine, inputs: readonly StepInput[]): Promise<number> {
+  let shortest = Number.POSITIVE_INFINITY;
+  for (let repeat = 0; repeat < short.repeats; repeat++) {
+    const before = engine.modelTime.steps;
+    await engine.step(inputs, 2);
+    shortest = Math.min(shortest, engine.modelTime.steps - before);
+    if (shortest > short.milliseconds) break;
+  }
+  return shortest;
+}
+
+/** Lines: every engine takes them. */
+function stepOf(sequences: number, rows: number): StepInput[] {
+  const tokens = Int32Array.from({ length: rows }, idAt);
+  const tree = { tokens, parents: Int32Array.from(tokens, (_, row) => row - 1) };
+  return Array.from({ length: sequences }, (_, slot) => ({ slot, tree }));
+}
+
+/** Ids that every vocabulary has. */
+function idAt(_: unknown, at: number): number {
+  return at % 2;
+}
+
+/** 1, 2, 4, ... and `most` itself. */
+function powersUpTo(most: number): number[] {
+  const powers: number[] = [];
+  for (let power = 1; power < most; power *= 2) powers.push(power);
+  return [...powers, most];
+}
+
+/** The first, the last, and every second between them. */
+function everySecond(values: readonly number[]): number[] {
+  return values.filter((_, at) => at % 2 === 0 || at === values.length - 1);
+}
+
+/** The smaller of two times at each place; where only one was measured, that. */
+export function minima(a: readonly number[], b: readonly number[]): number[] {
+  const longer = a.length > b.length ? a : b;
+  return longer.map((value, at) => Math.min(value, a[at] ?? value, b[at] ?? value));
+}
+
+/** Times for all `rows`, those that weren't measured in line with the last two that were. */
+export function prolong(times: readonly number[], rows: readonly number[]): number[] {
+  const known = times.length - 1;
+  const last = times[known] as number;
+  const before = times[known - 1] ?? last;
+  const length = (rows[known] as number) - (rows[known - 1] ?? 0);
+  const slope = Math.max(0, last - before) / length;
+  return rows.map((count, at) => times[at] ?? last + slope * (count - (rows[known] as number)));
+}

@@ -1,0 +1,150 @@
+/** The choice of rows against trying every choice there is. */
+import fc from 'fast-check';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { budgetFor, CostBudget, type StepReport } from '../../src/decode/budget.js';
+import { type CostTable, stepMilliseconds } from '../../src/engine/cost-table.js';
+import { costTables } from '../engine/cost-tables.js';
+
+const gainsOf = (most: number) =>
+  fc
+    .array(fc.double({ min: 0.001, max: 1, noNaN: true }), { maxLength: most })
+    .map((values) => Float64Array.from(values).sort().reverse());
+
+/** Tokens and time of a step that keeps so many rows of each draft. */
+function outcome(table: CostTable, gains: readonly Float64Array[], kept: readonly number[]) {
+  let tokens = gains.length;
+  gains.forEach((rows, i) => {
+    for (const gain of rows.subarray(0, kept[i])) tokens += gain;
+  });
+  const rows = kept.reduce((sum, count) => sum + count, 0) / gains.length;
+  return { tokens, time: stepMilliseconds(table, gains.length, 1 + rows) };
+}
+
+function choices([first, ...others]: readonly Float64Array[]): number[][] {
+  if (first === undefined) return [[]];
+  const rest = choices(others);
+  return Array.from({ length: first.length + 1 }, (_, kept) => rest.map((tail) => [kept, ...tail])).flat();
+}
+
+test('the first step has the most tokens a millisecond of all choices over the whole batch', () => {
+  fc.assert(
+    fc.property(costTables, fc.array(gainsOf(4), { minLength: 1, maxLength: 3 }), (table, gains) => {
+      const { tokens, time } = outcome(table, gains, new CostBudget(table, 63).choose(gains));
+      for (const kept of choices(gains)) {
+        const other = outcome(table, gains, kept);
+        assert.ok(tokens / time >= other.tokens / other.time - 1e-9, `${kept}`);
+      }
+    }),
+  );
+});
+
+test('repeated steps reach the most tokens a millisecond of all choices for steps of two kinds', () => {
+  // a step of one kind is worth rows that one of the other isn't: no choice by single steps finds that
+  const kinds = fc.tuple(gainsOf(5), gainsOf(5));
+  fc.assert(
+    fc.property(costTables, kinds, (table, both) => {
+      const budget = new CostBudget(table, 63);
+      let reached = 0;
+      for (let round = 0; round < 400; round++) {
+        const sum = { tokens: 0, time: 0 };
+        for (const gains of both) {
+          const [kept = 0] = budget.choose([gains]);
+          const step = outcome(table, [gains], [kept]);
+          sum.tokens += step.tokens;
+          sum.time += step.time;
+          budget.record(reportOf(gains, kept));
+        }
+        reached = sum.tokens / sum.time;
+      }
+      for (const [first = 0, second = 0] of choices(both)) {
+        const a = outcome(table, [both[0]], [first]);
+        const b = outcome(table, [both[1]], [second]);
+        const other = (a.tokens + b.tokens) / (a.time + b.time);
+        // what was seen last counts most, so the rate that is aimed at follows the steps a little
+        assert.ok(reached >= other * 0.98, `${reached} against ${other} with ${first}, ${second}`);
+      }
+    }),
+    { numRuns: 100 },
+  );
+});
+
+/** A step whose rows were accepted as estimated. */
+function reportOf(gains: Float64Array, kept: number): StepReport {
+  const expected = gains.subarray(0, kept).reduce((sum, gain) => sum + gain, 0);
+  return { sequences: 1, draftRows: kept, expected, accepted: expected, tokens: 1 + expected };
+}
+
+const table: CostTable = {
+  batch: [1, 16],
+  rows: [1, 9],
+  milliseconds: [
+    [10, 12],
+    [16, 160],
+  ],
+};
+
+test('nothing that the limit leaves out would have been chosen', () => {
+  fc.assert(
+    fc.property(
+      costTables,
+      gainsOf(8),
+      fc.array(fc.nat({ max: 4 }), { maxLength: 20 }),
+      (any, gains, tokens) => {
+        const budget = new CostBudget(any, 63);
+        for (const accepted of tokens) {
+          budget.choose([gains]);
+          budget.record({ sequences: 1, draftRows: 4, expected: 2, accepted, tokens: accepted + 1 });
+        }
+        const { minPathProbability } = budget.limit(1);
+        const [kept = 0] = budget.choose([gains]);
+        assert.ok(gains.subarray(0, kept).every((gain) => gain >= minPathProbability * (1 - 1e-9)));
+      },
+    ),
+  );
+});
+
+test('rows that are cheap for one text are too expensive for sixteen', () => {
+  const gains = Float64Array.of(0.5, 0.4, 0.3, 0.2);
+  assert.equal(new CostBudget(table, 63).choose([gains]), [4]);
+  assert.equal(
+    new CostBudget(table, 63).choose(Array.from({ length: 16 }, () => gains)),
+    new Array(16).fill(0),
+  );
+  assert.equal(new CostBudget(table, 63, 16).choose([gains]), [0], 'one decided for as one of sixteen');
+});
+
+test('estimates that prove wrong are trusted less, and again after a while', () => {
+  const budget = new CostBudget(table, 63);
+  const gains = Float64Array.of(0.2, 0.1, 0.1);
+  assert.equal(budget.choose([gains]), [3]);
+  const { minPathProbability: before } = budget.limit(1);
+  for (let step = 0; step < 100; step++)
+    budget.record({ sequences: 1, draftRows: 3, expected: 2, accepted: 0, tokens: 1 });
+  assert.equal(budget.choose([gains]), [0]);
+  assert.ok(budget.limit(1).minPathProbability > 2 * before);
+  for (let step = 0; step < 300; step++)
+    budget.record({ sequences: 1, draftRows: 0, expected: 0, accepted: 0, tokens: 1 });
+  assert.equal(budget.choose([gains]), [3]);
+});
+
+test('sizes that were asked for are kept to, without a table', () => {
+  const rules = { mode: 'greedy', nodes: 5, minPathProbability: 0.2, reproducible: true } as const;
+  const budget = budgetFor(rules);
+  assert.equal(budget.limit(3), { nodes: 5, minPathProbability: 0.2 });
+  assert.equal(budget.choose([Float64Array.of(0.5, 0.21), new Float64Array(0)]), [2, 0]);
+  assert.is(budgetFor({ ...rules, mode: 'autoregressive' }).limit(1).nodes, 0);
+});
+
+test("only mode relaxed, reproducible, decides as if every batch were the table's largest", () => {
+  const chosen = (change: object) =>
+    budgetFor({ mode: 'relaxed', nodes: 63, costs: table, reproducible: true, ...change }).choose([
+      Float64Array.of(0.5),
+    ]);
+  assert.equal(chosen({}), [0]);
+  assert.equal(chosen({ reproducible: false }), [1]);
+  assert.equal(chosen({ mode: 'greedy' }), [1]);
+  assert.equal(chosen({ mode: 'sample' }), [1]);
+});
+
+test.run();
