@@ -2,14 +2,18 @@ import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { loadStandalone } from '../src/config/load.js';
 import type { StandaloneConfig } from '../src/config/schema.js';
+import { hasOwnBudgets } from '../src/decode/budget.js';
 import { DecodeWorker } from '../src/decode/client.js';
 import { type Comparison, compareSpeed } from '../src/decode/compare.js';
 import type { TableCounts } from '../src/decode/counts.js';
 import { countsOf, joinedShard } from '../src/decode/join.js';
+import type { CostsInUse } from '../src/decode/messages.js';
 import { runKey } from '../src/decode/run-key.js';
 import type { DecodeRules } from '../src/decode/sequence.js';
 import { decodeSettings, defaultModelCache, engineOptions } from '../src/decode/settings.js';
+import { costsIn, keepCosts, releaseCosts, storedCosts } from '../src/decode/stored-costs.js';
 import { type TableJob, type TableResult, TableRun } from '../src/decode/table.js';
+import type { CostTable } from '../src/engine/cost-table.js';
 import { DareError, inputError, runError } from '../src/errors.js';
 import { recordFile } from '../src/lake/fingerprint.js';
 import { differences, type RunKey } from '../src/lake/kept-rows.js';
@@ -20,6 +24,7 @@ import { modelFingerprint, modelVocabulary } from '../src/model/source.js';
 import { loadTextModel } from '../src/model/text.js';
 import { defaultMaxLength } from '../src/pool/builder.js';
 import { loadPools, noPools, type PoolSet } from '../src/pool/folder.js';
+import { costsLine, draftRowsPerStep, draftsLine } from '../src/report/drafts.js';
 import type { StageContext, StageResult, StageTools } from '../src/stage.js';
 import type { TextModel } from '../src/text/tokenizer.js';
 import { type Sources, sourcesOf } from './origins.js';
@@ -53,6 +58,8 @@ interface Job {
   config: StandaloneConfig;
   tokenizer: TextModel;
   shard?: Shard;
+  /** Folder of the table that is replaced, with its manifest. */
+  texts?: string;
   /** Measure the speed against autoregressive decoding afterwards. */
   compare: boolean;
   /** What the table of a lake is made from; without it there is no manifest. */
@@ -84,6 +91,7 @@ export async function decode(
     what: shard === undefined ? table : `shard ${shard.index}/${shard.count} of ${table}`,
     unfinished,
     top: lake.root,
+    texts: lake.dir('texts', partition),
     pools: existsSync(poolFolder) ? await loadPools(poolFolder, tokenizer.fingerprint) : noPools,
     maxLength: config.pools.maxLength,
     config,
@@ -95,10 +103,10 @@ export async function decode(
   if (shard !== undefined) return await decodeShard(job, shard, context);
   lake.prepare('texts', partition);
   return await locked(job, context, async () => {
-    const { result, comparison, warnings, seconds } = await decodeJob(job, context);
+    const decoded = await decodeJob(job, context);
     // older than the table, which they would replace
     removeShards(unfinished);
-    return stageResult(partition, job, result, comparison, warnings, seconds);
+    return stageResult(partition, job, decoded);
   });
 }
 
@@ -114,8 +122,7 @@ async function decodeShard(job: Job, shard: Shard, context: StageContext): Promi
   return await locked(job, context, async () => {
     const done = await finishedShard(job, shard, context);
     if (done !== undefined) return done;
-    const { result, warnings, seconds } = await decodeJob(job, context);
-    return stageResult(context.partition, job, result, undefined, warnings, seconds);
+    return stageResult(context.partition, job, await decodeJob(job, context));
   });
 }
 
@@ -131,7 +138,8 @@ async function finishedShard(
   const { weights } = job.config.model;
   // the device may have chosen them
   const asked = weights === 'auto' ? (found.run.weights ?? weights) : weights;
-  const run = await keyOf(job, modelFingerprint(job.model, modelCache(job.config)), asked);
+  const costs = costsIn(found.metadata);
+  const run = await keyOf(job, modelFingerprint(job.model, modelCache(job.config)), asked, costs);
   if (differences(found.run, run).length > 0) return undefined;
   log.info({}, `${job.what} was decoded before, from the same and in the same way: nothing to do`);
   const counts = countsOf(found.metadata);
@@ -166,8 +174,7 @@ export async function decodeStandalone(options: DecodeOptions, tools: StageTools
     compare: false,
   };
   return await locked(job, tools, async () => {
-    const { result, warnings, seconds } = await decodeJob(job, tools);
-    return stageResult('', job, result, undefined, warnings, seconds);
+    return stageResult('', job, await decodeJob(job, tools));
   });
 }
 
@@ -182,6 +189,7 @@ async function locked<T>(job: Job, { log }: StageTools, work: () => Promise<T>):
       lock.release();
     }
   } finally {
+    releaseCosts(job.unfinished);
     removeEmpty(job.unfinished, job.top);
   }
 }
@@ -190,7 +198,12 @@ function keptName({ shard }: Job): string {
   return shard === undefined ? 'whole' : shardName(shard);
 }
 
-async function keyOf(job: Job, model: string, weights: string): Promise<RunKey> {
+async function keyOf(
+  job: Job,
+  model: string,
+  weights: string,
+  costs: CostTable | undefined,
+): Promise<RunKey> {
   const { config, maxLength, pools, shard } = job;
   return runKey({
     prompts: (await recordFile(job.prompts)).sha256,
@@ -201,11 +214,13 @@ async function keyOf(job: Job, model: string, weights: string): Promise<RunKey> 
     decode: config.decode,
     maxLength,
     shard,
+    costs,
   });
 }
 
 interface Decoded {
   result: TableResult;
+  costs: CostsInUse | undefined;
   comparison: Comparison | undefined;
   warnings: string[];
   seconds: number;
@@ -226,11 +241,16 @@ async function decodeJob(job: Job, tools: StageTools): Promise<Decoded> {
   const loading = (performance.now() - started) / 1000;
   try {
     tools.signal.throwIfAborted();
-    tools.log.info({ concurrency: worker.slots }, `decoding on ${worker.device}`);
-    worker.use(settings);
-    const table = await tableJob(job, worker, tools);
-    const decoded = await decodeAndPublish(table, settings, job.compare);
-    return { ...decoded, seconds: decoded.seconds + loading };
+    const costs = await useCosts(job, worker, settings);
+    const { slots, device } = worker;
+    tools.log.info(
+      { concurrency: slots, costs: costs?.file },
+      `decoding on ${device}${costsLine(costs, slots)}`,
+    );
+    const table = await tableJob(job, worker, costs, tools);
+    const decoded = await decodeAndPublish(table, settings, job.compare ? { costs } : undefined);
+    tools.log.info({}, draftsLine(decoded.result.statistics));
+    return { ...decoded, costs, seconds: decoded.seconds + loading };
   } catch (error) {
     // after an abort every failure is its consequence
     tools.signal.throwIfAborted();
@@ -241,9 +261,29 @@ async function decodeJob(job: Job, tools: StageTools): Promise<Decoded> {
   }
 }
 
-async function tableJob(job: Job, worker: DecodeWorker, tools: StageTools): Promise<TableJob> {
+/** Tells the worker how texts are decoded, and what drafts are weighed by: the partition's table where texts depend on it. */
+async function useCosts(job: Job, worker: DecodeWorker, rules: DecodeRules): Promise<CostsInUse | undefined> {
+  const { unfinished, texts } = job;
+  const model = { modelFingerprint: worker.fingerprint, weights: worker.weights };
+  const decisive = hasOwnBudgets(rules);
+  worker.use(rules, decisive ? await storedCosts(model, unfinished, texts) : undefined);
+  const costs = await worker.costs();
+  if (!decisive || costs === undefined) return costs;
+  const kept = keepCosts(model, costs.table, unfinished);
+  if (kept === costs.table) return costs;
+  worker.use(rules, kept);
+  return await worker.costs();
+}
+
+async function tableJob(
+  job: Job,
+  worker: DecodeWorker,
+  costs: CostsInUse | undefined,
+  tools: StageTools,
+): Promise<TableJob> {
   const { prompts, out, unfinished, pools, maxLength, config, tokenizer, shard, sources } = job;
-  const run = await keyOf(job, worker.fingerprint, worker.weights);
+  const decisive = hasOwnBudgets(decodeSettings(config.decode)) ? costs?.table : undefined;
+  const run = await keyOf(job, worker.fingerprint, worker.weights, decisive);
   const metadata = {
     model: job.model,
     modelFingerprint: worker.fingerprint,
@@ -265,12 +305,13 @@ async function tableJob(job: Job, worker: DecodeWorker, tools: StageTools): Prom
     tools,
     // a shard has no manifest beside it: what publish has to know stands in it
     metadata: (counts, poolVersion) =>
-      shard === undefined ? metadata : { ...metadata, poolVersion, origin, counts, run },
+      shard === undefined ? metadata : { ...metadata, costs: decisive, poolVersion, origin, counts, run },
     ...(origin !== undefined && shard === undefined
       ? {
           manifest: (counts: TableCounts, poolVersion: string | null) => ({
             stage: 'decode',
             ...metadata,
+            costs: decisive,
             poolVersion,
             ...counts,
             origin,
@@ -281,16 +322,26 @@ async function tableJob(job: Job, worker: DecodeWorker, tools: StageTools): Prom
   };
 }
 
-async function decodeAndPublish(table: TableJob, settings: DecodeRules, compare: boolean): Promise<Decoded> {
+async function decodeAndPublish(
+  table: TableJob,
+  settings: DecodeRules,
+  compare: { costs: CostsInUse | undefined } | undefined,
+): Promise<Omit<Decoded, 'costs'>> {
   const { worker, tokenizer, tools } = table;
   const started = performance.now();
   const run = await TableRun.open(table);
   try {
     const result = await run.decode();
     const decoded = performance.now();
-    const comparison = compare
-      ? await compareSpeed(worker, tokenizer, result.sample, settings, table.config.sampling.seed)
-      : undefined;
+    const { seed } = table.config.sampling;
+    const comparison =
+      compare === undefined
+        ? undefined
+        : await compareSpeed(worker, tokenizer, result.sample, {
+            rules: settings,
+            seed,
+            costs: compare.costs?.table,
+          });
     const compared = performance.now();
     // what the model took is given back before joining the rows takes memory
     await worker.close();
@@ -346,10 +397,7 @@ function warningsOf({ counts, failures }: TableResult): string[] {
 function stageResult(
   partition: string,
   job: Job,
-  { counts, statistics, poolVersion }: TableResult,
-  comparison: Comparison | undefined,
-  warnings: string[],
-  seconds: number,
+  { result: { counts, statistics, poolVersion }, costs, comparison, warnings, seconds }: Decoded,
 ): StageResult {
   return {
     ...described(partition, job, counts, poolVersion),
@@ -357,6 +405,8 @@ function stageResult(
     seconds,
     warnings,
     milliseconds: statistics,
+    draftRowsPerStep: draftRowsPerStep(statistics),
+    ...(costs === undefined ? {} : { costs }),
     ...(comparison === undefined ? {} : { comparison }),
   };
 }

@@ -1,3 +1,4 @@
+import type { CostTable } from '../engine/cost-table.js';
 import type { PromptRow } from '../lake/pages.js';
 import { poolKey } from '../pool/builder.js';
 import type { TextModel } from '../text/tokenizer.js';
@@ -15,6 +16,15 @@ export interface Comparison {
   speedup: number;
 }
 
+/** How drafted texts are decoded. */
+export interface ComparedRules {
+  rules: DecodeRules;
+  /** Mode sample. */
+  seed: number;
+  /** What drafts are weighed by; this machine's if left out. */
+  costs?: CostTable | undefined;
+}
+
 const turns = 3;
 
 /**
@@ -25,8 +35,7 @@ export async function compareSpeed(
   worker: DecodeWorker,
   tokenizer: TextModel,
   sample: readonly PromptRow[],
-  settings: DecodeRules,
-  seed: number,
+  { rules, seed, costs }: ComparedRules,
 ): Promise<Comparison | undefined> {
   const requests = sample
     .map((prompt) => ({
@@ -39,7 +48,7 @@ export async function compareSpeed(
   const speeds = { drafted: [] as number[], plain: [] as number[] };
   for (let turn = 0; turn < turns; turn++) {
     for (const kind of ['plain', 'drafted'] as const) {
-      worker.use(kind === 'plain' ? withoutDrafts(settings) : settings);
+      worker.use(kind === 'plain' ? withoutDrafts(rules) : rules, costs);
       await Promise.all(requests.map(({ key, ...request }) => worker.decode(request, key)));
       const { busy, prefill, tokens } = await worker.statistics();
       speeds[kind].push((tokens / (busy - prefill)) * 1000);

@@ -7,6 +7,7 @@ import { completeShards, removeShards, type Shard, type ShardContent, sharedKey 
 import { sortInto } from '../lake/sort.js';
 import type { Logger } from '../stage.js';
 import { addCounts, noCounts, type TableCounts } from './counts.js';
+import { releaseCosts } from './stored-costs.js';
 
 /**
  * Joins the partition's finished shards into its texts table, and removes them. Returns how many there were.
@@ -37,6 +38,7 @@ export async function joinShards(lake: Lake, partition: string, log: Logger): Pr
     return shards.length;
   } finally {
     lock.release();
+    releaseCosts(folder);
     removeEmpty(folder, lake.root);
   }
 }

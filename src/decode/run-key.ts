@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto';
 import type { DecodeConfig } from '../config/schema.js';
+import type { CostTable } from '../engine/cost-table.js';
 import type { RunKey } from '../lake/kept-rows.js';
 import type { Shard } from '../lake/shards.js';
 import { packageVersion } from '../paths.js';
@@ -23,6 +25,8 @@ export interface RunInputs {
   /** Longest n-gram of pools made between rounds. */
   maxLength: number;
   shard: Shard | undefined;
+  /** What drafts are weighed by, where texts depend on it. */
+  costs: CostTable | undefined;
 }
 
 /** Settings that change how fast texts are decoded, or what is done with them, and not the texts. */
@@ -33,7 +37,7 @@ const withoutEffect = new Set<keyof DecodeConfig>(['concurrency', 'maxFailedShar
  * one table: an interrupted run goes on behind what is kept, and shards are joined, only then.
  */
 export function runKey(inputs: RunInputs): RunKey {
-  const { prompts, model, weights, tokenizer, poolVersion, decode, maxLength, shard } = inputs;
+  const { prompts, model, weights, tokenizer, poolVersion, decode, maxLength, shard, costs } = inputs;
   const inRounds = poolVersion === null && decode.mode !== 'autoregressive';
   const settings = Object.entries(decode)
     .filter(([name]) => !withoutEffect.has(name as keyof DecodeConfig) && (inRounds || name !== 'rounds'))
@@ -47,6 +51,13 @@ export function runKey(inputs: RunInputs): RunKey {
     pools: poolVersion ?? 'none',
     ...Object.fromEntries(settings),
     ...(inRounds ? { 'pools.maxLength': String(maxLength) } : {}),
+    ...(costs === undefined ? {} : { 'cost table': hashOf(costs) }),
     ...(shard === undefined ? {} : { shard: `${shard.index}/${shard.count}` }),
   };
+}
+
+function hashOf({ batch, rows, milliseconds }: CostTable): string {
+  return createHash('sha256')
+    .update(JSON.stringify([batch, rows, milliseconds]))
+    .digest('hex');
 }
