@@ -19,6 +19,7 @@ try {
   const command = parseCommand(argv);
   if (command.kind === 'stage') await runStageCommand(command);
   else if (command.kind === 'status') await runStatusCommand(command);
+  else if (command.kind === 'tool') await runToolCommand(command);
   else if (command.kind === 'model') await runModelCommand(command);
   else await printInformation(command);
 } catch (error) {
@@ -46,6 +47,13 @@ function runStatusCommand({ options }: Command & { kind: 'status' }): Promise<vo
   return runCommand('status', options, async () => {
     const { runStatus } = await import('./cli/stages.js');
     return await runStatus(options);
+  });
+}
+
+function runToolCommand({ tool, options }: Command & { kind: 'tool' }): Promise<void> {
+  return runCommand(tool, options, async (tools) => {
+    const { runTool } = await import('./cli/stages.js');
+    return await runTool(tool, options, tools);
   });
 }
 

@@ -7,8 +7,11 @@ export const STAGES = ['segment', 'prompts', 'pools', 'decode', 'publish', 'run'
 export type StageName = (typeof STAGES)[number];
 export const MODEL_ACTIONS = ['inspect', 'import'] as const;
 export type ModelAction = (typeof MODEL_ACTIONS)[number];
+/** What looks ahead, and writes no table. */
+export const TOOLS = ['simulate'] as const;
+export type ToolName = (typeof TOOLS)[number];
 /** What can be named first on the command line. */
-export const COMMANDS = [...STAGES, 'status', 'model'] as const;
+export const COMMANDS = [...STAGES, 'status', ...TOOLS, 'model'] as const;
 export type CommandName = (typeof COMMANDS)[number];
 
 const OPTIONS = {
@@ -31,6 +34,17 @@ const OPTIONS = {
   tokenizer: { type: 'string' },
   cache: { type: 'string' },
   weights: { type: 'string' },
+  'pool-texts': { type: 'string' },
+  nodes: { type: 'string' },
+  sources: { type: 'string' },
+  ngrams: { type: 'string' },
+  'pool-sizes': { type: 'string' },
+  by: { type: 'string' },
+  limit: { type: 'string' },
+  peers: { type: 'boolean' },
+  'divergence-budget': { type: 'string' },
+  costs: { type: 'string' },
+  batch: { type: 'string' },
   'skip-exit-code': { type: 'string' },
   force: { type: 'boolean' },
   shard: { type: 'string' },
@@ -64,6 +78,27 @@ const ALONE: Readonly<Partial<Record<StageName, { required: OptionName[]; option
   decode: { required: ['model', 'prompts', 'out'], optional: ['pools'] },
 };
 
+/** What tools need, and know beside it. */
+const TOOL: Readonly<Record<ToolName, { required: OptionName[]; optional: OptionName[] }>> = {
+  simulate: {
+    required: ['texts', 'pool-texts', 'tokenizer'],
+    optional: [
+      'prompts',
+      'nodes',
+      'sources',
+      'ngrams',
+      'pool-sizes',
+      'by',
+      'limit',
+      'peers',
+      'divergence-budget',
+      'costs',
+      'batch',
+      'out',
+    ],
+  },
+};
+
 export interface Options {
   config?: string;
   lake?: string;
@@ -82,6 +117,17 @@ export interface Options {
   tokenizer?: string;
   cache?: string;
   weights?: string;
+  'pool-texts'?: string;
+  nodes?: string;
+  sources?: string;
+  ngrams?: string;
+  'pool-sizes'?: string;
+  by?: string;
+  limit?: string;
+  peers?: boolean;
+  'divergence-budget'?: string;
+  costs?: string;
+  batch?: string;
   /** Exit code of a stage that had nothing to do, in place of 0. */
   'skip-exit-code'?: string;
   force?: boolean;
@@ -93,6 +139,7 @@ export type Command =
   | { kind: 'help'; command?: CommandName }
   | { kind: 'version' }
   | { kind: 'status'; options: Options }
+  | { kind: 'tool'; tool: ToolName; options: Options }
   | { kind: 'model'; action: ModelAction; path: string; options: Options }
   | { kind: 'stage'; stage: StageName; standalone: boolean; options: Options };
 
@@ -119,10 +166,29 @@ export function parseCommand(argv: readonly string[]): Command {
     if (!given.includes('config')) throw usageError(command, '--config FILE is missing');
     return { kind: 'status', options: values };
   }
+  if (isTool(command)) return toolCommand(command, values, given);
   checkOptions(command, [...COMMON, ...(OWN[command] ?? [])], given, values);
   if (values.shard !== undefined && !isShard(values.shard))
     throw usageError(command, `--shard is ${values.shard}: expected K/N, whole numbers with K from 1 to N`);
   return { kind: 'stage', stage: command, standalone: checkStandalone(command, given), options: values };
+}
+
+function toolCommand(tool: ToolName, options: Options, given: readonly OptionName[]): Command {
+  checkOptions(tool, toolOptions(tool), given, options);
+  const missing = TOOL[tool].required.filter((option) => !given.includes(option));
+  if (missing.length > 0) {
+    const names = missing.map((option) => `--${option}`).join(' and ');
+    throw usageError(tool, `${names} missing`);
+  }
+  return { kind: 'tool', tool, options };
+}
+
+function toolOptions(tool: ToolName): OptionName[] {
+  return [...TOOL[tool].required, ...TOOL[tool].optional, 'json', 'quiet', 'debug', 'help'];
+}
+
+function isTool(command: CommandName): command is ToolName {
+  return TOOLS.some((tool) => tool === command);
 }
 
 function modelCommand(
@@ -197,6 +263,7 @@ function checkOptions(
 /** The options of a command beyond those that most have. */
 function optionsOf(command: CommandName): readonly OptionName[] {
   if (command === 'model') return MODEL;
+  if (isTool(command)) return toolOptions(command);
   return command === 'status' ? [] : (OWN[command] ?? []);
 }
 

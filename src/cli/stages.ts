@@ -3,7 +3,7 @@ import { checkPartition, loadConfig } from '../config/load.js';
 import { Lake } from '../lake/lake.js';
 import type { Shard } from '../lake/shards.js';
 import type { CommandResult, StageContext, StageResult, StageTools } from '../stage.js';
-import type { ModelAction, Options, StageName } from './arguments.js';
+import type { ModelAction, Options, StageName, ToolName } from './arguments.js';
 
 type Stage = (context: StageContext, options: { shard?: Shard }) => Promise<StageResult>;
 
@@ -50,6 +50,21 @@ function placeOf({ config: file = '', set, ...flags }: Options) {
   if (flags.partition !== undefined) checkPartition(flags.partition);
   const config = loadConfig(file, set, flags);
   return { config, lake: new Lake(config.lake), partition: config.partition };
+}
+
+type Tool = (options: Options, tools: StageTools) => Promise<CommandResult>;
+
+const toolsByName: Readonly<Record<ToolName, Tool>> = {
+  simulate: async (options, tools) => {
+    const { simulateOptions } = await import('./simulate-options.js');
+    const { simulate } = await import('../../pipeline/simulate.js');
+    return await simulate(simulateOptions(options), tools);
+  },
+};
+
+/** What looks ahead: files in, figures out. */
+export async function runTool(tool: ToolName, options: Options, tools: StageTools): Promise<CommandResult> {
+  return await toolsByName[tool](options, tools);
 }
 
 /** `dare model`: neither configuration nor lake. */
