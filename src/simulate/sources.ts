@@ -12,7 +12,7 @@ export const sources = ['none', 'prompt', 'shared', 'cohort', 'mixed'] as const;
 export type Source = (typeof sources)[number];
 
 /** Opens pools that were just built. */
-export function openPools(built: Iterable<BuiltPool>): Map<PoolKey, Pool> {
+export function openPools(built: Iterable<Pick<BuiltPool, 'key' | 'bytes'>>): Map<PoolKey, Pool> {
   return new Map([...built].map(({ key, bytes }) => [key, openPool(bytes, 'A pool').pool]));
 }
 
