@@ -84,7 +84,8 @@ function costsOf({ costs, batch }: SimulateOptions): SimulationPlan['costs'] {
   return { table, batch: batch ?? (table.batch[table.batch.length - 1] as number) };
 }
 
-function overlap(known: number, texts: number): string {
+/** What is said of texts that the pools know. */
+export function overlap(known: number, texts: number): string {
   return (
     `the pools hold texts of the same users or items as ${known} of the ${texts} texts: ` +
     'drafts for these look better than they are'
@@ -96,7 +97,8 @@ function sizesOf(sizes: readonly number[] | undefined, all: number): number[] {
   return [...new Set((sizes ?? [all]).map((size) => Math.min(size, all)))];
 }
 
-async function readPool(files: string, tokenizer: TextModel, tools: StageTools) {
+/** Reads what a simulation takes. */
+export async function readPool(files: string, tokenizer: TextModel, tools: StageTools) {
   const documents: PoolDocument[] = [];
   const members = new PoolMembers();
   tools.progress.start('pool texts');
@@ -114,8 +116,9 @@ async function readPool(files: string, tokenizer: TextModel, tools: StageTools) 
   return { documents, members };
 }
 
-async function readTexts(
-  { texts: files, prompts, limit }: SimulateOptions,
+/** The texts to replay, and how many of them are of users or items that the pools know. */
+export async function readTexts(
+  { texts: files, prompts, limit }: Pick<SimulateOptions, 'texts' | 'prompts' | 'limit'>,
   tokenizer: TextModel,
   members: PoolMembers,
   { progress, signal }: StageTools,

@@ -8,7 +8,7 @@ export type StageName = (typeof STAGES)[number];
 export const MODEL_ACTIONS = ['inspect', 'import'] as const;
 export type ModelAction = (typeof MODEL_ACTIONS)[number];
 /** What looks ahead, and writes no table. */
-export const TOOLS = ['simulate'] as const;
+export const TOOLS = ['simulate', 'plan'] as const;
 export type ToolName = (typeof TOOLS)[number];
 /** What can be named first on the command line. */
 export const COMMANDS = [...STAGES, 'status', ...TOOLS, 'model'] as const;
@@ -95,6 +95,23 @@ const TOOL: Readonly<Record<ToolName, { required: OptionName[]; optional: Option
       'costs',
       'batch',
       'out',
+    ],
+  },
+  plan: {
+    required: [],
+    optional: [
+      'config',
+      'lake',
+      'partition',
+      'set',
+      'model',
+      'prompts',
+      'texts',
+      'pool-texts',
+      'costs',
+      'batch',
+      'nodes',
+      'limit',
     ],
   },
 };

@@ -12,6 +12,7 @@ const SUMMARIES: Readonly<Record<StageName, string>> = {
 const STATUS_SUMMARY = 'which tables are fresh, stale (and why) or missing';
 const TOOL_SUMMARIES: Readonly<Record<ToolName, string>> = {
   simulate: 'what drafts from pools bring, by replaying texts without a model',
+  plan: 'prompts, tokens, hours and memory of a run, before a GPU is rented',
 };
 const MODEL_SUMMARY = 'look at a model, or prepare it for decoding';
 
@@ -202,6 +203,35 @@ Examples
   dare simulate --texts new.parquet --pool-texts old.parquet --tokenizer models/Qwen3-0.6B
   dare simulate --texts new.parquet --pool-texts old.parquet --tokenizer model --pool-sizes 500,2000,8000 --nodes 16
   dare simulate --texts new.parquet --pool-texts old.parquet --tokenizer model --sources mixed --by entity,cohort`,
+  plan: `Usage
+  dare plan --config FILE [options]
+  dare plan --model PATH --prompts FILE [options]
+
+Tells what decoding a catalogue will take: prompts, tokens and, with a machine's cost table, hours; and the memory of the
+model and of the texts that are decoded together. Computes nothing with the model. Prompts are those of --prompts, or of
+the lake's partition; where there are none yet, every item and user is counted once a framework.
+
+  --model PATH             Hugging Face folder or GGUF file, instead of the configuration's model.path
+  --prompts FILE           Parquet with prompt_id and prompt or messages, and entity_type and framework where there are some
+  --texts FILE             texts like those to come, as dare simulate takes them: their lengths and the tokens a step
+                           that drafts bring are taken for all; without it a text has decode.maxNewTokens, one a step
+  --pool-texts FILE        with it: Parquet with the texts of the pools
+  --costs FILE             JSON with the cost table of the machine to use, {"batch", "rows", "milliseconds"}
+  --batch N                texts decoded together; default decode.concurrency, or the table's largest batch, or 16
+  --nodes N                draft nodes of a step; default decode.nodes, or 16
+  --limit N                look at so many prompts of each kind, and so many texts; default 400
+
+${COMMON}
+
+Output of plan
+  A table on stderr. The JSON line holds the sums "prompts", "promptTokens", "outputTokens", "tokensPerStep",
+  "promptHours", "decodeHours", "plainHours" (without drafts), "memory" in bytes {"weights", "perSequence",
+  "sequences"}, and "results", the same sums for each entity type and framework.
+
+Examples
+  dare plan --config dare.yaml
+  dare plan --config dare.yaml --texts new.parquet --pool-texts old.parquet --costs h100.json --batch 128
+  dare plan --model models/Qwen3-0.6B --prompts prompts.parquet --costs h100.json`,
   model: `Usage
   dare model inspect PATH [options]
   dare model import PATH [options]

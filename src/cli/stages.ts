@@ -60,6 +60,11 @@ const toolsByName: Readonly<Record<ToolName, Tool>> = {
     const { simulate } = await import('../../pipeline/simulate.js');
     return await simulate(simulateOptions(options), tools);
   },
+  plan: async (options, tools) => {
+    const { planOptions } = await import('./plan-options.js');
+    const { plan } = await import('../../pipeline/plan.js');
+    return await plan(planOptions(options), tools);
+  },
 };
 
 /** What looks ahead: files in, figures out. */

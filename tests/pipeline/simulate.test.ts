@@ -2,38 +2,26 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type Command, parseCommand } from '../../src/cli/arguments.js';
-import { runTool } from '../../src/cli/stages.js';
 import { Duck } from '../../src/lake/duck.js';
 import { packageRoot } from '../../src/paths.js';
-import { silentProgress } from '../../src/report/progress.js';
 import type { SimulationRow } from '../../src/simulate/simulate.js';
-import type { CommandResult, StageTools } from '../../src/stage.js';
+import type { CommandResult } from '../../src/stage.js';
 import { TextModel } from '../../src/text/tokenizer.js';
 import { dare, resultOf } from '../cli/spawn.js';
 import { errorOf, inFolder } from '../lake/temporary.js';
+import { runHere, writeParquet } from '../simulate/fixture.js';
 
 const tokenizer = join(packageRoot, 'data-samples', 'model');
 
-async function write(file: string, select: string): Promise<string> {
-  const duck = await Duck.open();
-  try {
-    await duck.run(`copy (${select}) to $file (format parquet)`, { file });
-  } finally {
-    duck.close();
-  }
-  return file;
-}
-
 const poolTexts = (root: string) =>
-  write(
+  writeParquet(
     join(root, 'pool.parquet'),
     `select 'item' as entity_type, i::varchar as entity_id, 'c' || i % 2 as cohort,
        'Genre: a drama about love. Mood: warm and number ' || i || '.' as text from range(20) t(i)`,
   );
 
 const held = (root: string) =>
-  write(
+  writeParquet(
     join(root, 'held.parquet'),
     `select 'item' as entity_type, (100 + i)::varchar as entity_id, 'c' || i % 2 as cohort, 'kar' as framework,
        'Describe movie ' || i as prompt, 'Genre: a drama about love. Mood: warm and bright.' as text
@@ -53,19 +41,8 @@ const command = (texts: string, pool: string, more: string[]) => [
   ...more,
 ];
 
-/** As the command line runs it, in this process. */
-async function simulate(texts: string, pool: string, ...more: string[]): Promise<Result> {
-  const parsed = parseCommand(command(texts, pool, more));
-  assert.is(parsed.kind, 'tool');
-  const options = (parsed as Command & { kind: 'tool' }).options;
-  return (await runTool('simulate', options, silentTools)) as Result;
-}
-
-const silentTools: StageTools = {
-  log: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
-  progress: silentProgress,
-  signal: new AbortController().signal,
-};
+const simulate = async (texts: string, pool: string, ...more: string[]) =>
+  (await runHere(command(texts, pool, more))) as Result;
 
 test('tokens a step by source and budget: a table, Parquet, a line of JSON', () =>
   inFolder(async (root) => {
@@ -131,11 +108,14 @@ test('pool sizes, n-gram lengths and groups each have lines of their own', () =>
 
 test('foreign texts: no prompt, no cohort, no entity, no ids', () =>
   inFolder(async (root) => {
-    const texts = await write(
+    const texts = await writeParquet(
       join(root, 't.parquet'),
       `select 'It was a dark and stormy night.' as text from range(3)`,
     );
-    const pool = await write(join(root, 'p.parquet'), `select 'It was a dark and quiet night.' as text`);
+    const pool = await writeParquet(
+      join(root, 'p.parquet'),
+      `select 'It was a dark and quiet night.' as text`,
+    );
     const result = await simulate(texts, pool, '--nodes', '8');
     assert.equal(result.warnings, []);
     const rate = (source: string) =>
@@ -150,12 +130,12 @@ test('prompts of their own, and those of a file of prompts, are drafted from', (
   inFolder(async (root) => {
     const pool = await poolTexts(root);
     const text = 'The Quiet Zebra Of Katmandu is a movie.';
-    const bare = await write(join(root, 'bare.parquet'), `select 7 as prompt_id, '${text}' as text`);
-    const file = await write(
+    const bare = await writeParquet(join(root, 'bare.parquet'), `select 7 as prompt_id, '${text}' as text`);
+    const file = await writeParquet(
       join(root, 'prompts.parquet'),
       `select '7' as prompt_id, [{role: 'user', content: 'Describe The Quiet Zebra Of Katmandu'}] as messages`,
     );
-    const own = await write(
+    const own = await writeParquet(
       join(root, 'own.parquet'),
       `select '${text}' as text, 'Describe The Quiet Zebra Of Katmandu' as prompt`,
     );
@@ -170,13 +150,13 @@ test('prompts of their own, and those of a file of prompts, are drafted from', (
 test('second-best tokens are accepted in rows of their own, within the budget', () =>
   inFolder(async (root) => {
     const text = 'It was a quiet night.';
-    const pool = await write(join(root, 'p.parquet'), `select '${text}' as text from range(5)`);
+    const pool = await writeParquet(join(root, 'p.parquet'), `select '${text}' as text from range(5)`);
     const ids = [...TextModel.load(tokenizer).encodeText(text)];
     // the model preferred another third token to that of the pool, by half a nat
     const recorded = ids.map((id, i) => (i === 2 ? id + 1 : id));
     const list = (of: (id: number, i: number) => number | null) =>
       `[${ids.map((id, i) => of(id, i) ?? 'null').join(', ')}]`;
-    const texts = await write(
+    const texts = await writeParquet(
       join(root, 't.parquet'),
       `select 'other' as text, [${recorded.join(', ')}] as output_token_ids,
          ${list((id, i) => (i === 2 ? id : null))} as second_ids, ${list((_, i) => (i === 2 ? 0.5 : null))} as second_costs`,
@@ -311,8 +291,8 @@ for (const [name, texts, pool, message, more = []] of wrong) {
   test(`${name}: exit code 2, and what is wrong`, () =>
     inFolder(async (root) => {
       const out = join(root, 'r.parquet');
-      const t = await write(join(root, 't.parquet'), texts);
-      const p = await write(join(root, 'p.parquet'), pool);
+      const t = await writeParquet(join(root, 't.parquet'), texts);
+      const p = await writeParquet(join(root, 'p.parquet'), pool);
       const error = await errorOf(() => simulate(t, p, '--out', out, ...more));
       assert.match(error.message, message);
       assert.is(error.exitCode, 2);

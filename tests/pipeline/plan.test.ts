@@ -1,0 +1,214 @@
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { inspectModel } from '../../src/model/inspect.js';
+import type { Forecast, MemoryForecast } from '../../src/simulate/forecast.js';
+import type { CommandResult } from '../../src/stage.js';
+import { TextModel } from '../../src/text/tokenizer.js';
+import { dare, resultOf } from '../cli/spawn.js';
+import { errorOf, inFolder } from '../lake/temporary.js';
+import { runHere, writeParquet } from '../simulate/fixture.js';
+import { cache, items, sampleModel, smallCatalogue, users } from './fixture.js';
+
+type Plan = CommandResult & Forecast & { memory: MemoryForecast; batch: number; results: Forecast[] };
+
+const plan = async (...args: string[]) => (await runHere(['plan', ...args])) as Plan;
+
+const prompt = 'Describe the movie The Quiet Zebra of Katmandu';
+const somePrompts = (root: string) =>
+  writeParquet(
+    join(root, 'prompts.parquet'),
+    `select 'i' || i as prompt_id, 'item' as entity_type, 'kar' as framework, '${prompt} ' || i as prompt from range(30) t(i)
+     union all select 'u' || i, 'user', 'once', 'Name the interests of the user ' || i from range(12) t(i)`,
+  );
+
+test('a catalogue is counted from its inputs, and a text taken at its longest', () =>
+  inFolder(async (root) => {
+    const { config } = smallCatalogue(root);
+    const result = await plan(
+      '--config',
+      config,
+      '--set',
+      'prompts.frameworks=[kar,once]',
+      '--set',
+      'decode.maxNewTokens=100',
+    );
+    assert.is(result.source, 'inputs');
+    assert.equal(
+      result.results.map(({ entity, framework, prompts, outputTokens }) => [
+        entity,
+        framework,
+        prompts,
+        outputTokens,
+      ]),
+      [
+        ['item', 'kar', items, 100 * items],
+        ['user', 'kar', users, 100 * users],
+        ['item', 'once', items, 100 * items],
+        ['user', 'once', users, 100 * users],
+      ],
+    );
+    assert.equal([result.promptTokens, result.decodeHours, result.tokensPerStep], [null, null, 1]);
+    assert.is(result.warnings.length, 2);
+  }));
+
+test("the lake's prompts go before the inputs", () =>
+  inFolder(async (root) => {
+    const { config } = smallCatalogue(root);
+    const lake = join(root, 'other-lake');
+    const file = join(lake, 'prompts', 'partition=p7', 'prompts.parquet');
+    mkdirSync(dirname(file), { recursive: true });
+    await writeParquet(
+      file,
+      `select 'a' as prompt_id, 'item' as entity_type, 'kar' as framework, '${prompt}' as prompt`,
+    );
+    const result = await plan('--config', config, '--lake', lake, '--partition', 'p7');
+    assert.equal([result.source, result.prompts], [file, 1]);
+    assert.is(result.promptTokens, TextModel.load(sampleModel).encodePrompt(prompt).length);
+  }));
+
+test('hours come from the cost table, memory from the model', () =>
+  inFolder(async (root) => {
+    const prompts = await somePrompts(root);
+    const costs = join(root, 'costs.json');
+    writeFileSync(
+      costs,
+      JSON.stringify({
+        batch: [1, 4],
+        rows: [1, 3],
+        milliseconds: [
+          [10, 12],
+          [20, 28],
+        ],
+      }),
+    );
+    const options = [
+      '--model',
+      sampleModel,
+      '--prompts',
+      prompts,
+      '--costs',
+      costs,
+      '--set',
+      'decode.maxNewTokens=50',
+    ];
+    const result = await plan(...options);
+    const tokenizer = TextModel.load(sampleModel);
+    const lengths = Array.from({ length: 30 }, (_, i) => tokenizer.encodePrompt(`${prompt} ${i}`).length);
+    const [item, user] = result.results as [Forecast, Forecast];
+    assert.equal([item.entity, item.framework, item.prompts], ['item', 'kar', 30]);
+    assert.equal([user.entity, user.framework, user.prompts], ['user', 'once', 12]);
+    assert.is(
+      item.promptTokens,
+      lengths.reduce((sum, length) => sum + length),
+    );
+    assert.is(result.batch, 4, "the table's largest");
+    near(item.decodeHours, (30 * 50 * 20) / 4 / 3.6e6);
+    near(result.plainHours, (42 * 50 * 20) / 4 / 3.6e6);
+    assert.ok(
+      (item.promptHours as number) > (30 * 10) / 3.6e6 && (item.promptHours as number) < (30 * 60) / 3.6e6,
+    );
+    const { memory } = inspectModel(sampleModel, cache);
+    const longest = Math.max(...lengths);
+    const { kvPerToken = 0, weights = 0 } = memory ?? {};
+    assert.equal(result.memory, {
+      weights,
+      perSequence: kvPerToken * (longest + 50),
+      sequences: 4 * kvPerToken * (longest + 50),
+    });
+    const half = await plan(...options, '--batch', '2', '--set', 'model.weights=float16');
+    assert.equal(half.memory, {
+      weights: weights / 2,
+      perSequence: (kvPerToken * (longest + 50)) / 2,
+      sequences: kvPerToken * (longest + 50),
+    });
+    near(half.plainHours, (42 * 50 * (10 + 10 / 3)) / 2 / 3.6e6);
+  }));
+
+function near(value: number | null, expected: number): void {
+  assert.ok(value !== null && Math.abs(value / expected - 1) < 1e-9, `${value} is not ${expected}`);
+}
+
+test('recorded texts tell how long texts get, and what drafts bring', () =>
+  inFolder(async (root) => {
+    const prompts = await somePrompts(root);
+    const texts = await writeParquet(
+      join(root, 'texts.parquet'),
+      `select 'item' as entity_type, 'Genre: a drama about love. Mood: warm and bright.' as text from range(4)`,
+    );
+    const pool = await writeParquet(
+      join(root, 'pool.parquet'),
+      `select 'item' as entity_type, 'Genre: a drama about love. Mood: warm and quiet.' as text from range(9)`,
+    );
+    const costs = join(root, 'costs.json');
+    writeFileSync(costs, JSON.stringify({ batch: [1], rows: [1, 17], milliseconds: [[1000, 1010]] }));
+    const finished = await dare([
+      ...['plan', '--model', sampleModel, '--prompts', prompts, '--costs', costs, '--nodes', '8'],
+      ...['--texts', texts, '--pool-texts', pool],
+    ]);
+    assert.is(finished.code, 0, finished.stderr);
+    assert.match(
+      finished.stderr,
+      /entity +framework +prompts +prompt tokens +output tokens +tokens a step +prompt hours/,
+    );
+    const result = resultOf(finished) as Plan;
+    const length =
+      TextModel.load(sampleModel).encodeText('Genre: a drama about love. Mood: warm and bright.').length + 1;
+    const [item, user] = result.results as [Forecast, Forecast];
+    assert.equal(
+      [item.outputTokens, user.outputTokens],
+      [30 * length, 12 * length],
+      'users as the only texts there are',
+    );
+    assert.ok(item.tokensPerStep > 2);
+    const ratio = (item.plainHours as number) / (item.decodeHours as number);
+    assert.ok(
+      ratio < item.tokensPerStep && ratio > 0.97 * item.tokensPerStep,
+      `${ratio} ${item.tokensPerStep}`,
+    );
+    assert.equal(result.warnings, []);
+  }));
+
+const wrong: readonly [args: string[], message: RegExp][] = [
+  [[], /no catalogue given: expected either --config FILE or --model and --prompts/],
+  [['--model', sampleModel], /no catalogue given/],
+  [['--model', sampleModel, '--prompts', 'p.parquet', '--lake', 'l'], /--lake needs --config/],
+  [['--model', sampleModel, '--prompts', 'p.parquet', '--texts', 't'], /--pool-texts is missing/],
+  [['--model', sampleModel, '--prompts', 'p.parquet', '--batch', '0'], /--batch is "0"/],
+  [['--model', sampleModel, '--prompts', 'none.parquet'], /none\.parquet is missing/],
+  [['--model', 'nowhere', '--prompts', 'none.parquet'], /nowhere can't be opened/],
+  [['--model', sampleModel, '--prompts', 'p.parquet', '--costs', 'none.json'], /none\.json/],
+  [['--model', sampleModel, '--prompts', 'p.parquet', '--out', 'x'], /dare plan has no option --out/],
+];
+
+for (const [args, message] of wrong) {
+  test(`refused: plan ${args.join(' ').replaceAll(sampleModel, 'MODEL')}`, async () => {
+    const error = await errorOf(() => plan(...args));
+    assert.match(error.message, message);
+    assert.is(error.exitCode, 2);
+  });
+}
+
+test('files of prompts that are none', () =>
+  inFolder(async (root) => {
+    for (const [select, message] of [
+      [`select 1 as x`, /has no column prompt_id/],
+      [`select 'a' as prompt_id`, /neither a column prompt nor messages/],
+      [`select 'a' as prompt_id, 'b' as prompt where false`, /holds no prompts/],
+    ] as const) {
+      const file = await writeParquet(join(root, 'p.parquet'), select);
+      const error = await errorOf(() => plan('--model', sampleModel, '--prompts', file));
+      assert.match(error.message, message);
+      assert.is(error.exitCode, 2);
+    }
+    const { config } = smallCatalogue(root);
+    const result = await plan('--config', config);
+    assert.is(
+      existsSync(join(dirname(config), 'lake')),
+      false,
+      `nothing is written for ${result.prompts} prompts`,
+    );
+  }));
+
+test.run();
