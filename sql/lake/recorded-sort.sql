@@ -33,7 +33,7 @@ copy (
     coalesce(texts.prompt, asked.prompt) as prompt,
     coalesce(
       list_transform(texts.messages, lambda message: {role: message.role, content: message.content}),
-      asked.messages
+      case when texts.prompt is null then asked.messages end
     ) as messages,
     finish_reason::varchar as finish_reason,
     output_token_ids::integer[] as output_token_ids,

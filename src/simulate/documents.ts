@@ -23,10 +23,10 @@ export function toDocument(
 
 /** A sample of documents, in their order; smaller ones are parts of larger ones. */
 export function sampleOf(documents: readonly PoolDocument[], size: number): readonly PoolDocument[] {
-  if (size >= documents.length) return documents;
-  const ranks = documents.map(({ rank }) => rank).sort();
-  const first = ranks[size] as string;
-  return documents.filter(({ rank }) => rank < first);
+  const byRank = documents.map(({ rank }, i) => ({ rank, i }));
+  byRank.sort((a, b) => (a.rank < b.rank ? -1 : a.rank > b.rank ? 1 : a.i - b.i));
+  const chosen = new Set(byRank.slice(0, size).map(({ i }) => i));
+  return documents.filter((_, i) => chosen.has(i));
 }
 
 /** Whose texts and which texts pools were made of. */
