@@ -7,7 +7,6 @@ import * as assert from 'uvu/assert';
 import { DecodeLoop } from '../../src/decode/loop.js';
 import type { DecodeSettings, Outcome } from '../../src/decode/sequence.js';
 import { Drafter } from '../../src/draft/drafter.js';
-import type { Engine } from '../../src/engine/engine.js';
 import { openEngine } from '../../src/engine/open.js';
 import type { RecordedText } from '../../src/lake/recorded-texts.js';
 import { poolKey, sharedKey } from '../../src/pool/builder.js';
@@ -25,6 +24,7 @@ import {
   requestOf,
   tokenizer,
 } from '../decode/fixture.js';
+import { record } from './record.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'dare-reconcile-'));
 const { engine } = await openEngine({
@@ -56,27 +56,15 @@ async function decode(settings: DecodeSettings): Promise<Outcome[]> {
   );
 }
 
-/** Decodes without drafts and notes each token's runner-up, where relaxed verification would take it. */
-async function record({ id, prompt, prompt_ids }: Reference, engine: Engine): Promise<RecordedText> {
-  const ids: number[] = [];
-  const secondIds: (number | null)[] = [];
-  const secondCosts: (number | null)[] = [];
-  await engine.admit(0, Int32Array.from(prompt_ids));
-  for (let last = prompt_ids.at(-1) as number; last !== endToken; ) {
-    const tree = { tokens: Int32Array.of(last), parents: Int32Array.of(-1) };
-    const [verdict] = await engine.step([{ slot: 0, tree }], 2);
-    assert.ok(verdict !== undefined);
-    const passes = verdict.probability(0, 1) >= greedy.minProb;
-    secondIds.push(passes ? verdict.token(0, 1) : null);
-    secondCosts.push(passes ? Math.log(verdict.probability(0, 0) / verdict.probability(0, 1)) : null);
-    engine.keep(0, [0]);
-    last = verdict.token(0, 0);
-    if (last !== endToken) ids.push(last);
-  }
-  engine.release(0);
-  const text = tokenizer.decode(ids);
-  const known = { promptId: id, entityType: 'any', cohort: cohortOf(id), prompt, text, finishReason: 'stop' };
-  return { ...known, entityId: null, framework: null, messages: null, tokenIds: ids, secondIds, secondCosts };
+async function recordedTexts(): Promise<RecordedText[]> {
+  const { maxNewTokens, minProb } = greedy;
+  const prompts = held.map(({ prompt_ids }) => Int32Array.from(prompt_ids));
+  const recordings = await record(engine, prompts, { maxNewTokens, minProb, endTokens: tokenizer.endTokens });
+  return recordings.map(({ ids, ...recording }, i): RecordedText => {
+    const { id, prompt } = held[i] as Reference;
+    const known = { promptId: id, entityType: 'any', entityId: null, framework: null, cohort: cohortOf(id) };
+    return { ...known, prompt, messages: null, text: tokenizer.decode(ids), tokenIds: ids, ...recording };
+  });
 }
 
 function predicted(texts: RecordedText[], divergenceBudget: number): ReplayCounts {
@@ -93,8 +81,7 @@ function rate(outcomes: readonly Outcome[]): number {
 }
 
 test('tokens a step as predicted from recorded texts are those of decoding', async () => {
-  const recorded: RecordedText[] = [];
-  for (const reference of held) recorded.push(await record(reference, engine));
+  const recorded = await recordedTexts();
 
   const strict = await decode(greedy);
   const exact = predicted(recorded, 0);
