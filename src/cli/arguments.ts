@@ -13,6 +13,7 @@ export type ToolName = (typeof TOOLS)[number];
 /** What can be named first on the command line. */
 export const COMMANDS = [...STAGES, 'status', ...TOOLS, 'model'] as const;
 export type CommandName = (typeof COMMANDS)[number];
+const BESIDE = ['status', ...TOOLS, 'model'].join(' or ');
 
 const OPTIONS = {
   config: { type: 'string' },
@@ -168,7 +169,7 @@ export function parseCommand(argv: readonly string[]): Command {
     if (values.version === true) return { kind: 'version' };
     if (values.help === true) return { kind: 'help' };
     throw inputError(
-      `no stage given: expected one of ${STAGES.join(', ')}, or status or model`,
+      `no stage given: expected one of ${STAGES.join(', ')}, or ${BESIDE}`,
       'dare --help explains them.',
     );
   }
@@ -318,7 +319,7 @@ function isShard(text: string): boolean {
 
 function unknownCommand(name: string) {
   return inputError(
-    `${JSON.stringify(name)} is no stage of dare: expected one of ${STAGES.join(', ')}, or status or model${didYouMean(name, COMMANDS)}`,
+    `${JSON.stringify(name)} is no stage of dare: expected one of ${STAGES.join(', ')}, or ${BESIDE}${didYouMean(name, COMMANDS)}`,
     'dare --help explains them.',
   );
 }

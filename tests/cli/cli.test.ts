@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { STAGES } from '../../src/cli/arguments.js';
+import { STAGES, TOOLS } from '../../src/cli/arguments.js';
 import { packageRoot } from '../../src/paths.js';
 import { dare, resultOf } from './spawn.js';
 
@@ -24,6 +24,7 @@ test('--help explains stages, options, exit codes; --version tells the version',
   assert.is(help.stderr, '');
   for (const word of [
     ...STAGES,
+    ...TOOLS,
     'model',
     '--config',
     '--set',
@@ -46,6 +47,16 @@ test('every stage explains itself, whatever else is given', async () => {
     assert.ok(stdout.startsWith(`dare ${STAGES[index]}: `), stdout);
     for (const word of ['Usage', '--partition P', 'Examples', 'Exit codes', '--quiet'])
       assert.ok(stdout.includes(word));
+  }
+});
+
+test('tools explain themselves', async () => {
+  for (const tool of TOOLS) {
+    const { code, stdout, stderr } = await dare([tool, '--help']);
+    assert.equal([code, stderr], [0, '']);
+    assert.ok(stdout.startsWith(`dare ${tool}: `), stdout);
+    for (const word of ['Usage', '--texts FILE', `Output of ${tool}`, 'Examples', 'Exit codes'])
+      assert.ok(stdout.includes(word), word);
   }
 });
 
@@ -101,6 +112,11 @@ const WRONG: readonly [args: string[], message: string, stage?: string][] = [
     '--shard needs --config FILE',
     'decode',
   ],
+  [['simulate', '--texts', 't'], '--pool-texts and --tokenizer missing', 'simulate'],
+  [['simulate', '--config', SAMPLE], 'dare simulate has no option --config', 'simulate'],
+  [['simulat'], 'did you mean simulate?'],
+  [['run', '--config', SAMPLE, '--peers'], '--peers (it belongs to dare simulate)', 'run'],
+  [['plan'], 'no catalogue given: expected either --config FILE or --model and --prompts', 'plan'],
   [['pools', '--texts', 't'], '--tokenizer and --out missing beside --texts', 'pools'],
   [
     ['prompts', '--config', 'none.yaml'],
