@@ -23,10 +23,9 @@ export function toDocument(
 
 /** A sample of documents, in their order; smaller ones are parts of larger ones. */
 export function sampleOf(documents: readonly PoolDocument[], size: number): readonly PoolDocument[] {
-  const byRank = documents.map(({ rank }, i) => ({ rank, i }));
-  byRank.sort((a, b) => (a.rank < b.rank ? -1 : a.rank > b.rank ? 1 : a.i - b.i));
-  const chosen = new Set(byRank.slice(0, size).map(({ i }) => i));
-  return documents.filter((_, i) => chosen.has(i));
+  const byRank = [...documents].sort((a, b) => (a.rank < b.rank ? -1 : a.rank > b.rank ? 1 : 0));
+  const chosen = new Set(byRank.slice(0, size));
+  return documents.filter((document) => chosen.has(document));
 }
 
 /** Whose texts and which texts pools were made of. */

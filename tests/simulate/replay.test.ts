@@ -141,6 +141,16 @@ test('a second-best token is accepted as far as the budget reaches, and the text
 test('texts stop at the limit of new tokens', () => {
   const counts = replay([recorded([2, 3, 2, 2, 3])], fixed([2, 3], [0, 1]), { nodes: 2, maxNewTokens: 4 });
   assert.equal([counts.tokens, counts.steps, counts.accepted], [4, 2, 3]);
+  const depths: number[] = [];
+  const shallow: ReplayDrafter = {
+    ...fixed([], []),
+    draft: (last, { depth }) => {
+      depths.push(depth);
+      return { tokens: Int32Array.of(last), parents: Int32Array.of(-1) };
+    },
+  };
+  replay([recorded([2, 3, 2, 2, 3])], shallow, { nodes: 2, maxNewTokens: 4 });
+  assert.equal(depths, [4, 3, 2, 1], 'what the text may still grow by');
 });
 
 test('nothing to replay', () => {
