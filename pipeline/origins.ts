@@ -83,7 +83,7 @@ const ingredients: Readonly<Record<TableName, (place: Place) => Promise<Ingredie
         earlier.map((name) => [`texts of ${name}`, { table: 'texts', partition: name }]),
       ),
       configuration: flattened({ pools }),
-      versions: versionsOf('lake'),
+      versions: versionsOf('lake', 'pools'),
     };
   },
   texts: async ({ config, partition }) => {

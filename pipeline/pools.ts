@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs';
-import { inputError } from '../src/errors.js';
-import type { Manifest } from '../src/lake/manifest.js';
-import { textPages } from '../src/lake/pages.js';
+import type { Config } from '../src/config/schema.js';
+import { runError } from '../src/errors.js';
+import type { TextRules } from '../src/lake/pool-texts.js';
 import { loadTextModel } from '../src/model/text.js';
-import { defaultMaxLength, PoolBuilder, poolSettings } from '../src/pool/builder.js';
-import { writePools } from '../src/pool/folder.js';
-import type { StageContext, StageResult, StageTools } from '../src/stage.js';
+import { defaultMaxLength, poolSettings } from '../src/pool/builder.js';
+import { type RefreshJob, refreshPools } from '../src/pool/refresh.js';
+import { verifyPools } from '../src/pool/verify.js';
+import type { CommandResult, StageContext, StageResult, StageTools } from '../src/stage.js';
 import type { TextModel } from '../src/text/tokenizer.js';
 import { sourcesOf } from './origins.js';
 
@@ -19,33 +20,97 @@ export interface PoolsOptions {
 
 /**
  * Builds the n-gram pools of the partition from texts written before: those that `pools.texts` names, else those of
- * the lake's earlier partitions. With no earlier texts there are no pools, and decode works in rounds.
+ * the lake's earlier partitions. With no earlier texts there are no pools, and decode works in rounds. Pools whose texts
+ * are what they were are taken over from the partition's own pools, or from those of the partition before.
  */
 export async function pools(context: StageContext): Promise<StageResult> {
   const { config, lake, partition } = context;
-  const files = config.pools.texts === undefined ? earlierTexts(context) : [config.pools.texts];
-  const dir = lake.prepare('pools', partition);
-  const { maxLength } = config.pools;
-  const { origin, checkUnchanged } = await sourcesOf('pools', context);
+  const { maxLength, texts } = config.pools;
   const tokenizer = loadTextModel(config.model.path, config.model.cache);
-  const sources = { files, manifest: { origin }, checkUnchanged };
-  const result = await buildInto(dir, sources, tokenizer, maxLength, context);
-  return { ...result, partition };
+  const out = lake.prepare('pools', partition);
+  const before = lake.earlierPartitions('pools', partition).at(-1);
+  const { origin, checkUnchanged } = await sourcesOf('pools', context);
+  const job: RefreshJob = {
+    out,
+    sources: texts === undefined ? earlierTexts(context) : [texts],
+    needsTexts: texts !== undefined,
+    earlier: [out, ...(before === undefined ? [] : [lake.dir('pools', before)])],
+    ...encoding(tokenizer, maxLength),
+    rules: rulesOf(config),
+    manifest: { origin },
+    checkUnchanged,
+    temporary: lake.prepareWork('pools', partition, { clear: true }),
+  };
+  try {
+    return { ...(await run(job, context)), partition };
+  } finally {
+    lake.clearWork('pools', partition);
+  }
 }
 
 /** Builds pools from any Parquet with texts, without a lake. */
 export async function poolsStandalone(options: PoolsOptions, tools: StageTools): Promise<StageResult> {
+  const { out, texts } = options;
   const tokenizer = loadTextModel(options.tokenizer, undefined);
-  const sources = { files: [options.texts], manifest: {}, checkUnchanged: () => undefined };
-  return await buildInto(options.out, sources, tokenizer, defaultMaxLength, tools);
+  const rules: TextRules = { keep: 'recent', exclude: [] };
+  const sources = { sources: [texts], needsTexts: true, manifest: {}, checkUnchanged: () => undefined };
+  const job = { out, ...sources, earlier: [out], rules };
+  return await run({ ...job, ...encoding(tokenizer, defaultMaxLength) }, tools);
 }
 
-/** What pools are made of. */
-interface TextSources {
-  files: readonly string[];
-  /** What the manifest says beyond what it always says. */
-  manifest: Manifest;
-  checkUnchanged: () => void;
+async function run(job: RefreshJob, tools: StageTools): Promise<StageResult> {
+  const started = performance.now();
+  tools.progress.start('pools');
+  const { entries, files, texts, ...counts } = await refreshPools(job, tools);
+  tools.progress.done();
+  const shared = entries.find(({ cohort }) => cohort === null);
+  return {
+    stage: 'pools',
+    partition: '',
+    rows: texts,
+    files,
+    seconds: (performance.now() - started) / 1000,
+    warnings: [],
+    ...counts,
+    pools: entries.length,
+    tokens: shared?.tokens ?? 0,
+  };
+}
+
+function encoding(tokenizer: TextModel, maxLength: number): Pick<RefreshJob, 'settings' | 'encode'> {
+  return {
+    settings: poolSettings(tokenizer, maxLength),
+    encode: (text) => tokenizer.encodeText(text),
+  };
+}
+
+/**
+ * Checks the pools of a folder, byte by byte.
+ * @throws inputError where there are none; runError that names every broken file
+ */
+export async function verify(dir: string, tools: StageTools): Promise<CommandResult> {
+  const started = performance.now();
+  tools.progress.start('pools verify');
+  const {
+    pools: count,
+    version,
+    faults,
+    unlisted,
+  } = await verifyPools(dir, () => {
+    tools.signal.throwIfAborted();
+    tools.progress.advance(1);
+  });
+  tools.progress.done();
+  if (faults.length > 0) {
+    const lines = faults.map(({ file, fault }) => `\n  ${file}: ${fault}`);
+    throw runError(
+      `the pools in ${dir} are broken:${lines.join('')}`,
+      'Build them again: dare pools takes over the whole ones.',
+    );
+  }
+  const seconds = (performance.now() - started) / 1000;
+  const warnings = unlisted.map((name) => `${name} isn't listed in the manifest of ${dir}: nothing reads it`);
+  return { stage: 'pools verify', pools: count, version, seconds, warnings };
 }
 
 function earlierTexts({ lake, partition }: StageContext): string[] {
@@ -55,41 +120,6 @@ function earlierTexts({ lake, partition }: StageContext): string[] {
     .filter((file) => existsSync(file));
 }
 
-async function buildInto(
-  dir: string,
-  { files, manifest: more, checkUnchanged }: TextSources,
-  tokenizer: TextModel,
-  maxLength: number,
-  tools: StageTools,
-): Promise<StageResult> {
-  const started = performance.now();
-  tools.progress.start('pools');
-  const { fingerprint } = tokenizer;
-  const builder = new PoolBuilder(poolSettings(tokenizer, maxLength));
-  for await (const page of textPages(files)) {
-    tools.signal.throwIfAborted();
-    for (const { text, entityType, cohort } of page)
-      builder.add(entityType, cohort, tokenizer.encodeText(text), true);
-    tools.progress.advance(page.length);
-  }
-  if (files.length > 0 && builder.texts === 0) {
-    throw inputError(`${files.join(', ')} holds no texts`, 'Expected rows with a text and no error.');
-  }
-  checkUnchanged();
-  const counts = { texts: builder.texts, sources: files.length };
-  const manifest = { stage: 'pools', tokenizer: fingerprint, ...counts, ...more };
-  const written = await writePools(dir, builder.build(), manifest);
-  tools.progress.done();
-  const { metadata, version } = written;
-  return {
-    stage: 'pools',
-    partition: '',
-    rows: builder.texts,
-    files: written.files,
-    seconds: (performance.now() - started) / 1000,
-    warnings: [],
-    version,
-    pools: metadata.length,
-    tokens: metadata.find(({ cohort }) => cohort === null)?.tokens ?? 0,
-  };
+function rulesOf({ pools: { maxTokens, keep, exclude } }: Config): TextRules {
+  return { ...(maxTokens === undefined ? {} : { maxTokens }), keep, exclude };
 }

@@ -18,6 +18,8 @@ const stages: Readonly<Record<Exclude<StageName, 'run'>, () => Promise<Stage>>> 
 /** A stage on the lake of a configuration file. */
 export async function runStage(stage: StageName, options: Options, tools: StageTools): Promise<StageResult> {
   const context = { ...tools, ...placeOf(options) };
+  const { exclude } = context.config.pools;
+  if (exclude.length > 0) await (await import('../lake/patterns.js')).checkPatterns(exclude, 'pools.exclude');
   if (stage === 'run') {
     const { run } = await import('../../pipeline/run.js');
     return await run(context, { force: options.force === true });

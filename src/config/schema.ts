@@ -15,6 +15,8 @@ export type Mode = (typeof MODES)[number];
 export const REFITS = ['keep', 'move', 'anew'] as const;
 export const DEVICES = ['auto', 'cpu', 'webgpu', 'cuda'] as const;
 export type Device = (typeof DEVICES)[number];
+export const KEEPS = ['recent', 'frequent', 'random'] as const;
+const PATTERN = 'a regular expression that is not empty';
 
 /** Partitions become folder names (`partition=<P>`), so nothing in them may mean anything to a file system. */
 export const PARTITION = /^(?!\.)[A-Za-z0-9._-]{1,100}$/;
@@ -188,6 +190,12 @@ export const configSchema = group({
     maxLength: whole(2, 16).default(6),
     /** A Parquet file or glob of texts instead of the lake's earlier partitions. */
     texts: text('the path of a Parquet file').exactOptional(),
+    /** Most tokens of each pool, the shared one too; no limit when left out. */
+    maxTokens: whole(1, 500_000_000).exactOptional(),
+    /** Which texts stay where maxTokens leaves no room for all. */
+    keep: choice(KEEPS).default('recent'),
+    /** Regular expressions (RE2): a text that one of them matches is in no pool. */
+    exclude: listOf(text(PATTERN), 'a list of regular expressions').prefault([]),
   }).prefault({}),
   decode: decode.prefault({}),
 });

@@ -33,11 +33,11 @@ export function checkTextColumns(files: string, columns: Column[]): void {
   if (!types.has('text')) {
     throw inputError(
       `${files} has no column text (found: ${columns.map(({ name }) => name).join(', ') || 'none'})`,
-      'Expected text, optional entity_type, entity_id, cohort, prompt_id, error.',
+      'Expected text, optional entity_type, entity_id, cohort, prompt_id, finish_reason, error.',
     );
   }
   checkType(files, 'text', types.get('text'), /^VARCHAR$/, 'VARCHAR (UTF-8 text)');
-  for (const name of ['entity_type', 'entity_id', 'cohort', 'prompt_id', 'error']) {
+  for (const name of ['entity_type', 'entity_id', 'cohort', 'prompt_id', 'finish_reason', 'error']) {
     checkType(files, name, types.get(name), plainTypes, 'text or a whole number');
   }
 }

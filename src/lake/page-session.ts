@@ -51,14 +51,18 @@ export class PageSession {
     }));
   }
 
-  /** Pages through `rows` rows by their number, a query a page: a stream would end early without an error. */
+  /**
+   * Pages through rows `first` up to but not including `rows` by their number, a query a page: a stream would end early
+   * without an error.
+   */
   async *pages<Row>(
     script: string,
     params: Record<string, string>,
     rows: number,
     convert: (row: Record<string, unknown>) => Row,
+    first = 0,
   ): AsyncGenerator<Row[]> {
-    for (let start = 0; start < rows; start += this.pageSize) {
+    for (let start = first; start < rows; start += this.pageSize) {
       const stop = Math.min(start + this.pageSize, rows);
       const page = await this.duck.scriptRows(script, { params: { ...params, start, stop } });
       if (page.length !== stop - start) {

@@ -1,9 +1,7 @@
 import type { StageContext } from '../stage.js';
 import { Duck } from './duck.js';
+import { interruptOnAbort } from './interrupt.js';
 import type { TableName } from './lake.js';
-
-/** Milliseconds between two interrupts. */
-const INTERRUPT_INTERVAL = 50;
 
 /**
  * Runs `work` with a DuckDB session that spills into the work folder of a table's partition. An abort of the signal
@@ -19,15 +17,10 @@ export async function withWorkSession<Result>(
   signal.throwIfAborted();
   const tempDirectory = lake.prepareWork(table, partition, { clear: true });
   let duck: Duck | undefined;
-  let interrupting: NodeJS.Timeout | undefined;
-  // DuckDB forgets an interrupt that finds no running query, between two statements for one: so it is repeated.
-  const interrupt = () => {
-    interrupting ??= setInterval(interrupt, INTERRUPT_INTERVAL);
-    duck?.connection.interrupt();
-  };
-  signal.addEventListener('abort', interrupt);
+  let listening: (() => void) | undefined;
   try {
     duck = await Duck.open({ tempDirectory });
+    listening = interruptOnAbort(duck, signal);
     signal.throwIfAborted();
     return await work(duck);
   } catch (error) {
@@ -35,8 +28,7 @@ export async function withWorkSession<Result>(
     signal.throwIfAborted();
     throw error;
   } finally {
-    signal.removeEventListener('abort', interrupt);
-    clearInterval(interrupting);
+    listening?.();
     duck?.close();
     lake.clearWork(table, partition);
   }

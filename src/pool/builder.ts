@@ -15,9 +15,15 @@ export interface BuiltPool {
   metadata: PoolMetadata;
 }
 
-interface Group {
+/** What a pool is of: both null for the one that all share. */
+export interface PoolOwner {
   entityType: string | null;
   cohort: string | null;
+}
+
+export const everybody: PoolOwner = { entityType: null, cohort: null };
+
+interface Group extends PoolOwner {
   documents: Int32Array[];
 }
 
@@ -48,28 +54,47 @@ export function poolSettings(tokenizer: PoolTokenizer, maxLength: number): PoolS
   return { tokenizer: fingerprint, maxLength, generationPrompt, endToken: [...endTokens][0] };
 }
 
+/**
+ * A text as it stands in pools: the end of what precedes an answer, as context of its first tokens, then the text, then
+ * the end token.
+ * @param complete whether the text ended by itself: then drafts may predict its end
+ */
+export function documentOf(settings: PoolSettings, ids: ArrayLike<number>, complete: boolean): Int32Array {
+  const { generationPrompt, maxLength, endToken } = settings;
+  const prefix = generationPrompt.slice(Math.max(0, generationPrompt.length - (maxLength - 1)));
+  const end = complete && endToken !== undefined ? [endToken] : [];
+  const document = new Int32Array(prefix.length + ids.length + end.length);
+  document.set(prefix);
+  document.set(ids, prefix.length);
+  document.set(end, prefix.length + ids.length);
+  return document;
+}
+
+/** One pool of documents that `documentOf` made. Their order doesn't matter. */
+export function buildPool(
+  settings: PoolSettings,
+  { entityType, cohort }: PoolOwner,
+  documents: readonly Int32Array[],
+): BuiltPool {
+  const { tokenizer, maxLength } = settings;
+  const columns = buildTrie(documents, maxLength);
+  const tokens = documents.reduce((sum, document) => sum + document.length, 0);
+  const source = { tokenizer, entityType, cohort, maxLength, documents: documents.length, tokens };
+  return { key: poolKey(entityType, cohort), ...encodePool(columns, source) };
+}
+
 /** Collects texts as token ids and builds one pool per entity type and cohort, and one of all texts. */
 export class PoolBuilder {
   private readonly groups = new Map<PoolKey, Group>();
-  private readonly prefix: Int32Array;
   texts = 0;
 
-  constructor(private readonly settings: PoolSettings) {
-    const { generationPrompt, maxLength } = settings;
-    this.prefix = generationPrompt.slice(Math.max(0, generationPrompt.length - (maxLength - 1)));
-  }
+  constructor(private readonly settings: PoolSettings) {}
 
-  /** @param complete whether the text ended by itself: then drafts may predict its end */
+  /** @param complete whether the text ended by itself */
   add(entityType: string | null, cohort: string | null, ids: ArrayLike<number>, complete: boolean): void {
-    const { endToken } = this.settings;
-    const end = complete && endToken !== undefined ? [endToken] : [];
-    const document = new Int32Array(this.prefix.length + ids.length + end.length);
-    document.set(this.prefix);
-    document.set(ids, this.prefix.length);
-    document.set(end, this.prefix.length + ids.length);
     const key = poolKey(entityType, cohort);
     const group = this.groups.get(key) ?? { entityType, cohort, documents: [] };
-    group.documents.push(document);
+    group.documents.push(documentOf(this.settings, ids, complete));
     this.groups.set(key, group);
     this.texts++;
   }
@@ -79,21 +104,17 @@ export class PoolBuilder {
     if (this.texts === 0) return;
     const groups = [...this.groups.values()].filter(({ cohort }) => cohort !== null).sort(byName);
     const everything = [...this.groups.values()].flatMap(({ documents }) => documents);
-    yield this.buildOne(sharedKey, { entityType: null, cohort: null, documents: everything });
-    for (const group of groups) yield this.buildOne(poolKey(group.entityType, group.cohort), group);
-  }
-
-  private buildOne(key: PoolKey, { entityType, cohort, documents }: Group): BuiltPool {
-    const { tokenizer, maxLength } = this.settings;
-    const columns = buildTrie(documents, maxLength);
-    const tokens = documents.reduce((sum, document) => sum + document.length, 0);
-    const source = { tokenizer, entityType, cohort, maxLength, documents: documents.length, tokens };
-    return { key, ...encodePool(columns, source) };
+    yield buildPool(this.settings, everybody, everything);
+    for (const group of groups) yield buildPool(this.settings, group, group.documents);
   }
 }
 
-function byName(a: Group, b: Group): number {
-  const left = `${a.entityType ?? ''}\0${a.cohort}`;
-  const right = `${b.entityType ?? ''}\0${b.cohort}`;
+/** The shared pool first, then by entity type and cohort. */
+export function byName(a: PoolOwner, b: PoolOwner): number {
+  const [left, right] = [nameOf(a), nameOf(b)];
   return left < right ? -1 : left > right ? 1 : 0;
+}
+
+function nameOf({ entityType, cohort }: PoolOwner): string {
+  return cohort === null ? '' : `${entityType ?? ''}\0${cohort}`;
 }

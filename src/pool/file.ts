@@ -36,7 +36,7 @@ export interface PoolMetadata {
 
 const metadataKey = 'dare.pool';
 /** Counts up when the columns change. */
-const format = 2;
+export const poolFormat = 2;
 const size = z
   .number()
   .int()
@@ -159,7 +159,7 @@ function versionOf(columns: TrieColumns, weights: readonly number[] | undefined)
 /** The metadata as JSON that carries a checksum of itself. */
 function sealed(metadata: PoolMetadata): string {
   const json = JSON.stringify(metadata);
-  return JSON.stringify({ [metadataKey]: format, seal: sealOf(json), ...metadata });
+  return JSON.stringify({ [metadataKey]: poolFormat, seal: sealOf(json), ...metadata });
 }
 
 /** @throws inputError for what is no pool of this format, or has damaged metadata */
@@ -178,9 +178,9 @@ function readMetadata(bytes: SharedArrayBuffer, name: string): PoolMetadata {
   }
   const { [metadataKey]: version, seal, ...rest } = read as Record<string, unknown>;
   if (seal !== sealOf(JSON.stringify(rest))) throw broken(name, 'its metadata is damaged');
-  if (version !== format) {
+  if (version !== poolFormat) {
     throw inputError(
-      `${name} is a pool of format ${version}; this release reads format ${format}`,
+      `${name} is a pool of format ${version}; this release reads format ${poolFormat}`,
       'Build the pools again: dare pools.',
     );
   }

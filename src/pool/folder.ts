@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
-import { rmSync } from 'node:fs';
+import { copyFileSync, linkSync, rmSync, statSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { inputError } from '../errors.js';
-import { discard, listFolder, makeFolder, replaceFile } from '../lake/lake.js';
+import { fingerprintFile } from '../lake/fingerprint.js';
+import { discard, listFolder, makeFolder, publishFile, replaceFile } from '../lake/lake.js';
 import { type Manifest, readManifest, writeManifest } from '../lake/manifest.js';
-import { type BuiltPool, type PoolKey, poolKey } from './builder.js';
+import { type BuiltPool, byName, type PoolKey, type PoolOwner, poolKey } from './builder.js';
 import { openPool, type PoolMetadata, readPoolFile } from './file.js';
 
 /** Pools ready to be handed to the engine's thread. */
@@ -18,11 +19,50 @@ export interface PoolSet {
 
 export const noPools: PoolSet = { bytes: new Map(), version: null };
 
-const entrySchema = z.object({ file: z.string().regex(/^[^/\\]+\.arrow$/), version: z.string() });
-const listSchema = z.object({ pools: z.array(entrySchema) });
+const entrySchema = z.looseObject({
+  file: z.string().regex(/^[^/\\]+\.arrow$/),
+  sha256: z.string(),
+  /** Bytes. */
+  size: z.number(),
+  /** Of the texts that the pool was made of; none for pools that no later build may take over. */
+  fingerprint: z.string().optional(),
+  tokenizer: z.string(),
+  entityType: z.string().nullable(),
+  cohort: z.string().nullable(),
+  documents: z.number(),
+  tokens: z.number(),
+  version: z.string(),
+});
+const listSchema = z.looseObject({
+  /** Of all that decides pools beside the texts: pools of equal keys and fingerprints are equal. */
+  key: z.string().optional(),
+  version: z.string().nullable(),
+  pools: z.array(entrySchema),
+});
+
+/** What the manifest says of a pool. */
+export type PoolEntry = z.output<typeof entrySchema>;
+export type PoolList = z.output<typeof listSchema>;
+
+/** A pool that was built before, in this folder or another. */
+export interface EarlierPool {
+  dir: string;
+  entry: PoolEntry;
+}
+
+/** `fingerprint`: of the texts, for later builds. */
+export type PoolToWrite = (BuiltPool & { fingerprint?: string }) | EarlierPool;
+
+export interface WrittenPools {
+  files: string[];
+  entries: PoolEntry[];
+  version: string | null;
+}
 
 /** The version of a set of pools. */
-export function setVersion(pools: readonly PoolMetadata[]): string | null {
+export function setVersion(
+  pools: readonly Pick<PoolMetadata, 'entityType' | 'cohort' | 'version'>[],
+): string | null {
   if (pools.length === 0) return null;
   const lines = pools.map(({ entityType, cohort, version }) => JSON.stringify([entityType, cohort, version]));
   return createHash('sha256').update(lines.sort().join('\n')).digest('hex').slice(0, 16);
@@ -30,49 +70,41 @@ export function setVersion(pools: readonly PoolMetadata[]): string | null {
 
 /**
  * Writes pools into a folder: every file under a name that its content decides, then the manifest that lists them.
- * Readers go by the manifest, so they see the old set or the new one; files of the old one are removed last.
+ * Readers go by the manifest, so they see the old set or the new one; files of the old one are removed last. Earlier
+ * pools are linked, or copied where the file system has no links; a file that is there already isn't touched.
+ * @throws what `pools` throws; the folder then holds what it held before
  */
 export async function writePools(
   dir: string,
-  pools: Iterable<BuiltPool>,
+  pools: Iterable<PoolToWrite> | AsyncIterable<PoolToWrite>,
   manifest: Manifest,
-): Promise<{ files: string[]; metadata: PoolMetadata[]; version: string | null }> {
+): Promise<WrittenPools> {
   makeFolder(dir);
-  const earlier = listFolder(dir);
-  const metadata: PoolMetadata[] = [];
-  const names: string[] = [];
-  const sums: string[] = [];
-  let version: string | null;
+  const before = listFolder(dir);
+  const entries: PoolEntry[] = [];
   try {
-    for (const pool of pools) {
-      const name = fileName(pool.metadata);
-      const bytes = new Uint8Array(pool.bytes);
-      await replaceFile(join(dir, name), 'the pool could not be written', (temporary) =>
-        writeFile(temporary, bytes),
-      );
-      names.push(name);
-      sums.push(sha256(pool.bytes));
-      metadata.push(pool.metadata);
+    for await (const pool of pools) {
+      const entry = 'entry' in pool ? pool.entry : entryOf(pool);
+      entries.push(entry);
+      if ('entry' in pool) await takeOver(pool, dir);
+      else await writePool(pool, join(dir, entry.file));
     }
-    version = setVersion(metadata);
-    const list = metadata.map((entry, i) => ({ file: names[i], sha256: sums[i], ...entry }));
-    await writeManifest(dir, { ...manifest, version, pools: list });
+    entries.sort(byName);
+    await writeManifest(dir, { ...manifest, version: setVersion(entries), pools: entries });
   } catch (error) {
     // no manifest lists them
-    for (const name of names) if (!earlier.includes(name)) await discard(join(dir, name));
+    for (const { file } of entries) if (!before.includes(file)) await discard(join(dir, file));
     throw error;
   }
-  for (const old of earlier) {
-    if (old.endsWith('.arrow') && !names.includes(old)) rmSync(join(dir, old), { force: true });
+  const names = new Set(entries.map(({ file }) => file));
+  for (const old of before) {
+    if (old.endsWith('.arrow') && !names.has(old)) rmSync(join(dir, old), { force: true });
   }
-  return { files: names.map((name) => join(dir, name)), metadata, version };
+  return { files: entries.map(({ file }) => join(dir, file)), entries, version: setVersion(entries) };
 }
 
-/**
- * Loads the pools of a folder for a tokenizer.
- * @throws inputError when the folder has no manifest, a file is broken, or a pool belongs to another tokenizer
- */
-export async function loadPools(dir: string, tokenizer: string): Promise<PoolSet> {
+/** The manifest of a folder of pools. @throws inputError where there is none, or one of something else */
+export async function readPoolList(dir: string): Promise<PoolList> {
   const manifest = await readManifest(dir);
   if (manifest === undefined) {
     throw inputError(`${dir} holds no pools: its manifest is missing`, 'Build them with dare pools.');
@@ -80,9 +112,31 @@ export async function loadPools(dir: string, tokenizer: string): Promise<PoolSet
   const list = listSchema.safeParse(manifest);
   if (!list.success)
     throw inputError(`The manifest in ${dir} lists no pools`, 'Build them again with dare pools.');
+  return list.data;
+}
+
+/** The pools of a folder that a build with this key may take over. None where there are no pools, or of another key. */
+export async function earlierPools(dir: string, key: string): Promise<EarlierPool[]> {
+  const list = listSchema.safeParse(await readManifest(dir));
+  if (!list.success || list.data.key !== key) return [];
+  return list.data.pools.map((entry) => ({ dir, entry }));
+}
+
+/** Whether the file of a pool is there as it was written. */
+export async function isWhole({ dir, entry: { file, size, sha256 } }: EarlierPool): Promise<boolean> {
+  const path = join(dir, file);
+  const stats = statSync(path, { throwIfNoEntry: false });
+  return stats?.isFile() === true && stats.size === size && (await fingerprintFile(path)) === sha256;
+}
+
+/**
+ * Loads the pools of a folder for a tokenizer.
+ * @throws inputError when the folder has no manifest, a file is broken, or a pool belongs to another tokenizer
+ */
+export async function loadPools(dir: string, tokenizer: string): Promise<PoolSet> {
   const bytes = new Map<PoolKey, SharedArrayBuffer>();
   const metadata: PoolMetadata[] = [];
-  for (const { file, version } of list.data.pools) {
+  for (const { file, version } of (await readPoolList(dir)).pools) {
     const path = join(dir, file);
     const buffer = readPoolFile(path);
     // sizes and ranges alone: checksums of large pools take seconds
@@ -106,12 +160,46 @@ export async function loadPools(dir: string, tokenizer: string): Promise<PoolSet
   return { bytes, version: setVersion(metadata) };
 }
 
+function entryOf({ bytes, metadata, fingerprint }: BuiltPool & { fingerprint?: string }): PoolEntry {
+  return {
+    file: fileName(metadata),
+    sha256: sha256(bytes),
+    size: bytes.byteLength,
+    ...(fingerprint === undefined ? {} : { fingerprint }),
+    ...metadata,
+  };
+}
+
+async function writePool({ bytes }: BuiltPool, path: string): Promise<void> {
+  await replaceFile(path, 'the pool could not be written', (temporary) =>
+    writeFile(temporary, new Uint8Array(bytes)),
+  );
+}
+
+async function takeOver({ dir: from, entry: { file } }: EarlierPool, dir: string): Promise<void> {
+  const source = join(from, file);
+  const path = join(dir, file);
+  if (source === path) return;
+  const link = async (temporary: string) => {
+    try {
+      linkSync(source, temporary);
+    } catch {
+      copyFileSync(source, temporary);
+    }
+  };
+  await replaceFile(path, 'the pool could not be taken over', link, async (temporary) => {
+    await publishFile(temporary, path);
+    // renaming over another link of the same file leaves both
+    await discard(temporary);
+  });
+}
+
 function sha256(bytes: SharedArrayBuffer): string {
   return createHash('sha256').update(new Uint8Array(bytes)).digest('hex');
 }
 
 /** A readable part of the cohort's name, and the version, which keeps names apart. */
-function fileName({ entityType, cohort, version }: PoolMetadata): string {
+function fileName({ entityType, cohort, version }: PoolOwner & { version: string }): string {
   const name = cohort === null ? 'shared' : `${entityType ?? 'any'}-${cohort}`;
   const readable = name
     .toLowerCase()

@@ -301,7 +301,7 @@ test('written pools load again; a second run gives the same bytes and removes ol
     assert.is(names.length, 5, `${names}`);
     const loaded = await loadPools(folder, 'tokenizer-a');
     assert.is(loaded.version, written.version);
-    assert.is(loaded.version, setVersion([...written.metadata].reverse()));
+    assert.is(loaded.version, setVersion([...written.entries].reverse()));
     assert.equal(
       [...loaded.bytes.keys()],
       [...builderOf(texts).build()].map(({ key }) => key),

@@ -1,0 +1,221 @@
+import { createHash } from 'node:crypto';
+import { inputError } from '../errors.js';
+import { duckVersion } from '../lake/duck.js';
+import type { Manifest } from '../lake/manifest.js';
+import { PoolTexts, type TextGroup, type TextRules } from '../lake/pool-texts.js';
+import { sqlVersion } from '../sql-version.js';
+import type { StageTools } from '../stage.js';
+import { buildPool, documentOf, everybody, type PoolSettings } from './builder.js';
+import { poolFormat } from './file.js';
+import {
+  type EarlierPool,
+  earlierPools,
+  isWhole,
+  type PoolToWrite,
+  type WrittenPools,
+  writePools,
+} from './folder.js';
+import { BalancedDocuments, Retention } from './retention.js';
+import { SharedGrams } from './sharing.js';
+
+export interface RefreshJob {
+  /** Folder for the pools. */
+  out: string;
+  /** Parquet files or globs of texts, the oldest first. */
+  sources: readonly string[];
+  /** Whether it is an error that there are no texts. */
+  needsTexts: boolean;
+  /** Folders with earlier pools that may be taken over, the first one first. They need not exist. */
+  earlier: readonly string[];
+  settings: PoolSettings;
+  encode: (text: string) => Int32Array;
+  rules: TextRules;
+  /** What the manifest says beyond what it always says. */
+  manifest: Manifest;
+  /** Throws when a source was changed since the job was made. */
+  checkUnchanged: () => void;
+  /** Folder for texts that are being sorted; the system's temporary folder when left out. */
+  temporary?: string;
+}
+
+export interface Refreshed extends WrittenPools {
+  /** Texts that pools were made of, or chosen from where there is a cap. */
+  texts: number;
+  built: number;
+  takenOver: number;
+  /** Texts that a pattern keeps out. */
+  excluded: number;
+  /** Older texts of prompts that have a newer one. */
+  superseded: number;
+}
+
+/**
+ * Brings the pools of a folder up to date with the texts. A pool is built only where no earlier pool was made of the same
+ * texts in the same way; the shared one whenever any text changed. Equal inputs make equal files.
+ *
+ * Memory: a page of texts, the token ids of one cohort and of the shared pool (each at most `rules.maxTokens`), what
+ * building one pool takes, and DuckDB's limit.
+ * @throws inputError for texts that can't be read or aren't there; the earlier pools stay then
+ */
+export async function refreshPools(job: RefreshJob, tools: StageTools): Promise<Refreshed> {
+  if (job.sources.length === 0) return await writeNone(job, keyOf(job, []), {});
+  const options = job.temporary === undefined ? {} : { temporary: job.temporary };
+  const texts = await PoolTexts.open(job.sources, job.rules, tools.signal, options);
+  try {
+    return await refresh(job, texts, tools);
+  } catch (error) {
+    tools.signal.throwIfAborted();
+    throw error;
+  } finally {
+    texts.close();
+  }
+}
+
+async function refresh(job: RefreshJob, texts: PoolTexts, tools: StageTools): Promise<Refreshed> {
+  const { excluded, superseded } = texts;
+  const counts = { texts: texts.texts, excluded, superseded };
+  const key = keyOf(job, texts.columns);
+  if (counts.texts === 0) {
+    if (!job.needsTexts) return await writeNone(job, key, counts);
+    const kept = excluded === 0 ? '' : `: pools.exclude keeps out all ${excluded}`;
+    throw inputError(
+      `${job.sources.join(', ')} holds no texts${kept}`,
+      'Expected rows with a text and no error.',
+    );
+  }
+  const earlier = await wholePools(job.earlier, key);
+  const run = new Refresh(job, texts, earlier, tools);
+  const written = await writePools(job.out, run.pools(), { ...described(job, key), ...counts });
+  return { ...written, ...counts, built: run.built, takenOver: run.takenOver };
+}
+
+/** The pools of one refresh, one after the other, and how many of them were built. */
+class Refresh {
+  built = 0;
+  takenOver = 0;
+
+  constructor(
+    private readonly job: RefreshJob,
+    private readonly texts: PoolTexts,
+    private readonly earlier: (fingerprint: string) => Promise<EarlierPool | undefined>,
+    private readonly tools: StageTools,
+  ) {}
+
+  /** @throws what `checkUnchanged` does, when all are built and none is published */
+  async *pools(): AsyncGenerator<PoolToWrite> {
+    const { settings, rules } = this.job;
+    const { groups } = this.texts;
+    const ofAll = sharedFingerprint(groups);
+    const shared = await this.take(ofAll);
+    const own: (EarlierPool | undefined)[] = [];
+    for (const group of groups)
+      own.push(group.cohort === null ? undefined : await this.take(fingerprintOf(group)));
+    // a cohort whose texts are all longer than the cap has no pool, then and now
+    const all = new BalancedDocuments(rules.maxTokens);
+    const wanted = groups.map(
+      ({ cohort }, i) => shared === undefined || (cohort !== null && own[i] === undefined),
+    );
+    if (wanted.includes(true)) await this.texts.arrange();
+    for (const [i, group] of groups.entries()) {
+      const before = own[i];
+      if (before !== undefined) yield before;
+      if (!wanted[i]) continue;
+      const documents = await this.keptOf(i);
+      if (before === undefined && group.cohort !== null && documents.length > 0) {
+        this.built++;
+        yield { ...buildPool(settings, group, documents), fingerprint: fingerprintOf(group) };
+      }
+      if (shared === undefined) all.add(documents);
+    }
+    if (shared !== undefined) yield shared;
+    else {
+      this.built++;
+      yield { ...buildPool(settings, everybody, all.documents()), fingerprint: ofAll };
+    }
+    this.job.checkUnchanged();
+  }
+
+  private async take(fingerprint: string): Promise<EarlierPool | undefined> {
+    const pool = await this.earlier(fingerprint);
+    if (pool !== undefined) this.takenOver++;
+    return pool;
+  }
+
+  /** The documents of a group that its pool holds, the most useful first. */
+  private async keptOf(group: number): Promise<Int32Array[]> {
+    const { settings, encode, rules } = this.job;
+    const { maxTokens = Number.POSITIVE_INFINITY, keep } = rules;
+    const kept = new Retention(maxTokens);
+    const score =
+      maxTokens < Number.POSITIVE_INFINITY && keep === 'frequent' ? await this.scores(group) : () => 0;
+    for await (const page of this.texts.pages(group)) {
+      this.tools.signal.throwIfAborted();
+      for (const { text, complete } of page) {
+        const points = score(text);
+        if (kept.wants(points)) kept.offer(documentOf(settings, encode(text), complete), points);
+      }
+      this.tools.progress.advance(page.length);
+      // pages are in the order of usefulness, unless texts are scored
+      if (keep !== 'frequent' && !kept.wants(0)) break;
+    }
+    return kept.documents();
+  }
+
+  private async scores(group: number): Promise<(text: string) => number> {
+    const grams = new SharedGrams();
+    for await (const page of this.texts.pages(group)) {
+      this.tools.signal.throwIfAborted();
+      for (const { text } of page) grams.add(text);
+    }
+    return (text) => grams.score(text);
+  }
+}
+
+/** Finds earlier pools by the fingerprint of their texts; each is read once to see whether it is whole. */
+async function wholePools(
+  dirs: readonly string[],
+  key: string,
+): Promise<(fingerprint: string) => Promise<EarlierPool | undefined>> {
+  const found = new Map<string, EarlierPool[]>();
+  for (const dir of dirs) {
+    for (const pool of await earlierPools(dir, key)) {
+      const { fingerprint } = pool.entry;
+      if (fingerprint !== undefined) found.set(fingerprint, [...(found.get(fingerprint) ?? []), pool]);
+    }
+  }
+  return async (fingerprint) => {
+    for (const pool of found.get(fingerprint) ?? []) if (await isWhole(pool)) return pool;
+    return undefined;
+  };
+}
+
+async function writeNone(job: RefreshJob, key: string, counts: Partial<Refreshed>): Promise<Refreshed> {
+  const all = { texts: 0, excluded: 0, superseded: 0, ...counts };
+  const written = await writePools(job.out, [], { ...described(job, key), ...all });
+  return { ...written, ...all, built: 0, takenOver: 0 };
+}
+
+function described({ settings, sources, manifest }: RefreshJob, key: string): Manifest {
+  return { stage: 'pools', key, tokenizer: settings.tokenizer, sources: sources.length, ...manifest };
+}
+
+/** A hash of all that decides a pool beside its texts. */
+function keyOf({ settings, rules }: RefreshJob, columns: PoolTexts['columns']): string {
+  const { generationPrompt, ...others } = settings;
+  const versions = { format: poolFormat, duckdb: duckVersion(), sql: sqlVersion('pools') };
+  const parts = { ...versions, ...others, generationPrompt: [...generationPrompt], rules, columns };
+  return sha256(JSON.stringify(parts));
+}
+
+/** With the names: equal texts of two cohorts make different pools. */
+function fingerprintOf({ entityType, cohort, fingerprint }: TextGroup): string {
+  return sha256(JSON.stringify([entityType, cohort, fingerprint]));
+}
+
+function sharedFingerprint(groups: readonly TextGroup[]): string {
+  return sha256(groups.map(fingerprintOf).join('\n'));
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 32);
+}
