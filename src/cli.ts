@@ -20,6 +20,7 @@ try {
   if (command.kind === 'stage') await runStageCommand(command);
   else if (command.kind === 'status') await runStatusCommand(command);
   else if (command.kind === 'tool') await runToolCommand(command);
+  else if (command.kind === 'verify') await runVerifyCommand(command);
   else if (command.kind === 'model') await runModelCommand(command);
   else await printInformation(command);
 } catch (error) {
@@ -54,6 +55,13 @@ function runToolCommand({ tool, options }: Command & { kind: 'tool' }): Promise<
   return runCommand(tool, options, async (tools) => {
     const { runTool } = await import('./cli/stages.js');
     return await runTool(tool, options, tools);
+  });
+}
+
+function runVerifyCommand({ options }: Command & { kind: 'verify' }): Promise<void> {
+  return runCommand('pools verify', options, async (tools) => {
+    const { runVerify } = await import('./cli/stages.js');
+    return await runVerify(options, tools);
   });
 }
 

@@ -65,6 +65,8 @@ const COMMON: readonly OptionName[] = [
 ];
 /** What `dare status` knows. */
 const STATUS: readonly OptionName[] = COMMON.filter((option) => option !== 'skip-exit-code');
+/** What `dare pools verify` knows beside --pools. */
+const VERIFY = COMMON.filter((name) => name !== 'skip-exit-code');
 /** What `dare model` knows; import knows the weight type too. */
 const MODEL: readonly OptionName[] = ['cache', 'json', 'quiet', 'debug', 'help'];
 /** What a stage knows beyond the common options. */
@@ -159,6 +161,7 @@ export type Command =
   | { kind: 'status'; options: Options }
   | { kind: 'tool'; tool: ToolName; options: Options }
   | { kind: 'model'; action: ModelAction; path: string; options: Options }
+  | { kind: 'verify'; options: Options }
   | { kind: 'stage'; stage: StageName; standalone: boolean; options: Options };
 
 /** @throws DareError with exit code 2 and one sentence about what is wrong */
@@ -178,6 +181,7 @@ export function parseCommand(argv: readonly string[]): Command {
   if (values.help === true) return { kind: 'help', command };
   const given = tokens.flatMap((token) => (token.kind === 'option' ? [token.name as OptionName] : []));
   if (command === 'model') return modelCommand(values, given, rest);
+  if (command === 'pools' && rest[0] === 'verify') return verifyCommand(values, given, rest.slice(1));
   if (rest[0] !== undefined) throw unexpected(command, rest[0]);
   if (command === 'status') {
     checkOptions(command, STATUS, given, values);
@@ -207,6 +211,24 @@ function toolOptions(tool: ToolName): OptionName[] {
 
 function isTool(command: CommandName): command is ToolName {
   return TOOLS.some((tool) => tool === command);
+}
+
+function verifyCommand(
+  options: Options,
+  given: readonly OptionName[],
+  [unknown]: readonly string[],
+): Command {
+  if (unknown !== undefined) throw unexpected('pools', unknown);
+  checkOptions('pools', [...VERIFY, 'pools'], given, options);
+  const ways = 'expected either --config FILE or --pools DIR';
+  if (!given.includes('pools')) {
+    if (!given.includes('config')) throw usageError('pools', `no pools given: ${ways}`);
+  } else {
+    const contrary = (['config', 'lake', 'partition', 'set'] as const).find((name) => given.includes(name));
+    if (contrary !== undefined)
+      throw usageError('pools', `--${contrary} and --pools exclude each other: ${ways}`);
+  }
+  return { kind: 'verify', options };
 }
 
 function modelCommand(

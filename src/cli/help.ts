@@ -67,9 +67,15 @@ Examples
   pools: `Usage
   dare pools --config FILE [options]
   dare pools --texts FILE --tokenizer PATH --out DIR
+  dare pools verify --config FILE [options]
+  dare pools verify --pools DIR
 
 Reads the texts of the lake's earlier partitions, or those of pools.texts. Writes one pool per entity type and cohort
-and a shared one, as Arrow IPC files.
+and a shared one, as Arrow IPC files. A pool whose texts are what they were is taken over from the partition's own
+pools, or from those of the partition before. pools.maxTokens caps them, pools.exclude keeps texts out.
+
+verify reads every byte of the pools of a partition, or of a folder: sizes, checksums, structure. It ends with 0 when
+they are whole, with 1 and a line for each broken file when not, with 2 when there are no pools.
 
 Without a configuration
   --texts FILE             Parquet (a path or glob) with text, and entity_type and cohort where there are some
@@ -81,7 +87,9 @@ ${COMMON}
 Examples
   dare pools --config data-samples/dare.yaml
   dare pools --config dare.yaml --set pools.texts=old/texts.parquet
-  dare pools --texts texts.parquet --tokenizer model --out pools`,
+  dare pools --config dare.yaml --set pools.maxTokens=20000000 --set pools.keep=frequent
+  dare pools --texts texts.parquet --tokenizer model --out pools
+  dare pools verify --config dare.yaml --partition 2026-10-01`,
   decode: `Usage
   dare decode --config FILE [options]
   dare decode --model PATH --prompts FILE --out FILE [--pools DIR] [options]

@@ -48,6 +48,14 @@ export async function runStatus(options: Options): Promise<CommandResult> {
   return await status({ config, lake, partition: options.partition });
 }
 
+/** `dare pools verify`: of a folder, or of the partition. */
+export async function runVerify(options: Options, tools: StageTools): Promise<CommandResult> {
+  const { verify } = await import('../../pipeline/pools.js');
+  if (options.pools !== undefined) return await verify(options.pools, tools);
+  const { lake, partition } = placeOf(options);
+  return await verify(lake.dir('pools', partition), tools);
+}
+
 function placeOf({ config: file = '', set, ...flags }: Options) {
   if (flags.partition !== undefined) checkPartition(flags.partition);
   const config = loadConfig(file, set, flags);

@@ -109,7 +109,10 @@ export class BalancedDocuments {
       group.documents.push(document);
       group.tokens += document.length;
       this.total += document.length;
+      const { length } = group.documents;
       while (this.total > this.maxTokens) this.lower();
+      // a beginning: nothing follows what was taken out
+      if (group.documents.length < length) return;
     }
   }
 
