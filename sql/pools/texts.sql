@@ -30,7 +30,7 @@ select
   strlen(text) as bytes,
   regexp_matches(text, $excluded) as excluded
 from texts
-where trim(text) <> '' and error is null and (finish_reason is null or finish_reason::varchar <> 'error');
+where regexp_matches(text, '\S') and error is null and (finish_reason is null or finish_reason::varchar <> 'error');
 
 -- Of a prompt that was decoded several times the newest text counts: that of the last file. Texts without an id all do.
 create table latest as
