@@ -161,13 +161,9 @@ export async function loadPools(dir: string, tokenizer: string): Promise<PoolSet
 }
 
 function entryOf({ bytes, metadata, fingerprint }: BuiltPool & { fingerprint?: string }): PoolEntry {
-  return {
-    file: fileName(metadata),
-    sha256: sha256(bytes),
-    size: bytes.byteLength,
-    ...(fingerprint === undefined ? {} : { fingerprint }),
-    ...metadata,
-  };
+  const file = { file: fileName(metadata), sha256: sha256(bytes), size: bytes.byteLength };
+  // parsed, so that keys stand in the order that they have when they are taken over
+  return entrySchema.parse({ ...file, ...(fingerprint === undefined ? {} : { fingerprint }), ...metadata });
 }
 
 async function writePool({ bytes }: BuiltPool, path: string): Promise<void> {
