@@ -117,6 +117,10 @@ const WRONG: readonly [args: string[], message: string, stage?: string][] = [
   [['simulat'], 'did you mean simulate?'],
   [['run', '--config', SAMPLE, '--peers'], '--peers (it belongs to dare simulate)', 'run'],
   [['plan'], 'no catalogue given: expected either --config FILE or --model and --prompts', 'plan'],
+  [['pools', 'verify'], 'no pools given: expected either --config FILE or --pools DIR', 'pools'],
+  [['pools', 'verify', 'x'], 'unexpected argument "x": options start with --', 'pools'],
+  [['pools', 'verify', '--pools', 'p', '--lake', 'l'], '--lake and --pools exclude each other', 'pools'],
+  [['pools', 'verify', '--texts', 't'], 'dare pools has no option --texts', 'pools'],
   [['pools', '--texts', 't'], '--tokenizer and --out missing beside --texts', 'pools'],
   [
     ['prompts', '--config', 'none.yaml'],

@@ -1,5 +1,5 @@
 /** `dare pools`: on its own, and from the texts of the lake's earlier partitions. */
-import { mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -8,7 +8,7 @@ import { openPool, type PoolMetadata, readPoolFile } from '../../src/pool/file.j
 import { TextModel } from '../../src/text/tokenizer.js';
 import { dare, type Finished, resultOf } from '../cli/spawn.js';
 import { contextIn, filesBelow, inFolder, sampleInputs, writeTable } from '../prompts/fixture.js';
-import { sampleModel, textColumns, textRows } from './fixture.js';
+import { sampleModel, smallCatalogue, textColumns, textRows } from './fixture.js';
 
 const withError = { ...textColumns, error: 'VARCHAR' };
 type Row = Record<string, unknown>;
@@ -131,6 +131,55 @@ test('in the lake: the texts of earlier partitions only, and none at first', asy
     const more = await pools(context);
     assert.equal([more.rows, more.pools], [9, 6]);
     assert.equal(poolsOf(context.lake.dir('pools', 'p')).length, 6, 'pools of before are removed');
+  });
+});
+
+test('dare pools verify ends with 0, 1 or 2', async () => {
+  await inFolder(async (folder) => {
+    const { finished, out } = await build(folder, textRows, textColumns);
+    const { version } = succeeded(finished);
+    const verify = () => dare(['pools', 'verify', '--pools', out]);
+    const whole = succeeded(await verify());
+    assert.equal([whole.stage, whole.pools, whole.version, whole.warnings], ['pools verify', 5, version, []]);
+    const [first = '', second = ''] = filesBelow(out).filter((file) => file.endsWith('.arrow'));
+    rmSync(join(out, first));
+    writeFileSync(join(out, second), 'short');
+    const broken = await verify();
+    assert.is(broken.code, 1);
+    for (const says of [`${first}: is missing`, `${second}: has 5 bytes`]) {
+      assert.ok(broken.stderr.includes(says), broken.stderr);
+      assert.ok(String(resultOf(broken).error).includes(says));
+    }
+    assert.is((await dare(['pools', 'verify', '--pools', folder])).code, 2);
+  });
+});
+
+test('in the lake: pools of the partition before are taken over, and can be checked', async () => {
+  await inFolder(async (folder) => {
+    const { config } = smallCatalogue(folder);
+    const texts = (partition: string) => join(folder, `lake/texts/partition=${partition}/texts.parquet`);
+    await writeTable(texts('1'), withError, textRows);
+    await writeTable(texts('2'), withError, [{ ...textRows[0], text: 'changed' }]);
+    const args = ['--config', config, '--quiet', '--partition'];
+    const counts = ({ built, takenOver, superseded }: Row) => [built, takenOver, superseded];
+    assert.equal(counts(succeeded(await dare(['pools', ...args, '2']))), [5, 0, 0]);
+    assert.equal(counts(succeeded(await dare(['pools', ...args, '3']))), [2, 3, 1]);
+    assert.is(succeeded(await dare(['pools', 'verify', ...args, '3'])).pools, 5);
+    const exclude = ['--set', 'pools.exclude=["number [0-9] .*love"]'];
+    const patterned = succeeded(await dare(['pools', ...args, '3', ...exclude]));
+    assert.equal([patterned.excluded, patterned.rows, patterned.pools], [7, 1, 2]);
+  });
+});
+
+test('a pattern that is not valid is refused before any stage, with exit code 2', async () => {
+  await inFolder(async (folder) => {
+    const { config } = smallCatalogue(folder);
+    for (const stage of ['pools', 'run']) {
+      const refusal = await dare([stage, '--config', config, '--set', "pools.exclude=['fine', '(?=x)']"]);
+      assert.is(refusal.code, 2, refusal.stderr);
+      assert.match(refusal.stderr, /pools\.exclude\[1\]: is "\(\?=x\)"; expected a regular expression/);
+    }
+    assert.not.ok(existsSync(join(folder, 'lake')));
   });
 });
 
