@@ -69,7 +69,7 @@ async function recordedTexts(): Promise<RecordedText[]> {
 
 function predicted(texts: RecordedText[], divergenceBudget: number): ReplayCounts {
   const drafter = new Drafter(tokenizer.vocabularySize, tokenizer.endTokens);
-  const { nodes, minPathProbability, maxNewTokens } = greedy;
+  const { nodes, minPathProbability = 0, maxNewTokens } = greedy;
   const rule = { nodes, minPathProbability, maxNewTokens, divergenceBudget };
   const replayed = texts.map((text) => toReplayText(text, tokenizer, 'the record'));
   return replay(replayed, new SourceDrafter(drafter, pools, 'mixed'), rule);
