@@ -118,7 +118,11 @@ test('of a prompt the newest text counts, wherever it stands; texts without an i
 test('the newest first, the others by chance, and always the same', () =>
   inFolder(async (folder) => {
     const rowsOf = (day: number) =>
-      Array.from({ length: 20 }, (_, i) => ({ prompt_id: `${day}-${i}`, cohort: 'c', text: `${day} ${10 + i}` }));
+      Array.from({ length: 20 }, (_, i) => ({
+        prompt_id: `${day}-${i}`,
+        cohort: 'c',
+        text: `${day} ${10 + i}`,
+      }));
     const days = [0, 1, 2];
     const files = await Promise.all(days.map((day) => write(folder, `${day}.parquet`, rowsOf(day))));
     const capped = { ...everything, maxTokens: 1000 };
