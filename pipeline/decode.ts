@@ -29,6 +29,9 @@ import type { StageContext, StageResult, StageTools } from '../src/stage.js';
 import type { TextModel } from '../src/text/tokenizer.js';
 import { type Sources, sourcesOf } from './origins.js';
 
+/** Earlier partitions that are looked through for texts. */
+const reusedPartitions = 7;
+
 export interface DecodeOptions {
   /** Hugging Face folder or GGUF file. */
   model: string;
@@ -60,6 +63,8 @@ interface Job {
   shard?: Shard;
   /** Folder of the table that is replaced, with its manifest. */
   texts?: string;
+  /** Earlier tables whose texts are taken over. */
+  reuse: TableJob['reuse'];
   /** Measure the speed against autoregressive decoding afterwards. */
   compare: boolean;
   /** What the table of a lake is made from; without it there is no manifest. */
@@ -96,6 +101,7 @@ export async function decode(
     maxLength: config.pools.maxLength,
     config,
     tokenizer,
+    reuse: reusable(context),
     compare,
     sources: await sourcesOf('texts', context),
     ...(shard === undefined ? {} : { shard }),
@@ -108,6 +114,17 @@ export async function decode(
     removeShards(unfinished);
     return stageResult(partition, job, decoded);
   });
+}
+
+/** The partition's own texts and those of the latest earlier partitions: each has what it took over itself. */
+function reusable({ config, lake, partition }: StageContext): TableJob['reuse'] {
+  const { reuse } = config.decode;
+  const partitions = [...lake.earlierPartitions('texts', partition).slice(-reusedPartitions), partition];
+  const tables = partitions.reverse().map((name) => lake.file('texts', name));
+  return {
+    tables: reuse === 'off' ? [] : tables.filter((file) => existsSync(file)),
+    strict: reuse === 'strict',
+  };
 }
 
 async function decodeShard(job: Job, shard: Shard, context: StageContext): Promise<StageResult> {
@@ -171,6 +188,7 @@ export async function decodeStandalone(options: DecodeOptions, tools: StageTools
     maxLength: defaultMaxLength,
     config,
     tokenizer,
+    reuse: { tables: [], strict: false },
     compare: false,
   };
   return await locked(job, tools, async () => {
@@ -303,6 +321,14 @@ async function tableJob(
     tokenizer,
     worker,
     tools,
+    settings: {
+      model: worker.fingerprint,
+      weights: worker.weights,
+      tokenizer: tokenizer.fingerprint,
+      rules: decodeSettings(config.decode),
+      seed: config.decode.sampling.seed,
+    },
+    reuse: job.reuse,
     // a shard has no manifest beside it: what publish has to know stands in it
     metadata: (counts, poolVersion) =>
       shard === undefined ? metadata : { ...metadata, costs: decisive, poolVersion, origin, counts, run },

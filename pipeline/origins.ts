@@ -91,7 +91,13 @@ const ingredients: Readonly<Record<TableName, (place: Place) => Promise<Ingredie
     const { weights, text } = modelFiles(model.path);
     return {
       files: { 'the model': weights, 'the tokenizer': text },
-      tables: { prompts: { table: 'prompts', partition } },
+      tables: {
+        prompts: { table: 'prompts', partition },
+        // other pools may make other texts, within the bounds; by default they count as equal
+        ...(decode.reuse === 'strict' && decode.mode === 'relaxed'
+          ? { pools: { table: 'pools', partition } }
+          : {}),
+      },
       configuration: {
         ...flattened({ decode: decisiveSettings(decodeSettings(decode), decode.sampling.seed) }),
         'model.weights': model.weights,

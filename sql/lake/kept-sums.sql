@@ -1,8 +1,9 @@
--- What is kept in parts: sums over the rows of each round and cohort.
+-- What is kept in parts: sums over the rows of each round and cohort, those taken over from earlier tables apart.
 select
   round,
   entity_type,
   cohort,
+  emitted_tokens is null and error is null as taken_over,
   count(*)::integer as rows,
   count(error)::integer as failed,
   coalesce(sum(output_tokens), 0)::double as output_tokens,

@@ -13,6 +13,8 @@ export const FRAMEWORKS = ['kar', 'trawl', 'once', 'rlmrec'] as const;
 export const MODES = ['autoregressive', 'greedy', 'relaxed', 'sample'] as const;
 export type Mode = (typeof MODES)[number];
 export const REFITS = ['keep', 'move', 'anew'] as const;
+/** Which texts of earlier tables are taken over: equal ones, relaxed ones only from the same pools, none. */
+export const REUSES = ['texts', 'strict', 'off'] as const;
 export const DEVICES = ['auto', 'cpu', 'webgpu', 'cuda'] as const;
 export type Device = (typeof DEVICES)[number];
 export const KEEPS = ['recent', 'frequent', 'random'] as const;
@@ -154,6 +156,8 @@ export const decode = group({
   maxFailedShare: real(0, 1).default(0.01),
   rounds: rounds.prefault({}),
 });
+/** In a lake there are earlier tables, whose texts may be the same. */
+export const lakeDecode = decode.extend({ reuse: choice(REUSES).default('texts') });
 
 /** How the model's weights are stored and multiplied by. */
 export const WEIGHTS = ['auto', 'float32', 'float16', 'int8', 'int4'] as const;
@@ -197,7 +201,7 @@ export const configSchema = group({
     /** Regular expressions (RE2): a text that one of them matches is in no pool. */
     exclude: listOf(text(PATTERN), 'a list of regular expressions').prefault([]),
   }).prefault({}),
-  decode: decode.prefault({}),
+  decode: lakeDecode.prefault({}),
 });
 
 /** What `dare decode` without a configuration file can be told by `--set`. */
@@ -211,4 +215,5 @@ export type StandaloneConfig = z.output<typeof standaloneSchema>;
 export type Config = z.output<typeof configSchema>;
 export type EntityInput = z.output<typeof entityInput>;
 export type InputsConfig = Config['inputs'];
-export type DecodeConfig = Config['decode'];
+/** What decoding is told in a lake and without one. */
+export type DecodeConfig = StandaloneConfig['decode'];

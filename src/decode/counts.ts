@@ -8,6 +8,8 @@ export interface TableCounts {
   rows: number;
   /** Rows that an earlier run finished; the others were decoded by this one. */
   resumed: number;
+  /** Rows whose texts an earlier table had. The sums below are over the others. */
+  takenOver: number;
   failed: number;
   /** Prompts whose cohort has no pool. */
   unknownCohort: number;
@@ -26,6 +28,7 @@ export function noCounts(): TableCounts {
   return {
     rows: 0,
     resumed: 0,
+    takenOver: 0,
     failed: 0,
     unknownCohort: 0,
     rounds: 0,
@@ -58,6 +61,10 @@ export function addOutcome(counts: TableCounts, outcome: Outcome): void {
 export function addKept(counts: TableCounts, sums: readonly KeptSums[], pools: PoolSet): void {
   for (const kept of sums) {
     counts.rows += kept.rows;
+    if (kept.takenOver) {
+      counts.takenOver += kept.rows;
+      continue;
+    }
     counts.resumed += kept.rows;
     counts.failed += kept.failed;
     counts.outputTokens += kept.outputTokens;

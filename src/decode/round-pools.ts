@@ -28,6 +28,11 @@ export class RoundPools {
     return this.builder.texts;
   }
 
+  /** How many texts there are, of all rounds that have ended. */
+  get texts(): number {
+    return this.builder.texts;
+  }
+
   /** The pools of all rounds that have ended. */
   build(): PoolSet {
     const built = [...this.builder.build()];

@@ -10,6 +10,7 @@ export function textRow(
   outcome: Outcome,
   text: string,
   source: { poolVersion: string | null; round: number },
+  textKey: string,
 ): TextRow {
   return {
     ...identity(prompt),
@@ -27,6 +28,7 @@ export function textRow(
     nearTies: outcome.nearTies,
     ...source,
     error: null,
+    textKey,
     emittedTokens: outcome.emittedTokens,
     ended: outcome.finishReason === 'stop' && outcome.stoppedText === null,
   };
@@ -55,6 +57,7 @@ export function errorRow(
     nearTies: null,
     ...source,
     error,
+    textKey: null,
     emittedTokens: null,
     ended: null,
   };

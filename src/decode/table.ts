@@ -2,7 +2,7 @@ import pLimit from 'p-limit';
 import type { DecodeConfig } from '../config/schema.js';
 import { runError } from '../errors.js';
 import { KeptRows, type RunKey } from '../lake/kept-rows.js';
-import { type KeptSums, KeptTexts } from '../lake/kept-texts.js';
+import { type KeptSums, KeptTexts, takenOver } from '../lake/kept-texts.js';
 import type { Manifest } from '../lake/manifest.js';
 import { PromptFile, type PromptRow } from '../lake/pages.js';
 import type { Shard } from '../lake/shards.js';
@@ -19,6 +19,8 @@ import { RoundPools } from './round-pools.js';
 import { hashShare, roundOf, roundShares } from './rounds.js';
 import { errorRow, promptIds, textRow } from './row.js';
 import { inShard } from './run-key.js';
+import { takeOver } from './take-over.js';
+import { settingsKey, type TextSettings, textKey } from './text-key.js';
 
 export interface TableJob {
   prompts: string;
@@ -37,6 +39,10 @@ export interface TableJob {
   tokenizer: TextModel;
   worker: DecodeWorker;
   tools: StageTools;
+  /** What decides the texts. */
+  settings: TextSettings;
+  /** Earlier tables whose texts are taken over where this run would write the same. */
+  reuse: { tables: readonly string[]; strict: boolean };
   /** Stands in the file's key-value metadata. */
   metadata: (counts: TableCounts, poolVersion: string | null) => Record<string, unknown>;
   /** What the manifest beside the table says of it; without it there is none. */
@@ -75,6 +81,7 @@ export class TableRun {
   /** Prompts of the rounds so far. */
   private members = 0;
   private pools: PoolSet;
+  private settings: string;
   private readonly shares: number[];
   private readonly ownPools: RoundPools;
 
@@ -83,12 +90,13 @@ export class TableRun {
     private readonly prompts: PromptFile,
     private readonly rows: KeptRows,
     private readonly kept: KeptTexts,
-    /** 1 where the text of a prompt is kept. */
+    /** Which prompts' texts are kept: marks of KeptTexts. */
     private readonly finished: Uint8Array,
     private readonly keptSums: readonly KeptSums[],
   ) {
     const { config, pools, tokenizer, maxLength } = job;
     this.pools = pools;
+    this.settings = keySettings(job, pools);
     const inRounds = pools.version === null && config.mode !== 'autoregressive';
     this.shares = inRounds ? roundShares(config.rounds.first, config.rounds.growth) : [1];
     this.ownPools = new RoundPools(poolSettings(tokenizer, maxLength));
@@ -102,7 +110,12 @@ export class TableRun {
     try {
       rows = await KeptRows.open(job.kept, job.run, job.tools.log);
       kept = await KeptTexts.open(rows.parts);
-      const finished = await kept.finished(job.prompts, prompts.rows, rows.rows);
+      let finished = await kept.finished(job.prompts, prompts.rows, rows.rows);
+      if ((await takeOverInto(rows, job, unfinished(prompts, finished, job.shard))) > 0) {
+        kept.close();
+        kept = await KeptTexts.open(rows.parts);
+        finished = await kept.finished(job.prompts, prompts.rows, rows.rows);
+      }
       const run = new TableRun(job, prompts, rows, kept, finished, await kept.sums());
       run.failures = await kept.failures(shownFailures);
       return run;
@@ -124,20 +137,13 @@ export class TableRun {
     const { worker, tools, config } = this.job;
     worker.usePools(this.pools.bytes);
     tools.progress.start('decode', this.prompts.rows);
-    const { rows: resumed } = this.rows;
-    if (resumed > 0) {
-      tools.log.info(
-        {},
-        `${resumed} of ${this.prompts.rows} texts were finished before: going on behind them`,
-      );
-      tools.progress.advance(resumed);
-    }
-    let pooled = 0;
+    await this.takeOverAll();
+    let pooled = this.ownPools.texts;
     for (let round = 0; round < this.shares.length; round++) {
       if (round > 0) pooled = this.refreshPools();
       // enough texts in the pools: what is left is decoded in one round
       const last = round === this.shares.length - 1 || pooled >= roundTexts;
-      await this.takeOver(round, last);
+      await this.resume(round, last);
       await this.decodeRound(round, last);
       this.counts.rounds++;
       if (last) break;
@@ -174,11 +180,28 @@ export class TableRun {
     await this.rows.abort();
   }
 
+  /** Counts what earlier tables had; in rounds it is there to draft from. */
+  private async takeOverAll(): Promise<void> {
+    const { tools } = this.job;
+    const taken = this.keptSums.filter((sums) => sums.takenOver);
+    addKept(this.counts, taken, this.pools);
+    const count = this.counts.takenOver;
+    const resumed = this.rows.rows - count;
+    const of = `of ${this.prompts.rows} texts`;
+    if (count > 0) tools.log.info({}, `${count} ${of} are taken over from earlier tables`);
+    if (resumed > 0) tools.log.info({}, `${resumed} ${of} were finished before: going on behind them`);
+    tools.progress.advance(count + resumed);
+    if (count === 0 || this.shares.length === 1) return;
+    const most = Math.ceil(roundTexts / this.rows.parts.length);
+    for await (const text of this.kept.takenOver(most)) this.ownPools.add(text);
+    this.refreshPools();
+  }
+
   /** What an earlier run finished of a round. */
-  private async takeOver(round: number, last: boolean): Promise<void> {
+  private async resume(round: number, last: boolean): Promise<void> {
     addKept(
       this.counts,
-      this.keptSums.filter((sums) => sums.round === round),
+      this.keptSums.filter((sums) => sums.round === round && !sums.takenOver),
       this.pools,
     );
     if (last) return;
@@ -202,8 +225,10 @@ export class TableRun {
         if (andLater ? member < round : member !== round) continue;
         if (!inShard(prompt.promptId, this.job.shard)) continue;
         this.members++;
-        this.keepInSample(prompt);
-        if (this.finished[prompt.row] === 1) continue;
+        const mark = this.finished[prompt.row];
+        // a text that was taken over may be in the pools
+        if (mark !== takenOver) this.keepInSample(prompt);
+        if (mark !== 0) continue;
         const task = limit(() => this.decodePrompt(prompt, round, andLater)).catch((error: unknown) => {
           failure ??= error;
         });
@@ -236,7 +261,7 @@ export class TableRun {
     const stream = streamKey(this.job.config.sampling.seed, prompt.promptId);
     const outcome = await worker.decode({ promptIds: ids, stream }, key);
     const text = outcome.stoppedText ?? tokenizer.decode(outcome.outputIds);
-    const row = textRow(prompt, ids.length, outcome, text, source);
+    const row = textRow(prompt, ids.length, outcome, text, source, this.keyOf(prompt));
     if (!last) {
       const { promptId, entityType, cohort } = prompt;
       this.ownPools.add({ promptId, entityType, cohort, ids: outcome.outputIds, ended: row.ended === true });
@@ -246,6 +271,10 @@ export class TableRun {
     await this.rows.append(row);
     tools.progress.advance(1);
     tools.progress.note(`${(counts.emittedTokens / counts.decodeSteps).toFixed(1)} tokens a step`);
+  }
+
+  private keyOf(prompt: PromptRow): string {
+    return textKey(prompt, this.job.config.mode, this.settings);
   }
 
   /** Why these ids can't be decoded, or undefined. */
@@ -260,6 +289,7 @@ export class TableRun {
   private refreshPools(): number {
     const texts = this.ownPools.endRound();
     this.pools = this.ownPools.build();
+    this.settings = keySettings(this.job, this.pools);
     this.job.worker.usePools(this.pools.bytes);
     return texts;
   }
@@ -283,5 +313,44 @@ export class TableRun {
     this.sample.push({ prompt, place });
     this.sample.sort((a, b) => a.place - b.place);
     this.sample.length = Math.min(this.sample.length, sampleSize);
+  }
+}
+
+/** `settingsKey` of a run that drafts from these pools. */
+function keySettings({ settings, reuse }: TableJob, { version }: PoolSet): string {
+  return settingsKey(reuse.strict ? { ...settings, pools: version } : settings);
+}
+
+/** Keeps the texts that earlier tables have. Returns how many there were. */
+async function takeOverInto(
+  rows: KeptRows,
+  job: TableJob,
+  prompts: AsyncIterable<PromptRow[]>,
+): Promise<number> {
+  const { reuse, config, pools, tools } = job;
+  // what a text of this run is drafted from isn't known before its round
+  const unknowable = reuse.strict && config.mode === 'relaxed' && pools.version === null;
+  if (reuse.tables.length === 0 || unknowable) return 0;
+  const settings = keySettings(job, pools);
+  return takeOver({
+    prompts,
+    keyOf: (prompt) => textKey(prompt, config.mode, settings),
+    earlier: reuse.tables,
+    mayEnd: config.stop.length === 0,
+    rows,
+    signal: tools.signal,
+  });
+}
+
+async function* unfinished(
+  prompts: PromptFile,
+  finished: Uint8Array,
+  shard: Shard | undefined,
+): AsyncGenerator<PromptRow[]> {
+  for await (const page of prompts.pages()) {
+    yield page.filter(
+      ({ row, promptId, problem }) =>
+        finished[row] === 0 && problem === undefined && inShard(promptId, shard),
+    );
   }
 }

@@ -13,12 +13,17 @@ export interface TextSettings {
   rules: DecodeRules;
   /** Mode sample: `decode.sampling.seed`. */
   seed: number;
+  /**
+   * Version of the pools that texts are drafted from (null: none), where relaxed texts of other pools count as others
+   * (`decode.reuse: strict`).
+   */
+  pools?: string | null;
 }
 
 /**
  * The keys of `decode` that decide a text in its mode, and none that don't: `autoregressive` and `greedy` write the same
  * texts and share theirs, the bounds of mode relaxed count there alone. Concurrency, device and pools are no part of it:
- * the first two move near ties at most, and what relaxed texts are drafted from is the caller's to add.
+ * the first two move near ties at most, and what relaxed texts are drafted from counts in `settingsKey` on request.
  */
 export function decisiveSettings(rules: DecodeRules, seed: number): Record<string, unknown> {
   const { mode, maxNewTokens, stop, repetitionPenalty, sampling } = rules;
@@ -30,8 +35,9 @@ export function decisiveSettings(rules: DecodeRules, seed: number): Record<strin
 }
 
 /** sha256 (hex) over the model and the settings that decide a text. */
-export function settingsKey({ model, weights, tokenizer, rules, seed }: TextSettings): string {
-  return hashOf([model, weights, tokenizer, decisiveSettings(rules, seed)]);
+export function settingsKey({ model, weights, tokenizer, rules, seed, pools }: TextSettings): string {
+  const drafts = rules.mode === 'relaxed' && pools !== undefined ? [pools] : [];
+  return hashOf([model, weights, tokenizer, decisiveSettings(rules, seed), ...drafts]);
 }
 
 /**

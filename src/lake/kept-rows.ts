@@ -8,7 +8,7 @@ import type { Logger } from '../stage.js';
 import { fileError } from './file-error.js';
 import { listFolder, makeFolder } from './folder.js';
 import { LineLog } from './line-log.js';
-import { discard, removeStale } from './publish.js';
+import { discard, removeStale, replaceFile } from './publish.js';
 import { sizeOf } from './text-table.js';
 import { FeatureWriter, type TextRow } from './writer.js';
 
@@ -109,6 +109,26 @@ export class KeptRows {
       await current.log.append(toLine(row));
       current.bytes += sizeOf(row);
       this.appended++;
+    });
+  }
+
+  /**
+   * Adds rows that are made elsewhere as a part of its own.
+   * @param write writes the part, as FeatureWriter does, and returns its number of rows, which it returns too
+   */
+  addPart(write: (file: string) => Promise<number>): Promise<number> {
+    return this.inTurn(async () => {
+      const number = this.next++;
+      let rows = 0;
+      await replaceFile(
+        partFile(this.folder, number),
+        'the texts could not be kept',
+        async (temporary: string) => {
+          rows = await write(temporary);
+        },
+      );
+      await this.enter(number, rows);
+      return rows;
     });
   }
 

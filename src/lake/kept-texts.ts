@@ -9,6 +9,8 @@ export interface KeptSums {
   round: number;
   entityType: string | null;
   cohort: string | null;
+  /** Taken over from earlier tables, by whatever run. */
+  takenOver: boolean;
   rows: number;
   failed: number;
   outputTokens: number;
@@ -30,6 +32,10 @@ export interface RoundText {
   ended: boolean;
 }
 
+/** Marks of prompts whose texts are kept: of this run, or of one with the same key, and of earlier tables. */
+export const decoded = 1;
+export const takenOver = 2;
+
 /** What a table in the making holds already: read from its parts. Without parts nothing is opened or read. */
 export class KeptTexts {
   private constructor(
@@ -43,7 +49,7 @@ export class KeptTexts {
   }
 
   /**
-   * Marks the rows of a file of prompts whose texts are kept: 1 at the row's place.
+   * Marks the rows of a file of prompts whose texts are kept, at the row's place: `decoded` or `takenOver`, else 0.
    * @param kept how many must be found
    * @throws runError when the kept rows aren't of that file
    */
@@ -55,8 +61,8 @@ export class KeptTexts {
     );
     let found = 0;
     for (let chunk = 0; chunk < result.chunkCount; chunk++) {
-      for (const row of result.getChunk(chunk).getColumnValues(0)) {
-        marks[Number(row)] = 1;
+      for (const [row, taken] of result.getChunk(chunk).getRows()) {
+        marks[Number(row)] = taken === true ? takenOver : decoded;
         found++;
       }
     }
@@ -73,6 +79,7 @@ export class KeptTexts {
       round: row.round as number,
       entityType: row.entity_type as string | null,
       cohort: row.cohort as string | null,
+      takenOver: row.taken_over as boolean,
       rows: row.rows as number,
       failed: row.failed as number,
       outputTokens: row.output_tokens as number,
@@ -89,12 +96,19 @@ export class KeptTexts {
     return (await this.query('lake/kept-failures', { most })).map((row) => `${row.prompt_id}: ${row.error}`);
   }
 
-  /** The texts of a round, part by part. */
-  async *texts(round: number): AsyncGenerator<RoundText> {
+  /** The texts that were decoded in a round, part by part. */
+  texts(round: number): AsyncGenerator<RoundText> {
+    return this.textsOf('lake/kept-texts', { round });
+  }
+
+  /** Texts that were taken over, part by part: of each part a number at most. */
+  takenOver(most: number): AsyncGenerator<RoundText> {
+    return this.textsOf('lake/taken-texts', { most });
+  }
+
+  private async *textsOf(script: string, params: Record<string, number>): AsyncGenerator<RoundText> {
     for (const part of this.parts) {
-      const rows = await this.guard(({ duck }) =>
-        duck.scriptRows('lake/kept-texts', { params: { part, round } }),
-      );
+      const rows = await this.guard(({ duck }) => duck.scriptRows(script, { params: { part, ...params } }));
       for (const row of rows) {
         yield {
           promptId: row.prompt_id as string,

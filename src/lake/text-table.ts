@@ -29,6 +29,8 @@ export interface TextRow {
   poolVersion: string | null;
   round: number | null;
   error: string | null;
+  /** Hash of all that decides the text; null with an error. */
+  textKey: string | null;
   /** What the steps emitted: output tokens, an end token, the tokens of a stop string. Kept while the table is made. */
   emittedTokens: number | null;
   /** Whether the model's end token ended the text. Kept while the table is made. */
@@ -59,6 +61,7 @@ const columns: readonly (readonly [string, keyof TextRow, Kind])[] = [
   ['pool_version', 'poolVersion', 'text'],
   ['round', 'round', 'integer'],
   ['error', 'error', 'text'],
+  ['text_key', 'textKey', 'text'],
   ['emitted_tokens', 'emittedTokens', 'integer'],
   ['ended', 'ended', 'flag'],
 ];

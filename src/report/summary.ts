@@ -35,7 +35,7 @@ function unlessSkipped(result: StageResult | undefined, line: (result: StageResu
 }
 
 function decodingLines(texts: StageResult | undefined): [string, string][] {
-  if (texts === undefined || texts.skipped === true) return [];
+  if (texts === undefined || texts.skipped === true || texts.decodeSteps === 0) return [];
   return [
     ['drafting', draftLine(texts)],
     ['speed', speedLine(texts.comparison as Comparison | undefined)],
@@ -47,9 +47,11 @@ function cohortLine(segment: StageResult): string {
   return `${count(segment.users)} of users, ${count(segment.items)} of items`;
 }
 
-function textLine({ rows, failed, outputTokens, mode }: StageResult): string {
+function textLine({ rows, takenOver, failed, outputTokens, mode }: StageResult): string {
+  const taken = Number(takenOver);
+  const decoded = `${number(rows - taken)} decoded (${mode}), ${number(outputTokens)} tokens`;
   const failures = Number(failed) > 0 ? `, ${number(failed)} without a text` : '';
-  return `${number(rows)} decoded (${mode}), ${number(outputTokens)} tokens${failures}`;
+  return `${decoded}${failures}${taken > 0 ? `; ${number(taken)} taken over from earlier tables` : ''}`;
 }
 
 function draftLine(decode: StageResult): string {

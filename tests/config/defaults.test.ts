@@ -18,6 +18,8 @@ const DEFAULTS: readonly [path: string, value: unknown, documented: string][] = 
   ['cohorts.users.columns', [], 'Default: none'],
   ['cohorts.items.method', 'attributes', 'attributes (default)'],
   ['cohorts.items.groups', 'auto', 'auto (default)'],
+  ['cohorts.users.refit', 'keep', 'keep (default)'],
+  ['cohorts.previous', undefined, 'Default: the latest earlier one'],
   ['prompts.frameworks', ['kar'], 'Default: [kar]'],
   [
     'prompts.templates',
@@ -52,6 +54,7 @@ const DEFAULTS: readonly [path: string, value: unknown, documented: string][] = 
   ['decode.sampling.minP', 0, 'Default 0'],
   ['decode.sampling.seed', 0, 'Default 0'],
   ['decode.concurrency', 'auto', 'auto (default'],
+  ['decode.reuse', 'texts', 'texts (default)'],
   ['decode.maxFailedShare', 0.01, 'Default 0.01'],
   ['decode.rounds.first', 0.05, 'Default 0.05'],
   ['decode.rounds.growth', 4, 'Default 4'],
@@ -64,7 +67,8 @@ test('every default is filled in', () => {
 
 test('decoding without a configuration has the same defaults', () => {
   const config = withFolder((_, write) => loadConfig(write(MINIMAL)));
-  assert.equal(loadStandalone(), { model: { weights: 'auto', device: 'auto' }, decode: config.decode });
+  const { reuse: _, ...decode } = config.decode;
+  assert.equal(loadStandalone(), { model: { weights: 'auto', device: 'auto' }, decode });
 });
 
 test('the reference sets every default, and says so beside the key', () => {

@@ -12,7 +12,7 @@ const types = [
   'prompt_id VARCHAR, entity_type VARCHAR, entity_id VARCHAR, framework VARCHAR, cohort VARCHAR, text VARCHAR',
   'output_token_ids INTEGER[], vector FLOAT[], finish_reason VARCHAR, prompt_tokens INTEGER, output_tokens INTEGER',
   'decode_steps INTEGER, drafted_tokens INTEGER, accepted_tokens INTEGER, relaxed_tokens INTEGER, divergence DOUBLE',
-  'near_ties INTEGER, pool_version VARCHAR, round INTEGER, error VARCHAR',
+  'near_ties INTEGER, pool_version VARCHAR, round INTEGER, error VARCHAR, text_key VARCHAR',
 ].join(', ');
 /** A part has two more, which the table is made without. */
 const partTypes = `${types}, emitted_tokens INTEGER, ended BOOLEAN`;
@@ -37,6 +37,7 @@ const nothing: Omit<TextRow, 'promptId'> = {
   poolVersion: null,
   round: null,
   error: null,
+  textKey: null,
   emittedTokens: null,
   ended: null,
 };
@@ -62,6 +63,7 @@ const full: TextRow = {
   poolVersion: 'v',
   round: 0,
   error: '',
+  textKey: '0f',
   emittedTokens: 8,
   ended: true,
 };
@@ -167,6 +169,7 @@ test('any rows in any row groups are read back (property)', async () => {
     poolVersion: text,
     round: count,
     error: text,
+    textKey: text,
     emittedTokens: count,
     ended: fc.option(fc.boolean()),
   });

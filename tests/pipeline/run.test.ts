@@ -40,7 +40,7 @@ test('the main job: every table, one feature row per user and item, rounds, then
     assert.ok(new Set(decoded.map(({ round }) => round)).size > 1, 'no earlier texts: rounds');
     for (const row of decoded) assert.is(row.pool_version === null, row.round === 0, String(row.prompt_id));
 
-    await succeed(['run', '--config', config, '--partition', 'b', '--quiet']);
+    await succeed(['run', '--config', config, '--partition', 'b', '--quiet', '--set', 'decode.reuse=off']);
     const later = await readTable(texts(folder, 'b'));
     assert.is(later.length, prompts);
     const versions = new Set(later.map(({ pool_version }) => pool_version));
@@ -97,7 +97,7 @@ test('the same inputs give the same texts again: bytes one by one, all but the l
     for (const copy of ['again', 'together'])
       cpSync(join(folder, 'one'), join(folder, copy), { recursive: true });
     const decodeInto = async (lake: string, concurrency: string) => {
-      const own = ['--lake', join(folder, lake), '--concurrency', concurrency];
+      const own = ['--lake', join(folder, lake), '--concurrency', concurrency, '--set', 'decode.reuse=off'];
       await succeed(['decode', '--config', config, '--quiet', ...own]);
     };
     await decodeInto('one', '1');

@@ -1,0 +1,13 @@
+-- Texts of an earlier table as rows of the one in the making: whom they are about is the prompt's to say. What the steps
+-- emitted isn't known of them, which tells them from rows of this run.
+copy (
+  select
+    known.prompt_id, known.entity_type, known.entity_id, known.framework, known.cohort, text, output_token_ids, vector,
+    finish_reason, prompt_tokens, output_tokens, decode_steps, drafted_tokens, accepted_tokens, relaxed_tokens,
+    divergence, near_ties, pool_version, round, error, known.text_key, null::integer as emitted_tokens,
+    $may_end and finish_reason = 'stop' as ended
+  from read_parquet($path, file_row_number = true, hive_partitioning = false) as texts
+  join known_texts as known on known.row = texts.file_row_number
+  where known.file = $file and known.chunk = $chunk and texts.file_row_number between $first and $last
+  order by known.prompt_id
+) to $part (format parquet, compression snappy, row_group_size 2048);
