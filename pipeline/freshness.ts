@@ -6,6 +6,7 @@ import { isUnchanged } from '../src/lake/fingerprint.js';
 import { manifestName, type TableName } from '../src/lake/lake.js';
 import { type Manifest, readManifest } from '../src/lake/manifest.js';
 import { differences, originOf, tableOf } from '../src/lake/origin.js';
+import { listShards } from '../src/lake/shards.js';
 import type { StageResult } from '../src/stage.js';
 import { type Place, sourcesOf } from './origins.js';
 
@@ -61,6 +62,8 @@ async function staleness(table: TableName, place: Place, manifest: Manifest): Pr
   const record = tableOf(manifest);
   if (record !== undefined && !(await isUnchanged(record, file)))
     return [`${basename(file)} isn't the file that its ${manifestName} describes`];
+  if (table === 'features' && listShards(place.lake.unfinished('texts', place.partition)).length > 0)
+    return ['shards of the texts wait to be joined'];
   const made = originOf(manifest);
   if (made === undefined) return [`its ${manifestName} doesn't say what it was made from`];
   return differences(made, (await sourcesOf(table, place)).origin);

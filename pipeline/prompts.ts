@@ -2,7 +2,6 @@ import { type DuckDBValue, INTEGER, VARCHAR } from 'duckdb';
 import { ChunkAppender } from '../src/lake/chunk-appender.js';
 import type { Duck } from '../src/lake/duck.js';
 import { openEntityCohorts } from '../src/lake/entity-cohorts.js';
-import { openInputs } from '../src/lake/inputs.js';
 import { type Manifest, replaceTable } from '../src/lake/manifest.js';
 import { withWorkSession } from '../src/lake/work-session.js';
 import { loadTextModel } from '../src/model/text.js';
@@ -10,6 +9,7 @@ import type { StageContext, StageResult } from '../src/stage.js';
 import { fieldText } from '../src/text/field.js';
 import { type EntityType, type PromptPlan, type PromptTask, planPrompts } from '../src/text/prompt-plan.js';
 import type { TextModel } from '../src/text/tokenizer.js';
+import { openCheckedInputs } from './inputs.js';
 import { sourcesOf } from './origins.js';
 
 /** Rows of a page: what is rendered between two looks at the signal, and all that JavaScript holds at once. */
@@ -35,7 +35,7 @@ export async function prompts(context: StageContext): Promise<StageResult> {
   lake.prepare('prompts', partition);
   return withWorkSession(context, 'prompts', async (duck) => {
     const { origin, checkUnchanged } = await sourcesOf('prompts', context);
-    const opened = await openInputs(duck, config.inputs);
+    const opened = await openCheckedInputs(duck, context);
     const warnings = [...opened.warnings, ...(await openEntityCohorts(duck, lake, partition))];
     const { rows, tokens, counts } = await renderAll(duck, plan, model, context, opened);
     warnings.push(...counts.flatMap(missingWarning));

@@ -4,10 +4,10 @@ import { joinShards } from '../src/decode/join.js';
 import { inputError, messageOf, runError } from '../src/errors.js';
 import type { Duck } from '../src/lake/duck.js';
 import { openEntityCohorts } from '../src/lake/entity-cohorts.js';
-import { openInputs } from '../src/lake/inputs.js';
 import { readManifest, replaceTable } from '../src/lake/manifest.js';
 import { withWorkSession } from '../src/lake/work-session.js';
 import type { StageContext, StageResult } from '../src/stage.js';
+import { openCheckedInputs } from './inputs.js';
 import { sourcesOf } from './origins.js';
 
 /** What the texts' manifest says of all of them. */
@@ -37,7 +37,7 @@ export async function publish(context: StageContext): Promise<StageResult> {
   return withWorkSession(context, 'features', async (duck) => {
     context.progress.start('features');
     const { origin, checkUnchanged } = await sourcesOf('features', context);
-    const { warnings } = await openInputs(duck, config.inputs);
+    const { warnings } = await openCheckedInputs(duck, context);
     warnings.push(...(await openEntityCohorts(duck, lake, partition)));
     await openTexts(duck, source);
     const frameworks = await findFrameworks(duck, source, config.prompts.frameworks);

@@ -8,26 +8,30 @@ import { prompts } from './prompts.js';
 import { publish } from './publish.js';
 import { segment } from './segment.js';
 
-const stages: Readonly<Record<TableStage, (context: StageContext) => Promise<StageResult>>> = {
+type Stage = (context: StageContext, options: RunOptions) => Promise<StageResult>;
+
+const stages: Readonly<Record<TableStage, Stage>> = {
   segment,
-  prompts,
-  pools,
+  prompts: (context) => prompts(context),
+  pools: (context) => pools(context),
   decode: (context) => decode(context, { compare: true }),
-  publish,
+  publish: (context) => publish(context),
 };
 
 export interface RunOptions {
   /** Runs stages whose tables are fresh too. */
   force?: boolean;
+  /** Takes columns of the inputs whose types have changed. */
+  acceptTypes?: boolean;
 }
 
 /** The stages of a partition whose tables are missing or stale, in the order of the data's way, and a summary for people. */
-export async function run(context: StageContext, { force = false }: RunOptions = {}): Promise<StageResult> {
+export async function run(context: StageContext, options: RunOptions = {}): Promise<StageResult> {
   const started = performance.now();
   const results: StageResult[] = [];
   for (const stage of Object.keys(stages) as TableStage[]) {
     context.signal.throwIfAborted();
-    results.push(await runOrSkip(stage, context, force));
+    results.push(await runOrSkip(stage, context, options));
   }
   const seconds = (performance.now() - started) / 1000;
   const decoded = results.find(({ stage }) => stage === 'decode') as StageResult;
@@ -47,15 +51,19 @@ export async function run(context: StageContext, { force = false }: RunOptions =
   };
 }
 
-async function runOrSkip(stage: TableStage, context: StageContext, force: boolean): Promise<StageResult> {
+async function runOrSkip(
+  stage: TableStage,
+  context: StageContext,
+  options: RunOptions,
+): Promise<StageResult> {
   const { state, reasons } = await freshness(tableOfStage[stage], context);
-  if (state === 'fresh' && !force) {
+  if (state === 'fresh' && options.force !== true) {
     context.log.info({ stage }, `${stage}: skipped, its table is fresh`);
     return skippedResult(stage, context);
   }
   const why = state === 'fresh' ? 'its table is fresh, but --force was given' : `its table is ${state}`;
   context.log.info({ stage, reasons }, `${stage}: ${[why, ...reasons].join('; ')}`);
-  return stages[stage](context);
+  return stages[stage](context, options);
 }
 
 function inShort({ rows, seconds, skipped }: StageResult): Record<string, unknown> {

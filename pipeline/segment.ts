@@ -4,10 +4,10 @@ import { type Continued, continueCohorts, type EarlierCohorts } from '../src/coh
 import { groupCollaboratively } from '../src/cohorts/users.js';
 import type { Config } from '../src/config/schema.js';
 import type { Duck } from '../src/lake/duck.js';
-import { openInputs } from '../src/lake/inputs.js';
 import { type Manifest, readManifest, replaceTable } from '../src/lake/manifest.js';
 import { withWorkSession } from '../src/lake/work-session.js';
 import type { StageContext, StageResult } from '../src/stage.js';
+import { openCheckedInputs } from './inputs.js';
 import { previousCohorts, sourcesOf } from './origins.js';
 
 /** What became of one entity type. */
@@ -34,7 +34,10 @@ export interface Segmentation {
  * by entity_type and entity_id. `distance` is the distance to the cohort's centre in the embedding (in units of the
  * users' root mean square component), null where the cohort has no centre for it.
  */
-export async function segment(context: StageContext): Promise<StageResult> {
+export async function segment(
+  context: StageContext,
+  options: { acceptTypes?: boolean } = {},
+): Promise<StageResult> {
   const started = performance.now();
   const { config, lake, partition, progress, signal } = context;
   lake.prepare('cohorts', partition);
@@ -42,7 +45,7 @@ export async function segment(context: StageContext): Promise<StageResult> {
     progress.start('cohorts');
     progress.note('reading inputs');
     const { origin, checkUnchanged } = await sourcesOf('cohorts', context);
-    const opened = await openInputs(duck, config.inputs);
+    const opened = await openCheckedInputs(duck, context, options);
     const check = () => signal.throwIfAborted();
     const earlier = await earlierCohorts(context);
     const note = (step: string) => progress.note(step);
@@ -57,6 +60,7 @@ export async function segment(context: StageContext): Promise<StageResult> {
       rows,
       ratings: opened.ratingCount,
       ...summary,
+      schema: opened.schema,
       origin,
     });
     progress.done();

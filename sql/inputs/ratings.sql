@@ -13,5 +13,6 @@ select
   count(*) - count(user_id) as null_users,
   count(*) - count(item_id) as null_items,
   count(*) - count(rating) as bad_ratings,
+  count(*) filter (not time_given) as missing_times,
   count(*) filter (time_given and rated_at is null) as bad_times
 from ratings_read;

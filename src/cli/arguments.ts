@@ -48,6 +48,7 @@ const OPTIONS = {
   batch: { type: 'string' },
   'skip-exit-code': { type: 'string' },
   force: { type: 'boolean' },
+  'accept-types': { type: 'boolean' },
   shard: { type: 'string' },
 } as const;
 type OptionName = keyof typeof OPTIONS;
@@ -73,7 +74,8 @@ const MODEL: readonly OptionName[] = ['cache', 'json', 'quiet', 'debug', 'help']
 const OWN: Readonly<Partial<Record<StageName, readonly OptionName[]>>> = {
   pools: ['texts', 'tokenizer', 'out'],
   decode: ['model', 'prompts', 'out', 'pools', 'weights', 'mode', 'concurrency', 'shard'],
-  run: ['force'],
+  run: ['force', 'accept-types'],
+  segment: ['accept-types'],
 };
 /** Without a configuration file a stage needs all of these; `optional` may come with them. */
 const ALONE: Readonly<Partial<Record<StageName, { required: OptionName[]; optional: OptionName[] }>>> = {
@@ -151,6 +153,7 @@ export interface Options {
   /** Exit code of a stage that had nothing to do, in place of 0. */
   'skip-exit-code'?: string;
   force?: boolean;
+  'accept-types'?: boolean;
   /** `k/n` */
   shard?: string;
 }

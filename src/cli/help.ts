@@ -47,6 +47,9 @@ Reads the items, users and ratings of the configuration's inputs. Writes the tab
 cohort, distance to the cohort's centre. Users are grouped by what they rated, by attributes or by a ready-made column;
 items by attributes or by a column (keys under cohorts).
 
+  --accept-types           take columns of the inputs whose types differ from those of the last run, which are refused
+                           otherwise
+
 ${COMMON}
 
 Examples
@@ -146,6 +149,7 @@ is fresh is skipped: it was made from what there is now (inputs, tables before i
 templates, model, versions). The log says what is skipped, and why the others aren't.
 
   --force                  run the stages whose tables are fresh too
+  --accept-types           as for dare segment
 
 ${COMMON}
 

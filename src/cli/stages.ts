@@ -5,7 +5,10 @@ import type { Shard } from '../lake/shards.js';
 import type { CommandResult, StageContext, StageResult, StageTools } from '../stage.js';
 import type { ModelAction, Options, StageName, ToolName } from './arguments.js';
 
-type Stage = (context: StageContext, options: { shard?: Shard }) => Promise<StageResult>;
+type Stage = (
+  context: StageContext,
+  options: { shard?: Shard; acceptTypes?: boolean },
+) => Promise<StageResult>;
 
 const stages: Readonly<Record<Exclude<StageName, 'run'>, () => Promise<Stage>>> = {
   segment: async () => (await import('../../pipeline/segment.js')).segment,
@@ -20,9 +23,10 @@ export async function runStage(stage: StageName, options: Options, tools: StageT
   const context = { ...tools, ...placeOf(options) };
   const { exclude } = context.config.pools;
   if (exclude.length > 0) await (await import('../lake/patterns.js')).checkPatterns(exclude, 'pools.exclude');
+  const acceptTypes = options['accept-types'] === true;
   if (stage === 'run') {
     const { run } = await import('../../pipeline/run.js');
-    return await run(context, { force: options.force === true });
+    return await run(context, { force: options.force === true, acceptTypes });
   }
   const { shard } = options;
   // a shard knows itself whether it is done: the table that is joined of all says nothing of it
@@ -32,7 +36,7 @@ export async function runStage(stage: StageName, options: Options, tools: StageT
       return skippedResult(stage, context);
   }
   const runOne = await stages[stage]();
-  return await runOne(context, shard === undefined ? {} : { shard: shardOf(shard) });
+  return await runOne(context, { acceptTypes, ...(shard === undefined ? {} : { shard: shardOf(shard) }) });
 }
 
 /** `k/n`, checked with the arguments. */

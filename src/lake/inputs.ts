@@ -10,6 +10,7 @@ import {
   reading,
   type ViewColumn,
 } from './input-files.js';
+import type { InputColumn, InputSchema } from './input-schema.js';
 
 /** Where the items or users are: files (paths or globs), the column with the id, our names of columns -> the file's. */
 export interface EntitySource {
@@ -41,6 +42,10 @@ export interface OpenedInputs {
   itemCount: number;
   userCount: number;
   ratingCount: number;
+  /** The columns that the sources name. */
+  schema: InputSchema;
+  /** Input (`inputs.items`) -> its files, for messages. */
+  files: Record<string, string>;
 }
 
 const idTypes = /^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|VARCHAR|UUID|ENUM.*)$/;
@@ -60,15 +65,41 @@ const numberTypes = /^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|FLOAT|DOUBLE|
  */
 export async function openInputs(duck: Duck, sources: Sources): Promise<OpenedInputs> {
   await duck.script('inputs/macros');
-  const itemCount = await openEntities(duck, 'items', sources.items);
-  const givenUsers = sources.users === undefined ? null : await openEntities(duck, 'users', sources.users);
-  const { ratingCount, warnings, userType } = await openRatings(duck, sources.ratings, givenUsers !== null);
-  const userCount = givenUsers ?? (await usersOfRatings(duck, userType));
-  return { warnings, itemCount, userCount, ratingCount };
+  const items = await openEntities(duck, 'items', sources.items);
+  const given = sources.users === undefined ? undefined : await openEntities(duck, 'users', sources.users);
+  const ratings = await openRatings(duck, sources.ratings, given !== undefined);
+  const { ratingCount, warnings } = ratings;
+  const users = given ?? (await usersOfRatings(duck, ratings.userType));
+  const { user } = sources.ratings;
+  const columns = { ...ratings.columns };
+  if (given === undefined) columns[user] = { type: users.keyType, empty: 0 };
+  return {
+    warnings,
+    itemCount: items.count,
+    userCount: users.count,
+    ratingCount,
+    schema: {
+      'inputs.items': items.columns,
+      ...(given && { 'inputs.users': given.columns }),
+      'inputs.ratings': columns,
+    },
+    files: {
+      'inputs.items': items.files,
+      ...(given && { 'inputs.users': given.files }),
+      'inputs.ratings': ratings.files,
+    },
+  };
 }
 
-/** Tables `items` and `users`: the number of rows. */
-async function openEntities(duck: Duck, table: 'items' | 'users', source: EntitySource): Promise<number> {
+interface Entities {
+  count: number;
+  keyType: string;
+  columns: Record<string, InputColumn>;
+  files: string;
+}
+
+/** Tables `items` and `users`. */
+async function openEntities(duck: Duck, table: 'items' | 'users', source: EntitySource): Promise<Entities> {
   const key = `inputs.${table}`;
   const singular = table === 'items' ? 'item' : 'user';
   const names = { table, source: `${table}_source`, id: `${singular}_id`, key: `${singular}_key` };
@@ -76,9 +107,10 @@ async function openEntities(duck: Duck, table: 'items' | 'users', source: Entity
   const idType = checkType(input, `${key}.id`, source.id, idTypes, 'text or whole numbers');
   const columns = entityColumns(input, key, source, [names.id, names.key]);
   await createView(duck, names.source, input, columns);
-  const counts = await reading(input, async () => {
-    const keyType = input.format === 'csv' ? await csvKeyType(duck, names.source) : plainType(idType);
-    return one(await duck.scriptRows('inputs/entities', { identifiers: { ...names, key_type: keyType } }));
+  const { keyType, counts } = await reading(input, async () => {
+    const key_type = input.format === 'csv' ? await csvKeyType(duck, names.source) : plainType(idType);
+    const rows = await duck.scriptRows('inputs/entities', { identifiers: { ...names, key_type } });
+    return { keyType: key_type, counts: one(rows) };
   });
   if (counts.row_count === 0) throw emptyError(key, describeFiles(input));
   if (counts.id_count !== counts.row_count) {
@@ -91,7 +123,13 @@ async function openEntities(duck: Duck, table: 'items' | 'users', source: Entity
       'Remove the duplicates, or name the column that identifies a row.',
     );
   }
-  return Number(counts.row_count);
+  const count = Number(counts.row_count);
+  const given = one(await duck.scriptRows('inputs/values', { identifiers: { table } }));
+  const columnsFound = Object.entries(source.columns).map(([name, column]) => {
+    return [column, { type: input.columns.get(column) as string, empty: count - Number(given[name]) }];
+  });
+  const schema = { ...Object.fromEntries(columnsFound), [source.id]: { type: keyType, empty: 0 } };
+  return { count, keyType, columns: schema, files: describeFiles(input) };
 }
 
 function entityColumns(
@@ -117,7 +155,13 @@ async function openRatings(
   duck: Duck,
   source: RatingsSource,
   usersGiven: boolean,
-): Promise<{ ratingCount: number; warnings: string[]; userType: string }> {
+): Promise<{
+  ratingCount: number;
+  warnings: string[];
+  userType: string;
+  columns: Record<string, InputColumn>;
+  files: string;
+}> {
   const key = 'inputs.ratings';
   const input = await findInput(duck, key, source.path);
   const userType = checkType(input, `${key}.user`, source.user, idTypes, 'text or whole numbers');
@@ -151,7 +195,20 @@ async function openRatings(
   }
   const warnings = await keepKnownRatings(duck, input, total, usersGiven);
   const ratingCount = Number(one(await duck.rows('select count(*)::integer as n from ratings')).n);
-  return { ratingCount, warnings, userType: input.format === 'csv' ? 'csv' : plainType(userType) };
+  const found = (column: string, empty = 0) => ({ type: input.columns.get(column) as string, empty });
+  const { user, item, value: rated, time: at } = source;
+  return {
+    ratingCount,
+    warnings,
+    userType: input.format === 'csv' ? 'csv' : plainType(userType),
+    columns: {
+      [user]: found(user),
+      [item]: found(item),
+      [rated]: found(rated),
+      [at]: found(at, Number(counts.missing_times)),
+    },
+    files: describeFiles(input),
+  };
 }
 
 /** Leaves out ratings of unknown items and users and repeated ones. Returns the warnings. */
@@ -189,11 +246,11 @@ async function keepKnownRatings(
   return warnings;
 }
 
-async function usersOfRatings(duck: Duck, userType: string): Promise<number> {
+async function usersOfRatings(duck: Duck, userType: string): Promise<{ count: number; keyType: string }> {
   await duck.script('inputs/users-of-ratings');
   const keyType = userType === 'csv' ? await csvKeyType(duck, 'users_source') : userType;
   await duck.script('inputs/user-keys', { identifiers: { key_type: keyType } });
-  return Number(one(await duck.rows('select count(*)::integer as n from users')).n);
+  return { count: Number(one(await duck.rows('select count(*)::integer as n from users')).n), keyType };
 }
 
 /** Finds the first row that `expression` does not understand, and says what was expected there. */

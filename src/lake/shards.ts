@@ -101,7 +101,8 @@ export function sharedKey({ shard, ...run }: RunKey): RunKey {
   return run;
 }
 
-function listShards(folder: string): Shard[] {
+/** The finished shards of a folder, by their names. */
+export function listShards(folder: string): Shard[] {
   if (!existsSync(folder)) return [];
   return listFolder(folder)
     .flatMap((name) => {

@@ -21,7 +21,18 @@ async function tables(duck: Duck): Promise<{ items: unknown[]; users: unknown[];
 test('CSV: attributes as text, ids in their own type, times in UTC', () =>
   inFolder(async (folder, duck) => {
     const opened = await openInputs(duck, sources(folder));
-    assert.equal(opened, { warnings: [], itemCount: 3, userCount: 2, ratingCount: 3 });
+    const { schema, files, ...counts } = opened;
+    assert.equal(counts, { warnings: [], itemCount: 3, userCount: 2, ratingCount: 3 });
+    const text = { type: 'VARCHAR', empty: 0 };
+    const ids = { type: 'BIGINT', empty: 0 };
+    assert.equal(schema, {
+      'inputs.items': { id: ids, title: text, year: { type: 'VARCHAR', empty: 1 } },
+      'inputs.ratings': { user: ids, item: text, rating: text, time: text },
+    });
+    assert.equal(files, {
+      'inputs.items': join(folder, 'items.csv'),
+      'inputs.ratings': join(folder, 'ratings.csv'),
+    });
     assert.equal(await tables(duck), {
       items: [
         { item_id: '1', title: 'Alpha', year: '1999', item_key: 1n },
