@@ -54,6 +54,7 @@ const outputColumns = {
   pool_version: 'VARCHAR',
   round: 'INTEGER',
   error: 'VARCHAR',
+  text_key: 'VARCHAR',
 };
 
 test('prompts with all columns: one row each, the documented columns and types, their own keys kept', async () => {
