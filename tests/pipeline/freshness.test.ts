@@ -198,6 +198,16 @@ const changes: Change[] = [
     },
   },
   {
+    name: 'a finished shard that publish has to join',
+    change: (folder) => {
+      const unfinished = new Lake(join(folder, 'lake')).unfinished('texts', 'a');
+      mkdirSync(unfinished, { recursive: true });
+      writeFileSync(join(unfinished, 'part-1-of-2.parquet'), '');
+      return [];
+    },
+    says: { features: /^stale shards of the texts wait to be joined$/ },
+  },
+  {
     name: 'a manifest that is broken',
     change: (folder) => {
       writeFileSync(join(folder, 'lake/features/partition=a/_manifest.json'), '{"stage": ');
