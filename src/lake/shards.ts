@@ -84,6 +84,11 @@ export async function completeShards(folder: string): Promise<ShardContent[] | u
   return shards;
 }
 
+/** Whether there are finished shards that aren't joined yet. */
+export function hasShards(folder: string): boolean {
+  return listShards(folder).length > 0;
+}
+
 /** Removes the finished shards of a folder. */
 export function removeShards(folder: string): void {
   for (const shard of listShards(folder)) {

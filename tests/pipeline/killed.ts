@@ -72,7 +72,8 @@ function isReached(moment: Exclude<Moment, { milliseconds: number }>): boolean {
   return 'rows' in moment ? keptRows(moment.folder) >= moment.rows : bytesIn(moment.folder) >= moment.bytes;
 }
 
-function bytesIn(folder: string): number {
+/** Bytes of the files in a folder; 0 where there is none. */
+export function bytesIn(folder: string): number {
   if (!existsSync(folder)) return 0;
   return readdirSync(folder).reduce(
     (sum, name) => sum + (statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0),
