@@ -1,5 +1,6 @@
 /** The command line -> what to do. Everything wrong with it is found here, before anything is loaded. */
 import { parseArgs } from 'node:util';
+import { isRemote, LOCAL_PATH } from '../config/paths.js';
 import { didYouMean } from '../config/suggest.js';
 import { inputError } from '../errors.js';
 
@@ -70,6 +71,18 @@ const STATUS: readonly OptionName[] = COMMON.filter((option) => option !== 'skip
 const VERIFY = COMMON.filter((name) => name !== 'skip-exit-code');
 /** What `dare model` knows; import knows the weight type too. */
 const MODEL: readonly OptionName[] = ['cache', 'json', 'quiet', 'debug', 'help'];
+/** Options that hold a path. */
+const PATHS: readonly OptionName[] = [
+  'config',
+  'lake',
+  'model',
+  'prompts',
+  'out',
+  'pools',
+  'texts',
+  'tokenizer',
+  'cache',
+];
 /** What a stage knows beyond the common options. */
 const OWN: Readonly<Partial<Record<StageName, readonly OptionName[]>>> = {
   pools: ['texts', 'tokenizer', 'out'],
@@ -296,7 +309,10 @@ function checkOptions(
     if (option !== 'set' && given.indexOf(option) < index) {
       throw usageError(command, `--${option} is given twice`);
     }
-    if (values[option as keyof Options] === '') throw usageError(command, `--${option} is empty`);
+    const value = values[option as keyof Options];
+    if (PATHS.includes(option) && typeof value === 'string' && isRemote(value))
+      throw usageError(command, `--${option} is ${value}: expected ${LOCAL_PATH}`);
+    if (value === '') throw usageError(command, `--${option} is empty`);
   }
   const code = values['skip-exit-code'];
   if (code !== undefined && !(/^\d{1,3}$/.test(code) && Number(code) <= 255))

@@ -4,6 +4,7 @@
  */
 import type { z } from 'zod';
 import { type Problem, valueAt } from './describe.js';
+import { checkRemotePaths } from './paths.js';
 import type { Mode } from './schema.js';
 import * as schema from './schema.js';
 import { didYouMean } from './suggest.js';
@@ -23,6 +24,7 @@ export const FEATURE_COLUMNS = [
 
 export function checkCombinations(raw: unknown): Problem[] {
   return [
+    ...checkRemotePaths(raw),
     ...checkColumnNames(raw, 'items', 'item'),
     ...checkColumnNames(raw, 'users', 'user'),
     ...checkRatings(raw),

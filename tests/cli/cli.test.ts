@@ -88,6 +88,16 @@ const WRONG: readonly [args: string[], message: string, stage?: string][] = [
   [['run', '--config', SAMPLE, '--json=yes'], '--json takes no value', 'run'],
   [['run', '--config', SAMPLE, '--skip-exit-code', '256'], 'expected a whole number from 0 to 255', 'run'],
   [['run', '--config', SAMPLE, '--skip-exit-code', 'x'], '--skip-exit-code is x', 'run'],
+  [
+    ['run', '--config', SAMPLE, '--lake', 's3://bucket/lake'],
+    '--lake is s3://bucket/lake: expected a path',
+    'run',
+  ],
+  [
+    ['pools', '--texts', 'gs://b/t', '--tokenizer', 'a', '--out', 'b'],
+    '--texts is gs://b/t: expected a',
+    'pools',
+  ],
   [['run', '--config', SAMPLE, 'now'], 'unexpected argument "now"', 'run'],
   [
     ['segment', '--config', SAMPLE, '--mode', 'greedy'],

@@ -25,6 +25,12 @@ const WRONG: readonly [overrides: string[], line: string][] = [
   [['decode=fast'], 'decode (--set decode=fast): is "fast"; expected a group of keys'],
   [['prompts.frameworks=kar'], 'is "kar"; expected a list of frameworks; write [kar]'],
   [['prompts.frameworks=[]'], 'is an empty list; expected a list of at least one framework'],
+  [['lake=s3://bucket/lake'], 'is "s3://bucket/lake"; expected a path on this machine'],
+  [
+    ['inputs.ratings.path=[r.csv, "S3://b/*.parquet"]'],
+    'is "S3://b/*.parquet"; expected a path on this machine',
+  ],
+  [['pools.texts=https://a.example/t.parquet'], 'expected a path on this machine'],
   [['inputs.items.path=[]'], 'is an empty list; expected a path, a glob or a list of them'],
   [['inputs.items.path=[a, 1]'], 'expected a path, a glob or a list of them'],
   [
