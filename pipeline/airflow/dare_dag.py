@@ -90,7 +90,7 @@ def shards(pools: dict[str, Any]) -> list[str | None]:
     """`1/n` to `n/n`; one whole without pools, because the rounds that then make them need all prompts."""
     count = get_current_context()["params"]["shards"]
     count = int(Variable.get("dare_shards", 1) if count is None else count)
-    return [None] if count == 1 or pools["pools"] == 0 else [f"{k}/{count}" for k in range(1, count + 1)]
+    return [None] if count == 1 or pools["rows"] == 0 else [f"{k}/{count}" for k in range(1, count + 1)]
 
 
 with DAG(
