@@ -117,7 +117,13 @@ def parse() -> argparse.Namespace:
         metavar="NAME",
         help="model.adapter of a machine's GPU, once for each in Ray's order; without it the CPU decodes",
     )
-    return parser.parse_args()
+    options = parser.parse_args()
+    if len(set(options.adapter)) < len(options.adapter):
+        parser.error(
+            "--adapter: GPUs of one name can't be told apart; start a Ray node for each, "
+            "in a container that sees no other"
+        )
+    return options
 
 
 def main() -> int:

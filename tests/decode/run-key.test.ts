@@ -14,6 +14,7 @@ const inputs: RunInputs = {
   decode: decode.parse({}),
   maxLength: 6,
   shard: undefined,
+  costs: undefined,
 };
 const differing = (changes: Partial<RunInputs>, base = inputs) =>
   differences(runKey(base), runKey({ ...base, ...changes }));

@@ -48,12 +48,12 @@ async function runDag(): Promise<Run[]> {
   });
   const killed = killing({ shard: '2/2', who: 'self', lake, partition: SECOND, marker });
   const requests = [
-    { date: `${FIRST}T03:00:00+00:00`, conf: { config, command, shards: 2 } },
-    { date: `${SECOND}T03:00:00+00:00`, conf: { config, command: killed, shards: 2 } },
-    { date: `${SECOND}T03:00:00+00:00`, conf: { config, command, shards: 2 } },
-    { events: [{ partition: SECOND }], conf: { config, command, shards: 2 } },
-    { date: `${SECOND}T03:00:00+00:00`, conf: { config: join(folder, 'missing.yaml'), command } },
-    { events: [{ partition: FIRST }, { partition: SECOND }], conf: { config, command } },
+    { date: `${FIRST}T03:00:00+00:00`, conf: {} },
+    { date: `${SECOND}T03:00:00+00:00`, conf: { command: killed } },
+    { date: `${SECOND}T03:00:00+00:00`, conf: {} },
+    { events: [{ partition: SECOND }], conf: {} },
+    { date: `${SECOND}T03:00:00+00:00`, conf: { config: join(folder, 'missing.yaml') } },
+    { events: [{ partition: FIRST }, { partition: SECOND }], conf: {} },
   ];
   const args = [
     join(packageRoot, 'tests/etl/airflow_runs.py'),
@@ -65,6 +65,10 @@ async function runDag(): Promise<Run[]> {
     AIRFLOW__CORE__DAGS_FOLDER: folderOf('airflow'),
     AIRFLOW__CORE__LOAD_EXAMPLES: 'False',
     AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY: '0',
+    AIRFLOW_VAR_DARE_CONFIG: config,
+    AIRFLOW_VAR_DARE_COMMAND: command,
+    AIRFLOW_VAR_DARE_SHARDS: '2',
+    AIRFLOW_VAR_DARE_SET: JSON.stringify(['decode.mode=relaxed']),
   });
   assert.is(code, 0, output.slice(-4000));
   return JSON.parse(last) as Run[];
@@ -81,7 +85,7 @@ function airflowTest(name: string, index: number, check: (run: Run, before: Run 
 airflowTest('a first date: no pools yet, so it is decoded in one piece', 0, ({ state, tasks, updates }) => {
   assert.is(state, 'success');
   const decoded = tasks['decode[0]']?.result;
-  assert.equal([decoded?.partition, decoded?.shard], [FIRST, undefined]);
+  assert.equal([decoded?.partition, decoded?.shard, decoded?.mode], [FIRST, undefined, 'relaxed']);
   assert.not.ok('decode[1]' in tasks);
   assert.equal(updates, [{ partition: FIRST, rows: MOVIES + USERS }]);
 });
