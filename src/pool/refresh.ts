@@ -127,12 +127,14 @@ class Refresh {
       }
       if (shared === undefined) all.add(documents);
     }
-    if (shared !== undefined) yield shared;
-    else {
-      this.built++;
-      yield { ...buildPool(settings, everybody, all.documents()), fingerprint: ofAll };
-    }
+    yield shared ?? this.buildShared(all, ofAll);
     this.job.checkUnchanged();
+  }
+
+  /** What is fitted to all pools together belongs here: every cohort's pool is there by now, built or taken over. */
+  private buildShared(documents: BalancedDocuments, fingerprint: string): PoolToWrite {
+    this.built++;
+    return { ...buildPool(this.job.settings, everybody, documents.documents()), fingerprint };
   }
 
   private async take(fingerprint: string): Promise<EarlierPool | undefined> {
