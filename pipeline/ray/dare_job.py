@@ -114,14 +114,13 @@ def parse() -> argparse.Namespace:
         "--adapter",
         action="append",
         default=[],
-        metavar="NAME",
-        help="model.adapter of a machine's GPU, once for each in Ray's order; without it the CPU decodes",
+        metavar="GPU",
+        help="PCI bus id or name (model.adapter) of a machine's GPU, once for each in Ray's order; without it the CPU decodes",
     )
     options = parser.parse_args()
     if len(set(options.adapter)) < len(options.adapter):
         parser.error(
-            "--adapter: GPUs of one name can't be told apart; start a Ray node for each, "
-            "in a container that sees no other"
+            "--adapter: GPUs of one name can't be told apart; give their PCI bus ids, as nvidia-smi shows them"
         )
     return options
 
