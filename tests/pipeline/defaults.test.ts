@@ -32,9 +32,11 @@ const DEFAULTS = {
   stop: [],
   repetitionPenalty: 1,
   sampling: { temperature: 1, topK: 0, topP: 1, minP: 0, seed: 0 },
+  reproducible: true,
   concurrency: 'auto',
   maxFailedShare: 0.01,
   rounds: { first: 0.05, growth: 4 },
+  reuse: 'texts',
 };
 
 type Rows = Record<string, number | string>[];
@@ -62,7 +64,10 @@ function endlessModel(folder: string): string {
 
 test('a configuration file without the group decode, and the standalone command, have the defaults', () => {
   assert.equal(withFolder((_, write) => loadConfig(write(MINIMAL))).decode, DEFAULTS);
-  assert.equal(loadStandalone().decode, DEFAULTS);
+  // without a lake there are no earlier texts
+  const { reuse, ...alone } = DEFAULTS;
+  assert.is(reuse, 'texts');
+  assert.equal(loadStandalone().decode, alone);
 });
 
 test("the README's table of the group decode gives them", () => {
@@ -115,8 +120,13 @@ test('dare decode --config without the group decode: its manifest and its texts 
     assert.is(finished.code, 0, finished.stderr);
     assert.is(resultOf(finished).mode, 'relaxed');
     const dir = join(folder, 'lake/texts/partition=a');
-    const manifest = (await readManifest(dir)) as { configuration: { decode: unknown } };
-    assert.equal(manifest.configuration.decode, DEFAULTS);
+    const { origin } = (await readManifest(dir)) as { origin: { configuration: Record<string, unknown> } };
+    const flat: Record<string, unknown> = { ...DEFAULTS };
+    for (const [key, value] of Object.entries(origin.configuration)) {
+      const [group, name = ''] = key.split('.');
+      if (group === 'decode') assert.equal(value, flat[name], key);
+    }
+    assert.ok('decode.divergenceBudget' in origin.configuration);
     const rows = (await readTable(join(dir, 'texts.parquet'))) as Rows;
     assert.equal(
       rows.map(({ output_tokens }) => output_tokens),
