@@ -1,14 +1,15 @@
 /**
  * Texts of mode relaxed depend on the cost table that their drafts are weighed by. So all of a partition's are made by one:
- * it stands in `costs.json` beside what is kept of unfinished runs, all shards' alike, and in the manifest later on.
+ * it stands in `costs/table.json` beside what is kept of unfinished runs, all shards' alike, and in the manifest later on.
  */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type CostTable, costTableSchema } from '../engine/cost-table.js';
 import { inputError } from '../errors.js';
 import { fileError, listFolder, makeFolder } from '../lake/lake.js';
 import { readManifest } from '../lake/manifest.js';
+import { placeFolder } from '../lake/place.js';
 
 /** The model whose steps are meant. */
 export interface CostedModel {
@@ -17,7 +18,8 @@ export interface CostedModel {
   weights: string;
 }
 
-const fileName = 'costs.json';
+const folderName = 'costs';
+const fileName = 'table.json';
 const stored = z.object({ modelFingerprint: z.string(), weights: z.string(), costs: costTableSchema });
 
 /**
@@ -25,7 +27,7 @@ const stored = z.object({ modelFingerprint: z.string(), weights: z.string(), cos
  * has; undefined where there is none for this model.
  * @param unfinished folder of what is kept of unfinished runs
  * @param texts folder of the texts' table and manifest; a table outside of a lake has none
- * @throws inputError when costs.json or the manifest is broken
+ * @throws inputError when that file or the manifest is broken
  */
 export async function storedCosts(
   model: CostedModel,
@@ -46,36 +48,37 @@ export function costsIn(described: Record<string, unknown>): CostTable | undefin
 /**
  * Keeps a cost table for the other shards and for a run that goes on. Returns the one that counts: another shard may have
  * kept its own meanwhile.
- * @throws inputError when costs.json is broken, runError when it can't be written
+ * @throws inputError when the kept one is broken, runError when it can't be written
  */
 export function keepCosts(model: CostedModel, costs: CostTable, unfinished: string): CostTable {
-  const file = join(unfinished, fileName);
+  const folder = join(unfinished, folderName);
   const text = `${JSON.stringify({ ...model, costs })}\n`;
   const known = readCosts(unfinished);
   if (known !== undefined && isOf(model, known)) return known.costs;
   try {
     makeFolder(unfinished);
     // another model's is of no use any more
-    writeFileSync(file, text, { flag: known === undefined ? 'wx' : 'w' });
-    return costs;
+    if (known !== undefined) rmSync(folder, { recursive: true, force: true });
+    if (placeFolder(folder, fileName, text)) return costs;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return keepCosts(model, costs, unfinished);
-    throw fileError(error, 'the cost table could not be kept', file);
+    throw fileError(error, 'the cost table could not be kept', folder);
   }
+  return keepCosts(model, costs, unfinished);
 }
 
-/** Removes costs.json where nothing is kept any more that was made by it. */
+/** Removes the cost table where nothing is kept any more that was made by it. */
 export function releaseCosts(unfinished: string): void {
-  const file = join(unfinished, fileName);
+  const folder = join(unfinished, folderName);
   try {
-    if (listFolder(unfinished).every((name) => name === fileName)) rmSync(file, { force: true });
+    if (listFolder(unfinished).every((name) => name === folderName))
+      rmSync(folder, { recursive: true, force: true });
   } catch (error) {
-    throw fileError(error, 'the cost table could not be removed', file);
+    throw fileError(error, 'the cost table could not be removed', folder);
   }
 }
 
-function readCosts(folder: string): z.output<typeof stored> | undefined {
-  const file = join(folder, fileName);
+function readCosts(unfinished: string): z.output<typeof stored> | undefined {
+  const file = join(unfinished, folderName, fileName);
   let text: string;
   try {
     text = readFileSync(file, 'utf8');

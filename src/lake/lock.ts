@@ -1,11 +1,11 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { runError } from '../errors.js';
 import type { Logger } from '../stage.js';
 import { codeOf, fileError } from './file-error.js';
 import { listFolder, makeFolder } from './folder.js';
+import { placeFolder } from './place.js';
 import { ownIdentity, type ProcessIdentity, parseIdentity, stateOf } from './process.js';
-import { temporaryBeside } from './publish.js';
 
 interface Found {
   number: number;
@@ -86,21 +86,13 @@ function ownerOf(lock: string): ProcessIdentity | undefined {
 
 /** Makes the lock `own`; false where somebody was faster. */
 function place(path: string, own: string): boolean {
-  const temporary = temporaryBeside(path);
   try {
-    mkdirSync(temporary);
-    writeFileSync(join(temporary, ownerFile), JSON.stringify(ownIdentity()));
-    renameSync(temporary, own);
-    return true;
+    return placeFolder(own, ownerFile, JSON.stringify(ownIdentity()));
   } catch (error) {
-    rmSync(temporary, { recursive: true, force: true });
-    if (codeOf(error) === 'ENOTEMPTY' || codeOf(error) === 'EEXIST') return false;
+    if (codeOf(error) !== 'ENOENT') throw fileError(error, 'the lock could not be made', path);
     // a run that ended has just removed the empty folder
-    if (codeOf(error) === 'ENOENT') {
-      makeFolder(dirname(path));
-      return false;
-    }
-    throw fileError(error, 'the lock could not be made', path);
+    makeFolder(dirname(path));
+    return false;
   }
 }
 

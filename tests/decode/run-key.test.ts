@@ -24,6 +24,8 @@ test('what decides the rows is in the key, by the name that a user knows; what d
   assert.equal(differing({ model: 'n' }), ['other model']);
   assert.equal(differing({ weights: 'int8' }), ['other weights']);
   assert.equal(differing({ tokenizer: 'u' }), ['other tokenizer']);
+  const costs = { batch: [1], rows: [1], milliseconds: [[2]] };
+  assert.equal(differing({ costs }), ['other cost table']);
   assert.equal(differing({ shard: { index: 1, count: 2 } }), ['other shard']);
   assert.equal(differing({ decode: decode.parse({ topK: 3, stop: ['x'] }) }), [
     'other decode.topK',

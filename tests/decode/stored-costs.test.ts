@@ -37,7 +37,7 @@ test('the first shard decides for all, until nothing unfinished is kept', async 
   assert.equal(await storedCosts(model, unfinished, texts), costs(5));
   rmSync(join(unfinished, 'part-1-of-2.parquet'));
   releaseCosts(unfinished);
-  assert.not(existsSync(join(unfinished, 'costs.json')));
+  assert.not(existsSync(join(unfinished, 'costs/table.json')));
   assert.equal(await storedCosts(model, unfinished, texts), costs(3));
   releaseCosts(join(folder, 'nowhere'));
 });
@@ -54,12 +54,12 @@ test('a broken file is an error that says what to do', async () => {
   const [unfinished] = places('broken');
   keepCosts(model, costs(1), unfinished);
   for (const text of ['{"modelFingerprint":"a"', '{"modelFingerprint":"a","weights":"int8"}']) {
-    writeFileSync(join(unfinished, 'costs.json'), text);
+    writeFileSync(join(unfinished, 'costs/table.json'), text);
     await storedCosts(model, unfinished, undefined).then(
       () => assert.unreachable(text),
       (error: unknown) => {
         assert.instance(error, DareError);
-        assert.match((error as DareError).message, /costs\.json holds no cost table/);
+        assert.match((error as DareError).message, /table\.json holds no cost table/);
       },
     );
   }

@@ -77,7 +77,7 @@ test('a shard needs pools, but in mode autoregressive: exit code 2, with what to
 
 test('an incomplete set is refused: what is missing is said', async () => {
   const first = resultFrom(await decode(1));
-  assert.equal(readdirSync(unfinished), ['part-1-of-3.parquet']);
+  assert.equal(readdirSync(unfinished), ['costs', 'part-1-of-3.parquet']);
   assert.equal(first.files, [part(1)]);
   assertRefused(await publish(), 2, /of 3 shards in .* there are missing 2\/3, 3\/3/);
   assert.not.ok(existsSync(texts));
