@@ -1,0 +1,281 @@
+/** Decoding of one table or shard: the model in its thread, the cost table, what is kept, what the files say of it. */
+import { join } from 'node:path';
+import type { StandaloneConfig } from '../src/config/schema.js';
+import { hasOwnBudgets } from '../src/decode/budget.js';
+import { DecodeWorker } from '../src/decode/client.js';
+import { type Comparison, compareSpeed } from '../src/decode/compare.js';
+import type { TableCounts } from '../src/decode/counts.js';
+import type { CostsInUse } from '../src/decode/messages.js';
+import { runKey } from '../src/decode/run-key.js';
+import type { DecodeRules } from '../src/decode/sequence.js';
+import { decodeSettings, defaultModelCache, engineOptions } from '../src/decode/settings.js';
+import { keepCosts, releaseCosts, storedCosts } from '../src/decode/stored-costs.js';
+import { type TableJob, type TableResult, TableRun } from '../src/decode/table.js';
+import type { CostTable } from '../src/engine/cost-table.js';
+import { DareError, inputError, runError } from '../src/errors.js';
+import { recordFile } from '../src/lake/fingerprint.js';
+import type { RunKey } from '../src/lake/kept-rows.js';
+import { removeEmpty, removeStale } from '../src/lake/lake.js';
+import { RunLock } from '../src/lake/lock.js';
+import { type Shard, shardName } from '../src/lake/shards.js';
+import { modelVocabulary } from '../src/model/source.js';
+import type { PoolSet } from '../src/pool/folder.js';
+import { costsLine, draftsLine } from '../src/report/drafts.js';
+import type { StageTools } from '../src/stage.js';
+import type { TextModel } from '../src/text/tokenizer.js';
+import type { Sources } from './origins.js';
+
+export interface DecodeJob {
+  model: string;
+  prompts: string;
+  out: string;
+  /** What it writes, for people. */
+  what: string;
+  /** Folder of what is kept until it is published; its parents up to `top` vanish when they are empty. */
+  unfinished: string;
+  top: string;
+  pools: PoolSet;
+  maxLength: number;
+  config: StandaloneConfig;
+  tokenizer: TextModel;
+  shard?: Shard;
+  /** Folder of the table that is replaced, with its manifest. */
+  texts?: string;
+  /** Earlier tables whose texts are taken over. */
+  reuse: TableJob['reuse'];
+  /** Measure the speed against autoregressive decoding afterwards. */
+  compare: boolean;
+  /** What the table of a lake is made from; without it there is no manifest. */
+  sources?: Sources;
+}
+
+/** One run at a time. What it leaves goes when it is published: then the folder is empty. */
+export async function locked<T>(job: DecodeJob, { log }: StageTools, work: () => Promise<T>): Promise<T> {
+  removeStale(job.unfinished);
+  try {
+    const lock = RunLock.take(join(job.unfinished, `${keptName(job)}.lock`), job.what, log);
+    try {
+      return await work();
+    } finally {
+      lock.release();
+    }
+  } finally {
+    releaseCosts(job.unfinished);
+    removeEmpty(job.unfinished, job.top);
+  }
+}
+
+function keptName({ shard }: DecodeJob): string {
+  return shard === undefined ? 'whole' : shardName(shard);
+}
+
+/** What decides the rows of a job, by the name that a user knows. */
+export async function keyOf(
+  job: DecodeJob,
+  model: string,
+  weights: string,
+  costs: CostTable | undefined,
+): Promise<RunKey> {
+  const { config, maxLength, pools, shard } = job;
+  return runKey({
+    prompts: (await recordFile(job.prompts)).sha256,
+    model,
+    weights,
+    tokenizer: job.tokenizer.fingerprint,
+    poolVersion: pools.version,
+    decode: config.decode,
+    maxLength,
+    shard,
+    costs,
+  });
+}
+
+/** What a job came to. */
+export interface Decoded {
+  result: TableResult;
+  costs: CostsInUse | undefined;
+  comparison: Comparison | undefined;
+  warnings: string[];
+  seconds: number;
+}
+
+/** Decodes the prompts of a job and publishes its file. Rejects as the stage does. */
+export async function decodeJob(job: DecodeJob, tools: StageTools): Promise<Decoded> {
+  const started = performance.now();
+  const { config, tokenizer } = job;
+  const settings = decodeSettings(config.decode);
+  checkVocabulary(job);
+  const worker = await DecodeWorker.start({
+    engine: engineOptions(job.model, config),
+    vocabulary: tokenizer.vocabularySize,
+    endTokens: [...tokenizer.endTokens],
+  });
+  const stop = () => void worker.close();
+  tools.signal.addEventListener('abort', stop);
+  const loading = (performance.now() - started) / 1000;
+  try {
+    tools.signal.throwIfAborted();
+    const costs = await useCosts(job, worker, settings);
+    const { slots, device } = worker;
+    tools.log.info(
+      { concurrency: slots, costs: costs?.file },
+      `decoding on ${device}${costsLine(costs, slots)}`,
+    );
+    const table = await tableJob(job, worker, costs, tools);
+    const decoded = await decodeAndPublish(table, settings, job.compare ? { costs } : undefined);
+    tools.log.info({}, draftsLine(decoded.result.statistics));
+    return { ...decoded, costs, seconds: decoded.seconds + loading };
+  } catch (error) {
+    // after an abort every failure is its consequence
+    tools.signal.throwIfAborted();
+    throw error;
+  } finally {
+    tools.signal.removeEventListener('abort', stop);
+    await worker.close();
+  }
+}
+
+/** Tells the worker how texts are decoded, and what drafts are weighed by: the partition's table where texts depend on it. */
+async function useCosts(
+  job: DecodeJob,
+  worker: DecodeWorker,
+  rules: DecodeRules,
+): Promise<CostsInUse | undefined> {
+  const { unfinished, texts } = job;
+  const model = { modelFingerprint: worker.fingerprint, weights: worker.weights };
+  const decisive = hasOwnBudgets(rules);
+  worker.use(rules, decisive ? await storedCosts(model, unfinished, texts) : undefined);
+  const costs = await worker.costs();
+  if (!decisive || costs === undefined) return costs;
+  const kept = keepCosts(model, costs.table, unfinished);
+  if (kept === costs.table) return costs;
+  worker.use(rules, kept);
+  return await worker.costs();
+}
+
+async function tableJob(
+  job: DecodeJob,
+  worker: DecodeWorker,
+  costs: CostsInUse | undefined,
+  tools: StageTools,
+): Promise<TableJob> {
+  const { prompts, out, unfinished, pools, maxLength, config, tokenizer, shard, sources } = job;
+  const decisive = hasOwnBudgets(decodeSettings(config.decode)) ? costs?.table : undefined;
+  const run = await keyOf(job, worker.fingerprint, worker.weights, decisive);
+  const metadata = {
+    model: job.model,
+    modelFingerprint: worker.fingerprint,
+    weights: worker.weights,
+    mode: config.decode.mode,
+  };
+  const origin = sources?.origin;
+  return {
+    prompts,
+    out,
+    kept: join(unfinished, keptName(job)),
+    run,
+    shard,
+    pools,
+    maxLength,
+    config: config.decode,
+    tokenizer,
+    worker,
+    tools,
+    settings: {
+      model: worker.fingerprint,
+      weights: worker.weights,
+      tokenizer: tokenizer.fingerprint,
+      rules: decodeSettings(config.decode),
+      seed: config.decode.sampling.seed,
+    },
+    reuse: job.reuse,
+    // a shard has no manifest beside it: what publish has to know stands in it
+    metadata: (counts, poolVersion) =>
+      shard === undefined ? metadata : { ...metadata, costs: decisive, poolVersion, origin, counts, run },
+    ...(origin !== undefined && shard === undefined
+      ? {
+          manifest: (counts: TableCounts, poolVersion: string | null) => ({
+            stage: 'decode',
+            ...metadata,
+            costs: decisive,
+            poolVersion,
+            ...counts,
+            origin,
+            run,
+          }),
+        }
+      : {}),
+  };
+}
+
+async function decodeAndPublish(
+  table: TableJob,
+  settings: DecodeRules,
+  compare: { costs: CostsInUse | undefined } | undefined,
+): Promise<Omit<Decoded, 'costs'>> {
+  const { worker, tokenizer, tools } = table;
+  const started = performance.now();
+  const run = await TableRun.open(table);
+  try {
+    const result = await run.decode();
+    const decoded = performance.now();
+    const { seed } = table.config.sampling;
+    const comparison =
+      compare === undefined
+        ? undefined
+        : await compareSpeed(worker, tokenizer, result.sample, {
+            rules: settings,
+            seed,
+            costs: compare.costs?.table,
+          });
+    const compared = performance.now();
+    // what the model took is given back before joining the rows takes memory
+    await worker.close();
+    tools.signal.throwIfAborted();
+    await run.publish();
+    const seconds = (decoded - started + performance.now() - compared) / 1000;
+    return { result, comparison, warnings: warningsOf(result), seconds };
+  } catch (error) {
+    throw goesOn(error, run.finishedRows, tools);
+  } finally {
+    await run.close();
+  }
+}
+
+/** An error with what it leaves: finished texts, which the next run takes over. */
+function goesOn(error: unknown, finished: number, { signal, log }: StageTools): unknown {
+  if (finished === 0) return error;
+  const kept = `${finished} finished texts are kept: run it again, and it goes on behind them.`;
+  if (signal.aborted) log.info({}, kept);
+  if (signal.aborted || !(error instanceof DareError) || error.exitCode !== 1) return error;
+  const { message, hint } = error;
+  return runError(message, hint === undefined ? kept : `${hint} ${kept}`, error);
+}
+
+export function modelCache({ model }: StandaloneConfig): string {
+  return model.cache ?? defaultModelCache();
+}
+
+/** A tokenizer with more tokens than the model has embeddings is another model's: its ids would lead outside them. */
+function checkVocabulary({ model, config, tokenizer }: DecodeJob): void {
+  const vocabulary = modelVocabulary(model, modelCache(config));
+  if (tokenizer.vocabularySize <= vocabulary) return;
+  throw inputError(
+    `The tokenizer of ${model} has token ids up to ${tokenizer.vocabularySize - 1}, ` +
+      `its model has ${vocabulary} tokens.`,
+    'Take tokenizer.json, config.json and the weights from the same model.',
+  );
+}
+
+function warningsOf({ counts, failures }: TableResult): string[] {
+  const warnings: string[] = [];
+  if (counts.failed > 0) {
+    warnings.push(`${counts.failed} of ${counts.rows} prompts could not be decoded: ${failures.join('; ')}`);
+  }
+  if (counts.unknownCohort > 0) {
+    warnings.push(
+      `${counts.unknownCohort} prompts are of a cohort without a pool and were drafted from the shared one`,
+    );
+  }
+  return warnings;
+}
