@@ -11,7 +11,7 @@ import * as assert from 'uvu/assert';
 import { dare, type Finished, resultOf } from '../cli/spawn.js';
 import { assertUntouched, bytesBelow, filesBelow } from '../prompts/fixture.js';
 import { Disk } from './disk.js';
-import { cache, limited, smallCatalogue } from './fixture.js';
+import { cache, limited, sampleModel, smallCatalogue } from './fixture.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'dare-disk-'));
 chmodSync(folder, 0o755);
@@ -106,9 +106,12 @@ test("a full disk under the model's cache: exit code 1, no half model", async ()
 
 test('a full disk under the temporary folder: the sentence names it', async () => {
   const TMPDIR = join(disk.folder, 'tmp');
+  // on a lake the stage has a folder there for it
+  const out = join(folder, 'pools');
+  const alone = ['pools', '--texts', texts, '--tokenizer', sampleModel, '--out', out, '--quiet'];
   mkdirSync(TMPDIR);
   const before = bytesBelow(lake);
-  const finished = await disk.whenFull(0, ['pools', ...onLake, '--set', `pools.texts=${texts}`], { TMPDIR });
+  const finished = await disk.whenFull(0, alone, { TMPDIR });
   assertFailed(finished, full, TMPDIR);
   assert.match(finished.stderr, /hint: .*TMPDIR/);
   assert.equal(filesBelow(TMPDIR), []);
