@@ -192,8 +192,7 @@ export class TableRun {
     if (resumed > 0) tools.log.info({}, `${resumed} ${of} were finished before: going on behind them`);
     tools.progress.advance(count + resumed);
     if (count === 0 || this.shares.length === 1) return;
-    const most = Math.ceil(roundTexts / this.rows.parts.length);
-    for await (const text of this.kept.takenOver(most)) this.ownPools.add(text);
+    for (const text of await this.kept.takenOver(roundTexts)) this.ownPools.add(text);
     this.refreshPools();
   }
 

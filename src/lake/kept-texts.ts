@@ -97,28 +97,17 @@ export class KeptTexts {
   }
 
   /** The texts that were decoded in a round, part by part. */
-  texts(round: number): AsyncGenerator<RoundText> {
-    return this.textsOf('lake/kept-texts', { round });
-  }
-
-  /** Texts that were taken over, part by part: of each part a number at most. */
-  takenOver(most: number): AsyncGenerator<RoundText> {
-    return this.textsOf('lake/taken-texts', { most });
-  }
-
-  private async *textsOf(script: string, params: Record<string, number>): AsyncGenerator<RoundText> {
+  async *texts(round: number): AsyncGenerator<RoundText> {
     for (const part of this.parts) {
-      const rows = await this.guard(({ duck }) => duck.scriptRows(script, { params: { part, ...params } }));
-      for (const row of rows) {
-        yield {
-          promptId: row.prompt_id as string,
-          entityType: row.entity_type as string | null,
-          cohort: row.cohort as string | null,
-          ids: row.output_token_ids as number[],
-          ended: row.ended as boolean,
-        };
-      }
+      const params = { part, round };
+      for (const row of await this.guard(({ duck }) => duck.scriptRows('lake/kept-texts', { params })))
+        yield toRoundText(row);
     }
+  }
+
+  /** Of the texts that were taken over a number at most: which they are doesn't depend on how the parts were cut. */
+  async takenOver(most: number): Promise<RoundText[]> {
+    return (await this.query('lake/taken-texts', { most })).map(toRoundText);
   }
 
   close(): void {
@@ -143,4 +132,14 @@ export class KeptTexts {
       throw fileError(error, 'the kept texts could not be read', this.parts.join(', '));
     }
   }
+}
+
+function toRoundText(row: Record<string, unknown>): RoundText {
+  return {
+    promptId: row.prompt_id as string,
+    entityType: row.entity_type as string | null,
+    cohort: row.cohort as string | null,
+    ids: row.output_token_ids as number[],
+    ended: row.ended as boolean,
+  };
 }

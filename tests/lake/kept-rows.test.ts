@@ -4,23 +4,15 @@ import { readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { errorRow } from '../../src/decode/row.js';
 import { Duck } from '../../src/lake/duck.js';
 import { KeptRows } from '../../src/lake/kept-rows.js';
-import type { TextRow } from '../../src/lake/writer.js';
 import { randomFrom } from '../pipeline/killed.js';
+import { rowOf } from './kept.js';
 import { errorOf, inFolder, moduleUrl } from './temporary.js';
 
 const silent = () => undefined;
 const log = { debug: silent, info: silent, warn: silent, error: silent };
 const run = { model: 'm' };
-
-/** A row that counts 138 bytes and its prompt_id. */
-function rowOf(promptId: string): TextRow {
-  const prompt = { row: 0, promptId, entityType: null, entityId: null, framework: null, cohort: null };
-  const source = { poolVersion: null, round: 0 };
-  return { ...errorRow({ ...prompt, prompt: null, messages: null }, null, '', source), text: 'a' };
-}
 
 async function idsOf(file: string): Promise<unknown[]> {
   const duck = await Duck.open();

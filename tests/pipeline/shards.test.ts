@@ -26,7 +26,8 @@ const { config, prompts } = smallCatalogue(folder);
 const lake = join(folder, 'lake');
 const unfinished = join(lake, '_unfinished/texts/partition=b');
 const texts = join(lake, 'texts/partition=b/texts.parquet');
-const onLake = ['--config', config, '--partition', 'b', '--quiet'];
+// texts of the other partition would be taken over, and nothing would be decoded
+const onLake = ['--config', config, '--partition', 'b', '--quiet', '--set', 'decode.reuse=off'];
 const part = (index: number, count = 3) => join(unfinished, `part-${index}-of-${count}.parquet`);
 const decode = (index: number, count = 3, more: readonly string[] = []) =>
   dare(['decode', ...onLake, '--shard', `${index}/${count}`, ...more]);
