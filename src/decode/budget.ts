@@ -99,6 +99,9 @@ export class CostBudget implements Budget {
   /** Tokens of the steps so far, and what steps of single rows would have brought in the same time. */
   private tokens = 0;
   private plainTokens = 0;
+  /** Sequences that had a step, and the draft rows that were chosen for them. */
+  private seen = 0;
+  private rows = 0;
   private accepted = assumedTokens;
   private expected = assumedTokens;
   private readonly curves = new Map<number, CostCurve>();
@@ -116,8 +119,9 @@ export class CostBudget implements Budget {
   limit(sequences: number): DraftLimit {
     const batch = this.batch ?? sequences;
     const curve = this.curveOf(batch);
-    // no row costs less, wherever it is added
-    const minPathProbability = (this.speedup / curve.at(1)) * (curve.cheapestRow / this.trust);
+    // a step's first rows may be free, and every draft as large as it can be: what counts is what the usual last ones cost
+    const cheapest = curve.cheapestRow(1 + (this.seen === 0 ? 0 : this.rows / this.seen));
+    const minPathProbability = (this.speedup / curve.at(1)) * (cheapest / this.trust);
     return { nodes: this.nodes, minPathProbability };
   }
 
@@ -135,6 +139,8 @@ export class CostBudget implements Budget {
     this.tokens = this.tokens * fading + tokens;
     this.plainTokens =
       this.plainTokens * fading + (sequences * curve.at(1 + draftRows / sequences)) / curve.at(1);
+    this.seen = this.seen * fading + sequences;
+    this.rows = this.rows * fading + draftRows;
     this.accepted = assumedTokens + (this.accepted - assumedTokens) * fading + accepted;
     this.expected = assumedTokens + (this.expected - assumedTokens) * fading + expected;
   }

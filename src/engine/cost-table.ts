@@ -124,10 +124,11 @@ export class CostCurve {
     return high === undefined ? low : low + shareOf(this.rows, r, rows) * (high - low);
   }
 
-  /** What a further row of every sequence costs at least, wherever it is added. */
-  get cheapestRow(): number {
+  /** What a row of every sequence beyond the first `rows` costs at least, wherever it is added. */
+  cheapestRow(rows: number): number {
     let least = Number.POSITIVE_INFINITY;
     for (let r = 1; r < this.rows.length; r++) {
+      if ((this.rows[r] as number) <= rows && r + 1 < this.rows.length) continue;
       const step = (this.milliseconds[r] as number) - (this.milliseconds[r - 1] as number);
       least = Math.min(least, step / ((this.rows[r] as number) - (this.rows[r - 1] as number)));
     }

@@ -45,9 +45,13 @@ test('a table is read at its points, between them and beyond', () => {
   assert.is(stepMilliseconds(single, 9, 5), 27);
 });
 
-test('a row costs at least what it costs on the flattest piece', () => {
-  assert.is(costCurve(table, 1).cheapestRow, 1);
-  assert.is(costCurve(table, 4).cheapestRow, 6);
+test('a further row costs at least what it costs on the flattest piece that is left', () => {
+  const bent = { ...table, rows: [1, 2, 8, 16], milliseconds: [[10, 10, 18, 22]], batch: [1] };
+  assert.is(costCurve(bent, 1).cheapestRow(1), 0);
+  assert.is(costCurve(bent, 1).cheapestRow(2), 0.5);
+  assert.is(costCurve(bent, 1).cheapestRow(99), 0.5);
+  assert.is(costCurve(table, 4).cheapestRow(1), 6);
+  assert.is(costCurve({ batch: [1], rows: [1], milliseconds: [[1]] }, 1).cheapestRow(1), 0);
 });
 
 test('more rows never take less, and what is read lies among the points around it', () => {
