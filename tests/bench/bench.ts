@@ -19,6 +19,7 @@ import { choosePrompts, heldOutPools } from './inputs.js';
 import { type BenchOptions, readOptions, usage } from './options.js';
 import { Peer } from './peers/peer.js';
 import { sampleFiles } from './sample.js';
+import { shuffledPrompt } from './shuffle.js';
 import { table } from './table.js';
 import { chooseSettings, type Groups, measure } from './turns.js';
 
@@ -45,8 +46,11 @@ async function main(): Promise<void> {
     const peers = await startPeers(options, closing);
     const tokenizer = loadTextModel(options.model, undefined);
     const defaults = options.prompts && options.poolTexts ? undefined : await sampleFiles(options.model);
-    const chosen = await choosePrompts(options.prompts ?? defaults?.prompts ?? '', options.limit);
-    const pools = await heldOutPools(options.poolTexts ?? defaults?.texts ?? '', chosen, tokenizer);
+    const { shuffle } = options;
+    const rows = await choosePrompts(options.prompts ?? defaults?.prompts ?? '', options.limit);
+    const chosen = shuffle ? rows.map(shuffledPrompt) : rows;
+    const texts = options.poolTexts ?? defaults?.texts ?? '';
+    const pools = await heldOutPools(texts, chosen, tokenizer, shuffle);
     const workers = await startWorkers(options, tokenizer, pools.bytes);
     closing.push(...workers.values());
     const prompter = [...workers.values()][0] as DecodeWorker;

@@ -4,6 +4,7 @@ import { inputError } from '../../src/errors.js';
 import { type PromptRow, promptPages, textPages } from '../../src/lake/pages.js';
 import { PoolBuilder, type PoolKey } from '../../src/pool/builder.js';
 import type { TextModel } from '../../src/text/tokenizer.js';
+import { shuffledWords } from './shuffle.js';
 
 /** As pools.maxLength of the configuration. */
 const maxLength = 6;
@@ -40,11 +41,15 @@ export interface HeldOutPools {
   dropped: number;
 }
 
-/** Pools of the texts whose prompt and entity are both not among the prompts. */
+/**
+ * Pools of the texts whose prompt and entity are both not among the prompts.
+ * @param shuffle of their words in other orders
+ */
 export async function heldOutPools(
   file: string,
   prompts: readonly PromptRow[],
   tokenizer: TextModel,
+  shuffle = false,
 ): Promise<HeldOutPools> {
   const { fingerprint, generationPrompt, endTokens } = tokenizer;
   const endToken = [...endTokens][0];
@@ -57,7 +62,10 @@ export async function heldOutPools(
   for await (const page of textPages(file)) {
     for (const text of page) {
       if ((text.promptId !== null && ids.has(text.promptId)) || entities.has(entityKey(text))) dropped++;
-      else builder.add(text.entityType, text.cohort, tokenizer.encodeText(text.text), true);
+      else {
+        const words = shuffle ? shuffledWords(text.text, text.text) : text.text;
+        builder.add(text.entityType, text.cohort, tokenizer.encodeText(words), true);
+      }
     }
   }
   const bytes = new Map([...builder.build()].map((pool) => [pool.key, pool.bytes]));

@@ -14,6 +14,7 @@ export const usage = `npm run -s bench -- [options]
   --device NAME        cpu, webgpu or auto (default cpu)
   --weights TYPE       weight type of the model (default auto)
   --concurrency LIST   texts decoded together: what each mode's best is looked for among (default 1,4,16,32)
+  --shuffle            words of prompts and of the pools' texts in other orders: what drafts cost where nothing matches
   --best-only          leaves concurrency 1 out: for many prompts on a GPU
   --turns N            repetitions, of which medians are taken (default 3)
   --limit N            prompts an entity type, chosen by hash (default 40)
@@ -40,6 +41,7 @@ export function readOptions() {
       device: { ...text, default: 'cpu' },
       weights: { ...text, default: 'auto' },
       concurrency: { ...text, default: '1,4,16,32' },
+      shuffle: { type: 'boolean', default: false },
       'best-only': { type: 'boolean', default: false },
       turns: { ...text, default: '3' },
       limit: { ...text, default: '40' },
@@ -66,6 +68,7 @@ export function readOptions() {
     device,
     weights,
     concurrency,
+    shuffle: values.shuffle,
     turns: whole('turns', values.turns),
     limit: whole('limit', values.limit),
     peers: [...new Set(values.peer.map((name): PeerName => oneOf(PEERS, 'peer', name)))],
