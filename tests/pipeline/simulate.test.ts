@@ -204,10 +204,27 @@ test('the speedup is predicted from a cost table', () =>
       10 + (rows - 1) + ((mixed.draftMicrosPerToken as number) / 1000) * (mixed.tokensPerStep as number);
     const expected = (10 * (mixed.tokensPerStep as number)) / step;
     assert.ok(Math.abs((mixed.speedup as number) / expected - 1) < 1e-9);
-    assert.is((await simulate(texts, pool, ...options)).batch, 8, "the table's largest batch");
+    const together = await simulate(texts, pool, ...options);
+    assert.is(together.batch, 8, "the table's largest");
+    const [single] = together.results as [SimulationRow];
+    const share = 20 / 8 + (single.draftMicrosPerToken as number) / 1000;
+    assert.ok(Math.abs((single.millisecondsPerToken as number) - share) < 1e-9);
     const error = await errorOf(() => simulate(texts, pool, '--costs', join(root, 'none.json')));
     assert.is(error.exitCode, 2);
     assert.match(error.message, /none\.json/);
+  }));
+
+test('a text that was cut off has no end', () =>
+  inFolder(async (root) => {
+    const pool = await poolTexts(root);
+    const tokens = async (reason: string) => {
+      const select = `select 'A drama' as text, ${reason} as finish_reason`;
+      const texts = await writeParquet(join(root, 't.parquet'), select);
+      return (await simulate(texts, pool, '--sources', 'none', '--nodes', '8')).results[0]?.tokens;
+    };
+    const { length } = TextModel.load(tokenizer).encodeText('A drama');
+    for (const reason of ["'stop'", 'null']) assert.is(await tokens(reason), length + 1);
+    for (const reason of ["'length'", "'context'"]) assert.is(await tokens(reason), length);
   }));
 
 test('who or what is in the pools too is warned of', () =>

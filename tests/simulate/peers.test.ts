@@ -107,6 +107,11 @@ test('REST drafts the most frequent prefixes behind the longest match of two tok
   assert.equal(drafted('rest', documents, [1, 2], 3), ['3', '3 4', '3 5']);
   assert.equal(drafted('rest', documents, [5, 2], 3), [], 'one token is no match');
   assert.equal(drafted('rest', documents, [9, 9, 2], 3), ['7']);
+  const longer = [document('a', 1, 2, 3, 4, 8), document('a', 9, 2, 3, 4, 7), document('a', 9, 2, 3, 4, 7)];
+  assert.equal(drafted('rest', longer, [1, 2, 3, 4], 9), ['8'], 'four tokens match');
+  assert.equal(drafted('rest', longer, [0, 2, 3, 4], 9), ['7', '8'], 'three do');
+  const long = Array.from({ length: 20 }, (_, i) => i + 10);
+  assert.is(drafted('rest', [document('a', ...long)], [10, 11], 64).length, 10);
 });
 
 test("LASER's trie has the prompt's branches first, then those of the cohort by frequency", () => {
@@ -125,6 +130,11 @@ test("LASER's trie has the prompt's branches first, then those of the cohort by 
     12,
     'branches have twelve tokens',
   );
+  const other = document('a', 9, 11, 5);
+  const full = drafted('laser', [document('a', ...long), other], [10, 11], 64);
+  assert.ok(!full.includes('5'), 'twelve are enough');
+  const short = [document('a', 10, 11, 12), other];
+  assert.equal(drafted('laser', short, [10, 11], 64), ['5', '12'], 'one is not: the last token is looked up');
 });
 
 test('SuffixDecoding drafts no more tokens than match, and none that is improbable', () => {
@@ -137,6 +147,15 @@ test('SuffixDecoding drafts no more tokens than match, and none that is improbab
   );
   const many = Array.from({ length: 11 }, (_, i) => document('a', 1, 2, 10 + i));
   assert.equal(drafted('suffix-decoding', many, [0, 1, 2], 9), [], 'each has a probability of 1/11');
+  const tied = [
+    document('a', 5, 3, 8),
+    document('a', 6, 3, 8),
+    document('a', 2, 3, 9),
+    document('a', 2, 3, 7),
+  ];
+  assert.equal(drafted('suffix-decoding', tied, [0, 2, 3], 1), ['7'], 'the longer match wins a tie');
+  const own = drafted('suffix-decoding', [document('a', 1, 2, 6)], [1, 2, 5, 1, 2], 9);
+  assert.equal(own, ['5', '5 1'], 'so does the own text');
 });
 
 test('every peer drafts trees within the budget, and brings as many tokens as the record has', () => {
