@@ -1,9 +1,9 @@
 import type { Drafter } from '../draft/drafter.js';
+import { DraftPause } from '../draft/pause.js';
 import type { CostTable } from '../engine/cost-table.js';
 import type { TreeRows, Verdicts } from '../engine/engine.js';
 import type { FinishReason } from '../lake/writer.js';
 import type { DraftLimit, StepReport } from './budget.js';
-import { DraftPause } from './pause.js';
 import { PenalisedVerdicts, RepetitionPenalty } from './penalty.js';
 import { type StreamKey, uniform } from './random.js';
 import { samplePath } from './sample.js';
