@@ -1,9 +1,9 @@
 import type { Drafter } from '../draft/drafter.js';
-import { DraftPause } from '../draft/pause.js';
 import type { CostTable } from '../engine/cost-table.js';
 import type { TreeRows, Verdicts } from '../engine/engine.js';
 import type { FinishReason } from '../lake/writer.js';
 import type { DraftLimit, StepReport } from './budget.js';
+import { DraftPause } from './pause.js';
 import { PenalisedVerdicts, RepetitionPenalty } from './penalty.js';
 import { type StreamKey, uniform } from './random.js';
 import { samplePath } from './sample.js';
@@ -97,7 +97,8 @@ export class Sequence {
   private gains: Float64Array = nothing;
   private report: StepReport = { sequences: 1, draftRows: 0, expected: 0, accepted: 0, tokens: 0 };
   private drafted = false;
-  private readonly pause = new DraftPause();
+  /** Where rows are weighed; drafts of a size that was asked for are always made. */
+  private readonly pause: DraftPause | undefined;
   private finishReason: FinishReason | undefined;
   /** The last output token's hidden state is still wanted: one more step without a draft. */
   private lastStateMissing = false;
@@ -120,11 +121,12 @@ export class Sequence {
     private readonly model: SequenceModel,
   ) {
     const { promptIds } = request;
-    const { mode, nodes, maxNewTokens, repetitionPenalty, stop } = settings;
+    const { mode, nodes, minPathProbability, maxNewTokens, repetitionPenalty, stop } = settings;
     this.states = new Float64Array(model.hiddenSize);
     this.most = Math.min(maxNewTokens, model.context - promptIds.length);
     this.last = promptIds[promptIds.length - 1] as number;
     this.drafting = mode !== 'autoregressive' && nodes > 0;
+    if (minPathProbability === undefined) this.pause = new DraftPause();
     if (repetitionPenalty !== 1) this.penalty = new RepetitionPenalty(repetitionPenalty);
     if (stop.length > 0) this.stops = new StopMatcher(stop, model.detokenise as Detokenise);
     for (const token of promptIds) this.see(token);
@@ -146,7 +148,7 @@ export class Sequence {
 
   /** Drafts the next step; gives the rows' estimated chances of being accepted, none higher than the one before. */
   draft({ nodes, minPathProbability }: DraftLimit): Float64Array {
-    this.drafted = this.drafting && !this.lastStateMissing && !this.pause.skips();
+    this.drafted = this.drafting && !this.lastStateMissing && this.pause?.skips() !== true;
     if (!this.drafted) {
       this.rows = { tokens: Int32Array.of(this.last), parents: Int32Array.of(-1) };
       this.gains = nothing;
@@ -164,7 +166,7 @@ export class Sequence {
     const { tokens, parents } = this.rows;
     this.rows = { tokens: tokens.subarray(0, rows + 1), parents: parents.subarray(0, rows + 1) };
     this.gains = this.gains.subarray(0, rows);
-    if (this.drafted) this.pause.after(rows);
+    if (this.drafted) this.pause?.after(rows);
   }
 
   /** Takes the step's verdicts; returns the rows to keep in the cache. */

@@ -1,6 +1,4 @@
-import { type DraftBudget, Drafter, type DraftPools } from '../draft/drafter.js';
-import { DraftPause } from '../draft/pause.js';
-import type { TreeRows } from '../engine/engine.js';
+import { Drafter, type DraftPools } from '../draft/drafter.js';
 import { type BuiltPool, type PoolKey, poolKey, sharedKey } from '../pool/builder.js';
 import { openPool } from '../pool/file.js';
 import type { Pool } from '../pool/trie.js';
@@ -18,10 +16,8 @@ export function openPools(built: Iterable<Pick<BuiltPool, 'key' | 'bytes'>>): Ma
   return new Map([...built].map(({ key, bytes }) => [key, openPool(bytes, 'A pool').pool]));
 }
 
-/** The project's own drafter, given the pools of one source; it pauses where decoding does. */
+/** The project's own drafter, given the pools of one source. */
 export class SourceDrafter implements ReplayDrafter {
-  private pause = new DraftPause();
-
   constructor(
     private readonly drafter: Drafter,
     private readonly pools: ReadonlyMap<PoolKey, Pool>,
@@ -29,7 +25,6 @@ export class SourceDrafter implements ReplayDrafter {
   ) {}
 
   begin(text: ReplayText): void {
-    this.pause = new DraftPause();
     this.drafter.begin(this.poolsOf(text));
   }
 
@@ -37,13 +32,8 @@ export class SourceDrafter implements ReplayDrafter {
     this.drafter.append(token);
   }
 
-  draft(last: number, budget: DraftBudget): TreeRows {
-    if (this.source === 'none' || this.pause.skips())
-      return this.drafter.draft(last, { ...budget, nodes: 0 });
-    const tree = this.drafter.draft(last, budget);
-    this.pause.after(tree.tokens.length - 1);
-    return tree;
-  }
+  draft: ReplayDrafter['draft'] = (last, budget) =>
+    this.drafter.draft(last, this.source === 'none' ? { ...budget, nodes: 0 } : budget);
 
   private poolsOf({ entityType, cohort }: ReplayText): DraftPools {
     const { pools, source } = this;

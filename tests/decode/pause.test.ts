@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { DraftPause } from '../../src/draft/pause.js';
+import { DraftPause } from '../../src/decode/pause.js';
 
 /** D: a draft, of which no row is kept up to `until` drafts, then one; -: a step without. */
 function steps(count: number, until: number): string {
