@@ -3,11 +3,11 @@ import { type CostTable, makeMonotone } from './cost-table.js';
 import type { Engine, StepInput } from './engine.js';
 
 /** Milliseconds within which passes over the points are repeated; the first may take longer. */
-const enough = 1000;
+const enough = 1500;
 /** The shortest of a point's times counts: whatever else the machine does can only add to it. */
 const mostPasses = 10;
-/** A step shorter than these milliseconds is timed so often in a pass: it costs nothing, and noise is large beside it. */
-const short = { milliseconds: 5, repeats: 3 };
+/** Times a step is timed in a pass: more often below so many milliseconds, where it costs nothing and noise is large beside it. */
+const repeats = { least: 2, most: 4, short: 5 };
 /**
  * A step that takes so many times what one of single rows takes can't be paid by its drafts; longer ones aren't measured,
  * nor those beyond a step of so many milliseconds. The first few points are measured in any case.
@@ -65,13 +65,14 @@ async function timeBatch(engine: Engine, sequences: number, rows: readonly numbe
   return times;
 }
 
+/** The shorter of two times at least: the first step of a shape may compile kernels or find memory. */
 async function timeStep(engine: Engine, inputs: readonly StepInput[]): Promise<number> {
   let shortest = Number.POSITIVE_INFINITY;
-  for (let repeat = 0; repeat < short.repeats; repeat++) {
+  for (let repeat = 0; repeat < repeats.most; repeat++) {
     const before = engine.modelTime.steps;
     await engine.step(inputs, 2);
     shortest = Math.min(shortest, engine.modelTime.steps - before);
-    if (shortest > short.milliseconds) break;
+    if (repeat + 1 >= repeats.least && shortest > repeats.short) break;
   }
   return shortest;
 }
