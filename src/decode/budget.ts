@@ -17,8 +17,9 @@ export interface DraftLimit {
 /** What the sequences of a budget did in a step. */
 export interface StepReport {
   sequences: number;
-  /** Rows of their drafts, without each one's last token. */
+  /** Rows of their drafts, without each one's last token; those of the longest. */
   draftRows: number;
+  longest: number;
   /** Sum of the rows' estimated chances of being accepted. */
   expected: number;
   accepted: number;
@@ -27,9 +28,14 @@ export interface StepReport {
 }
 
 export function addReports(reports: readonly StepReport[]): StepReport {
-  const sum = { sequences: 0, draftRows: 0, expected: 0, accepted: 0, tokens: 0 };
-  for (const report of reports) {
-    for (const key of Object.keys(sum) as (keyof StepReport)[]) sum[key] += report[key];
+  const sum = { sequences: 0, draftRows: 0, longest: 0, expected: 0, accepted: 0, tokens: 0 };
+  for (const { sequences, draftRows, longest, expected, accepted, tokens } of reports) {
+    sum.sequences += sequences;
+    sum.draftRows += draftRows;
+    sum.longest = Math.max(sum.longest, longest);
+    sum.expected += expected;
+    sum.accepted += accepted;
+    sum.tokens += tokens;
   }
   return sum;
 }
@@ -126,19 +132,22 @@ export class CostBudget implements Budget {
   }
 
   choose(gains: readonly Float64Array[]): number[] {
-    const step = this.stepOf(gains);
+    const step = {
+      gains,
+      trust: this.trust,
+      price: this.priceOf(gains.length),
+      lengths: this.lengthsOf(gains),
+    };
     if (this.plainTokens === 0) {
       this.plainTokens = assumedSteps * gains.length;
       this.tokens = bestQuotient(step) * this.plainTokens;
     }
-    return rowsOfEach(gains, step.gains, bestRows(step, this.speedup));
+    return bestChoice(step, this.speedup).rows;
   }
 
-  record({ sequences, draftRows, expected, accepted, tokens }: StepReport): void {
-    const curve = this.curveOf(this.batch ?? sequences);
+  record({ sequences, draftRows, longest, expected, accepted, tokens }: StepReport): void {
+    this.plainTokens = this.plainTokens * fading + this.priceOf(sequences)(draftRows, longest);
     this.tokens = this.tokens * fading + tokens;
-    this.plainTokens =
-      this.plainTokens * fading + (sequences * curve.at(1 + draftRows / sequences)) / curve.at(1);
     this.seen = this.seen * fading + sequences;
     this.rows = this.rows * fading + draftRows;
     this.accepted = assumedTokens + (this.accepted - assumedTokens) * fading + accepted;
@@ -155,15 +164,41 @@ export class CostBudget implements Budget {
     return this.accepted / this.expected;
   }
 
-  private stepOf(gains: readonly Float64Array[]): Step {
-    const all = new Float64Array(gains.reduce((sum, rows) => sum + rows.length, 0));
-    let at = 0;
-    for (const rows of gains) {
-      all.set(rows, at);
-      at += rows.length;
+  private priceOf(sequences: number): Price {
+    const { batch, table } = this;
+    const { padding = 0 } = table;
+    const curve = this.curveOf(batch ?? sequences);
+    const plain = curve.at(1);
+    if (batch === undefined) {
+      return (drafted, longest) =>
+        (sequences * (curve.at(1 + drafted / sequences) + padding * (sequences * longest - drafted))) / plain;
     }
-    const curve = this.curveOf(this.batch ?? gains.length);
-    return { sequences: gains.length, gains: all.sort().reverse(), trust: this.trust, curve };
+    const places = padding === 0 ? () => 0 : this.emptyPlaces(batch);
+    return (drafted) => (curve.at(1 + drafted) + batch * padding * places(drafted)) / plain;
+  }
+
+  /**
+   * Places that a draft of so many rows leaves empty beside it, as the only one so long: a row costs them where no other
+   * sequence has one there. The others' lengths are taken as geometric, with this one's usual length as their mean.
+   */
+  private emptyPlaces(batch: number): (drafted: number) => number {
+    const mean = this.seen === 0 ? Number.POSITIVE_INFINITY : this.rows / this.seen;
+    const longer = 1 / (1 + 1 / mean);
+    const sums = [0];
+    return (drafted) => {
+      for (let row = sums.length; row <= drafted; row++) {
+        const noOther = (1 - longer ** row) ** (batch - 1);
+        sums.push((sums[row - 1] as number) + (batch - 1) * noOther);
+      }
+      return sums[drafted] as number;
+    };
+  }
+
+  /** Lengths that drafts are tried to be cut at. */
+  private lengthsOf(gains: readonly Float64Array[]): number[] {
+    const longest = gains.reduce((most, rows) => Math.max(most, rows.length), 0);
+    if (this.batch !== undefined || gains.length === 1 || (this.table.padding ?? 0) === 0) return [longest];
+    return [...triedLengths.filter((length) => length < longest), longest];
   }
 
   private curveOf(batch: number): CostCurve {
@@ -175,53 +210,72 @@ export class CostBudget implements Budget {
   }
 }
 
+/**
+ * Time of a step with so many draft rows, `longest` in one sequence, as a multiple of what one of single rows takes, times
+ * the sequences: the tokens that plain decoding would bring meanwhile.
+ */
+type Price = (drafted: number, longest: number) => number;
+
 /** Candidates of a step. */
 interface Step {
-  sequences: number;
-  /** Of all drafts' rows, the highest first. */
-  gains: Float64Array;
+  gains: readonly Float64Array[];
   trust: number;
-  curve: CostCurve;
+  price: Price;
+  lengths: readonly number[];
 }
 
-/** Tokens of a step with the best so many rows. */
-function tokensWith(step: Step, rows: number): number {
-  let sum = 0;
-  for (let i = 0; i < rows; i++) sum += step.gains[i] as number;
-  return step.sequences + step.trust * sum;
+interface Choice {
+  rows: number[];
+  tokens: number;
+  time: number;
 }
 
-/** Time of a step with so many rows, in steps of single rows, times the sequences. */
-function timeWith({ sequences, curve }: Step, rows: number): number {
-  return (sequences * curve.at(1 + rows / sequences)) / curve.at(1);
-}
+const triedLengths = [0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48];
 
-/** How many of the best rows make tokens - rate * time largest; the fewest of equally good numbers. */
-function bestRows(step: Step, rate: number): number {
-  const { gains, trust } = step;
-  let tokens = step.sequences;
-  let best = 0;
-  let most = tokens - rate * timeWith(step, 0);
-  for (let rows = 1; rows <= gains.length; rows++) {
-    tokens += trust * (gains[rows - 1] as number);
-    const value = tokens - rate * timeWith(step, rows);
-    if (value > most) {
-      most = value;
-      best = rows;
+/** The rows that make tokens - rate * time largest; the fewest of equally good ones. */
+function bestChoice({ gains, trust, price, lengths }: Step, rate: number): Choice {
+  let best = { tokens: gains.length, time: price(0, 0), value: gains.length - rate * price(0, 0) };
+  let all = new Float64Array(0);
+  let count = 0;
+  let length = 0;
+  for (const most of lengths) {
+    const sorted = joined(gains, most);
+    let tokens = gains.length;
+    for (let rows = 1; rows <= sorted.length; rows++) {
+      tokens += trust * (sorted[rows - 1] as number);
+      const time = price(rows, most);
+      const value = tokens - rate * time;
+      if (value <= best.value) continue;
+      best = { tokens, time, value };
+      all = sorted;
+      count = rows;
+      length = most;
     }
   }
-  return best;
+  const cut = gains.map((rows) => rows.subarray(0, length));
+  return { rows: rowsOfEach(cut, all, count), tokens: best.tokens, time: best.time };
 }
 
 /** The largest tokens / time that this step can have by itself: the rate at which its best rows reach just that rate. */
 function bestQuotient(step: Step): number {
   let rate = 1;
   for (;;) {
-    const rows = bestRows(step, rate);
-    const reached = tokensWith(step, rows) / timeWith(step, rows);
-    if (reached <= rate) return rate;
-    rate = reached;
+    const { tokens, time } = bestChoice(step, rate);
+    if (tokens / time <= rate) return rate;
+    rate = tokens / time;
   }
+}
+
+/** The first rows of all drafts, the highest chance first. */
+function joined(gains: readonly Float64Array[], most: number): Float64Array<ArrayBuffer> {
+  const all = new Float64Array(gains.reduce((sum, rows) => sum + Math.min(most, rows.length), 0));
+  let at = 0;
+  for (const rows of gains) {
+    const first = rows.subarray(0, most);
+    all.set(first, at);
+    at += first.length;
+  }
+  return all.sort().reverse();
 }
 
 /** How many of each draft's rows are among the best `count` of all; of equal ones the first drafts' are. */

@@ -56,8 +56,8 @@ export function runKey(inputs: RunInputs): RunKey {
   };
 }
 
-function hashOf({ batch, rows, milliseconds }: CostTable): string {
+function hashOf({ batch, rows, milliseconds, padding = 0 }: CostTable): string {
   return createHash('sha256')
-    .update(JSON.stringify([batch, rows, milliseconds]))
+    .update(JSON.stringify([batch, rows, milliseconds, padding]))
     .digest('hex');
 }

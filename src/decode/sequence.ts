@@ -95,7 +95,14 @@ export class Sequence {
   private stoppedText: string | null = null;
   private rows: TreeRows = { tokens: new Int32Array(0), parents: new Int32Array(0) };
   private gains: Float64Array = nothing;
-  private report: StepReport = { sequences: 1, draftRows: 0, expected: 0, accepted: 0, tokens: 0 };
+  private report: StepReport = {
+    sequences: 1,
+    draftRows: 0,
+    longest: 0,
+    expected: 0,
+    accepted: 0,
+    tokens: 0,
+  };
   private drafted = false;
   /** Where rows are weighed; drafts of a size that was asked for are always made. */
   private readonly pause: DraftPause | undefined;
@@ -179,6 +186,7 @@ export class Sequence {
     this.report = {
       sequences: 1,
       draftRows,
+      longest: draftRows,
       expected: this.gains.reduce((sum, gain) => sum + gain, 0),
       accepted: this.counts.accepted - accepted,
       tokens: this.counts.emitted - emitted,

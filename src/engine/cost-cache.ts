@@ -68,12 +68,9 @@ function write(file: string, text: string): void {
 }
 
 /** Nanoseconds are noise, and unreadable. */
-function rounded({ batch, rows, milliseconds }: CostTable): CostTable {
-  return {
-    batch,
-    rows,
-    milliseconds: milliseconds.map((line) => line.map((value) => Math.max(0.001, Number(value.toFixed(3))))),
-  };
+function rounded({ batch, rows, milliseconds, padding = 0 }: CostTable): CostTable {
+  const times = milliseconds.map((line) => line.map((value) => Math.max(0.001, Number(value.toFixed(3)))));
+  return { batch, rows, milliseconds: times, padding: Number(padding.toFixed(5)) };
 }
 
 function processor(): string {

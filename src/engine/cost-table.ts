@@ -14,6 +14,11 @@ export interface CostTable {
   rows: number[];
   /** Above 0; more sequences or rows never take less. */
   milliseconds: number[][];
+  /**
+   * Milliseconds of a place that stays empty because another sequence has more rows; 0 if left out: steps take only what
+   * their rows take.
+   */
+  padding?: number | undefined;
 }
 
 const ascending = (what: string) =>
@@ -24,6 +29,7 @@ const ascending = (what: string) =>
       (values) => values[0] === 1 && values.every((value, i) => i === 0 || value > (values[i - 1] ?? 0)),
       what,
     );
+const paddingRule = '"padding" must be a number of at least 0';
 const shape = '"milliseconds" must hold a list for every "batch", of one number above 0 for every of "rows"';
 export const costTableSchema = z
   .object(
@@ -31,6 +37,7 @@ export const costTableSchema = z
       batch: ascending('"batch" must be ascending whole numbers that begin with 1'),
       rows: ascending('"rows" must be ascending whole numbers that begin with 1'),
       milliseconds: z.array(z.array(z.number(shape).positive(shape), shape), shape),
+      padding: z.number(paddingRule).min(0, paddingRule).optional(),
     },
     'a cost table is an object with "batch", "rows" and "milliseconds"',
   )

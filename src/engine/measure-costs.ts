@@ -1,5 +1,5 @@
 /** Measures an engine's cost table: steps of made-up trees behind a made-up prompt, timed on the engine itself. */
-import { type CostTable, makeMonotone } from './cost-table.js';
+import { type CostTable, makeMonotone, stepMilliseconds } from './cost-table.js';
 import type { Engine, StepInput } from './engine.js';
 
 /** Milliseconds within which passes over the points are repeated; the first may take longer. */
@@ -28,6 +28,7 @@ export async function measureCosts(engine: Engine): Promise<CostTable> {
   const rows = powersUpTo(most);
   let batch = powersUpTo(engine.slots);
   const shortest = new Map<number, number[]>();
+  let uneven = Number.POSITIVE_INFINITY;
   const started = performance.now();
   for (let pass = 0; pass < mostPasses; pass++) {
     const before = performance.now();
@@ -37,32 +38,67 @@ export async function measureCosts(engine: Engine): Promise<CostTable> {
       shortest.set(sequences, minima(shortest.get(sequences) ?? [], times));
       if (pass === 0 && sequences === 1 && performance.now() - since > slow) batch = everySecond(batch);
     }
+    uneven = Math.min(uneven, await timeUneven(engine, rows));
     const now = performance.now();
     if (now + (now - before) - started > enough) break;
   }
   const measured = batch.map((sequences) => prolong(shortest.get(sequences) as number[], rows));
-  return { batch, rows, milliseconds: makeMonotone(measured) };
+  const table = { batch, rows, milliseconds: makeMonotone(measured) };
+  return { ...table, padding: paddingOf(table, engine.slots, uneven) };
+}
+
+/** What a place that stays empty takes, from the time of a step of one long draft and otherwise single rows. */
+function paddingOf(table: CostTable, sequences: number, uneven: number): number {
+  const longest = longRows(table.rows);
+  const taken = longest + sequences - 1;
+  const empty = sequences * longest - taken;
+  if (empty === 0) return 0;
+  return Math.max(0, uneven - stepMilliseconds(table, sequences, taken / sequences)) / empty;
 }
 
 /** Milliseconds of a step of so many sequences by their rows, as far as it can be worth its time. */
-async function timeBatch(engine: Engine, sequences: number, rows: readonly number[]): Promise<number[]> {
-  const columns = Math.min(usualColumns, engine.context - (rows.at(-1) as number));
-  // the sequences are the same, so that one prompt is computed for all
-  const prompt = Int32Array.from({ length: columns }, idAt);
-  const times: number[] = [];
-  let admitted = 0;
-  try {
-    for (; admitted < sequences; admitted++) await engine.admit(admitted, prompt);
+function timeBatch(engine: Engine, sequences: number, rows: readonly number[]): Promise<number[]> {
+  return withSequences(engine, sequences, rows, async () => {
+    const times: number[] = [];
     for (const count of rows) {
       const [single = 0] = times;
       const last = times.at(-1) ?? 0;
       if (times.length >= beyond.points && last > Math.min(beyond.times * single, beyond.milliseconds)) break;
-      times.push(await timeStep(engine, stepOf(sequences, count)));
+      times.push(await timeStep(engine, stepOf(new Array(sequences).fill(count))));
     }
+    return times;
+  });
+}
+
+/** Milliseconds of a step of all slots, one of which has many rows. */
+function timeUneven(engine: Engine, rows: readonly number[]): Promise<number> {
+  const { slots } = engine;
+  const counts = Array.from({ length: slots }, (_, slot) => (slot === 0 ? longRows(rows) : 1));
+  return withSequences(engine, slots, rows, () => timeStep(engine, stepOf(counts)));
+}
+
+/** As many rows as a long draft has, where there may be so many. */
+function longRows(rows: readonly number[]): number {
+  return Math.min(16, rows.at(-1) as number);
+}
+
+/** Fills so many slots, and frees them afterwards. */
+async function withSequences<T>(
+  engine: Engine,
+  sequences: number,
+  rows: readonly number[],
+  work: () => Promise<T>,
+): Promise<T> {
+  const columns = Math.min(usualColumns, engine.context - (rows.at(-1) as number));
+  // the sequences are the same, so that one prompt is computed for all
+  const prompt = Int32Array.from({ length: columns }, idAt);
+  let admitted = 0;
+  try {
+    for (; admitted < sequences; admitted++) await engine.admit(admitted, prompt);
+    return await work();
   } finally {
     for (let slot = 0; slot < admitted; slot++) engine.release(slot);
   }
-  return times;
 }
 
 /** The shorter of two times at least: the first step of a shape may compile kernels or find memory. */
@@ -77,11 +113,12 @@ async function timeStep(engine: Engine, inputs: readonly StepInput[]): Promise<n
   return shortest;
 }
 
-/** Lines: every engine takes them. */
-function stepOf(sequences: number, rows: number): StepInput[] {
-  const tokens = Int32Array.from({ length: rows }, idAt);
-  const tree = { tokens, parents: Int32Array.from(tokens, (_, row) => row - 1) };
-  return Array.from({ length: sequences }, (_, slot) => ({ slot, tree }));
+/** Lines of so many rows by sequence: every engine takes them. */
+function stepOf(counts: readonly number[]): StepInput[] {
+  return counts.map((count, slot) => {
+    const tokens = Int32Array.from({ length: count }, idAt);
+    return { slot, tree: { tokens, parents: Int32Array.from(tokens, (_, row) => row - 1) } };
+  });
 }
 
 /** Ids that every vocabulary has. */

@@ -11,14 +11,20 @@ const gainsOf = (most: number) =>
     .array(fc.double({ min: 0.001, max: 1, noNaN: true }), { maxLength: most })
     .map((values) => Float64Array.from(values).sort().reverse());
 
+const paddedTables = fc
+  .tuple(costTables, fc.constantFrom(0, 1, 30, 400))
+  .map(([table, padding]) => ({ ...table, padding }));
+
 /** Tokens and time of a step that keeps so many rows of each draft. */
 function outcome(table: CostTable, gains: readonly Float64Array[], kept: readonly number[]) {
   let tokens = gains.length;
   gains.forEach((rows, i) => {
     for (const gain of rows.subarray(0, kept[i])) tokens += gain;
   });
-  const rows = kept.reduce((sum, count) => sum + count, 0) / gains.length;
-  return { tokens, time: stepMilliseconds(table, gains.length, 1 + rows) };
+  const rows = kept.reduce((sum, count) => sum + count, 0);
+  const empty = gains.length * Math.max(...kept) - rows;
+  const time = stepMilliseconds(table, gains.length, 1 + rows / gains.length) + empty * (table.padding ?? 0);
+  return { tokens, time };
 }
 
 function choices([first, ...others]: readonly Float64Array[]): number[][] {
@@ -29,7 +35,7 @@ function choices([first, ...others]: readonly Float64Array[]): number[][] {
 
 test('the first step has the most tokens a millisecond of all choices over the whole batch', () => {
   fc.assert(
-    fc.property(costTables, fc.array(gainsOf(4), { minLength: 1, maxLength: 3 }), (table, gains) => {
+    fc.property(paddedTables, fc.array(gainsOf(4), { minLength: 1, maxLength: 3 }), (table, gains) => {
       const { tokens, time } = outcome(table, gains, new CostBudget(table, 63).choose(gains));
       for (const kept of choices(gains)) {
         const other = outcome(table, gains, kept);
@@ -72,7 +78,7 @@ test('repeated steps reach the most tokens a millisecond of all choices for step
 /** A step whose rows were accepted as estimated. */
 function reportOf(gains: Float64Array, kept: number): StepReport {
   const expected = gains.subarray(0, kept).reduce((sum, gain) => sum + gain, 0);
-  return { sequences: 1, draftRows: kept, expected, accepted: expected, tokens: 1 + expected };
+  return { sequences: 1, draftRows: kept, longest: kept, expected, accepted: expected, tokens: 1 + expected };
 }
 
 const table: CostTable = {
@@ -95,7 +101,14 @@ test('of rows beyond the usual number the limit leaves out none that would have 
         const usual = 2;
         for (const accepted of tokens) {
           budget.choose([gains]);
-          budget.record({ sequences: 1, draftRows: usual, expected: 2, accepted, tokens: accepted + 1 });
+          budget.record({
+            sequences: 1,
+            draftRows: usual,
+            longest: usual,
+            expected: 2,
+            accepted,
+            tokens: accepted + 1,
+          });
         }
         const { minPathProbability } = budget.limit(1);
         const [kept = 0] = budget.choose([gains]);
@@ -111,7 +124,7 @@ test('a free row more does not make drafts as large as can be', () => {
   const budget = new CostBudget(bent, 63);
   assert.is(budget.limit(1).minPathProbability, 0, 'nothing was seen');
   budget.choose([Float64Array.of(0.9, 0.8)]);
-  budget.record({ sequences: 1, draftRows: 2, expected: 1.7, accepted: 2, tokens: 3 });
+  budget.record({ sequences: 1, draftRows: 2, longest: 2, expected: 1.7, accepted: 2, tokens: 3 });
   assert.ok(budget.limit(1).minPathProbability > 0.1);
 });
 
@@ -131,12 +144,54 @@ test('estimates that prove wrong are trusted less, and again after a while', () 
   assert.equal(budget.choose([gains]), [3]);
   const { minPathProbability: before } = budget.limit(1);
   for (let step = 0; step < 100; step++)
-    budget.record({ sequences: 1, draftRows: 3, expected: 2, accepted: 0, tokens: 1 });
+    budget.record({ sequences: 1, draftRows: 3, longest: 3, expected: 2, accepted: 0, tokens: 1 });
   assert.equal(budget.choose([gains]), [0]);
   assert.ok(budget.limit(1).minPathProbability > 2 * before);
   for (let step = 0; step < 300; step++)
-    budget.record({ sequences: 1, draftRows: 0, expected: 0, accepted: 0, tokens: 1 });
+    budget.record({ sequences: 1, draftRows: 0, longest: 0, expected: 0, accepted: 0, tokens: 1 });
   assert.equal(budget.choose([gains]), [3]);
+});
+
+test('a long draft that leaves places empty beside it must be worth them', () => {
+  const padded = { batch: [16], rows: [1, 9], milliseconds: [[16, 17]], padding: 0.05 };
+  const cheap: CostTable = {
+    ...padded,
+    batch: [1, 16],
+    milliseconds: [
+      [16, 17],
+      [16, 17],
+    ],
+  };
+  const long = Float64Array.of(0.9, 0.8, 0.7, 0.6, 0.5);
+  const none = new Float64Array(0);
+  const one = [long, ...new Array(15).fill(none)];
+  const rows = (table: CostTable, gains: Float64Array[]) =>
+    new CostBudget(table, 63).choose(gains)[0] as number;
+  assert.is(rows({ ...cheap, padding: 0 }, one), 5);
+  assert.ok(rows(cheap, one) < 3);
+  assert.is(rows(cheap, new Array(16).fill(long)), 5, 'nothing stays empty');
+});
+
+test('one decided for by itself pays for places where others rarely have rows', () => {
+  const cheap = {
+    batch: [1, 16],
+    rows: [1, 9],
+    milliseconds: [
+      [16, 17],
+      [16, 17],
+    ],
+    padding: 0.1,
+  };
+  const gains = Float64Array.of(0.9, 0.8, 0.7, 0.6, 0.5);
+  const after = (usual: number) => {
+    const budget = new CostBudget(cheap, 63, 16);
+    budget.choose([gains]);
+    for (let step = 0; step < 50; step++)
+      budget.record({ sequences: 1, draftRows: usual, longest: usual, expected: 1, accepted: 1, tokens: 2 });
+    return budget.choose([gains])[0] as number;
+  };
+  assert.is(after(5), 5);
+  assert.ok(after(0) < 2);
 });
 
 test('sizes that were asked for are kept to, without a table', () => {

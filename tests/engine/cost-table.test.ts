@@ -151,6 +151,8 @@ test('what is no cost table is refused in one sentence', () => {
     }),
     /must not fall/,
   );
+  refused(altered({ padding: -1 }), /at least 0/);
+  assert.is(parseCostTable(altered({ padding: 0.5 }), 'costs.json').padding, 0.5);
   assert.throws(() => loadCostTable(join(folder, 'none.json')), /can't be read/);
 });
 
