@@ -1,5 +1,7 @@
 import { buildTrie } from './build.js';
-import { encodePool, type PoolMetadata } from './file.js';
+import { encodePool, openPool, type PoolMetadata } from './file.js';
+import { chooseForFit, EscapeFit, fitTokens } from './fit.js';
+import { Pool } from './trie.js';
 
 /** Identifies the pool of a cohort; '' is the pool that all share. */
 export type PoolKey = string;
@@ -54,14 +56,24 @@ export function poolSettings(tokenizer: PoolTokenizer, maxLength: number): PoolS
   return { tokenizer: fingerprint, maxLength, generationPrompt, endToken: [...endTokens][0] };
 }
 
+/** Tokens of the generation prompt that pools can make use of. */
+function contextLength({ generationPrompt, maxLength }: PoolSettings): number {
+  return Math.min(generationPrompt.length, maxLength - 1);
+}
+
+/** A fit of escape probabilities to pools of these settings. */
+export function escapeFit(settings: PoolSettings): EscapeFit {
+  return new EscapeFit(settings.maxLength, contextLength(settings));
+}
+
 /**
  * A text as it stands in pools: the end of what precedes an answer, as context of its first tokens, then the text, then
  * the end token.
  * @param complete whether the text ended by itself: then drafts may predict its end
  */
 export function documentOf(settings: PoolSettings, ids: ArrayLike<number>, complete: boolean): Int32Array {
-  const { generationPrompt, maxLength, endToken } = settings;
-  const prefix = generationPrompt.slice(Math.max(0, generationPrompt.length - (maxLength - 1)));
+  const { generationPrompt, endToken } = settings;
+  const prefix = generationPrompt.slice(generationPrompt.length - contextLength(settings));
   const end = complete && endToken !== undefined ? [endToken] : [];
   const document = new Int32Array(prefix.length + ids.length + end.length);
   document.set(prefix);
@@ -70,16 +82,21 @@ export function documentOf(settings: PoolSettings, ids: ArrayLike<number>, compl
   return document;
 }
 
-/** One pool of documents that `documentOf` made. Their order doesn't matter. */
+/**
+ * One pool of documents that `documentOf` made. Their order doesn't matter.
+ * @param fit for the shared pool: it has documents of every cohort by then
+ */
 export function buildPool(
   settings: PoolSettings,
   { entityType, cohort }: PoolOwner,
   documents: readonly Int32Array[],
+  fit?: EscapeFit,
 ): BuiltPool {
   const { tokenizer, maxLength } = settings;
   const columns = buildTrie(documents, maxLength);
+  const weights = fit?.weights(new Pool(columns, maxLength), new Set(documents));
   const tokens = documents.reduce((sum, document) => sum + document.length, 0);
-  const source = { tokenizer, entityType, cohort, maxLength, documents: documents.length, tokens };
+  const source = { tokenizer, entityType, cohort, maxLength, documents: documents.length, tokens, weights };
   return { key: poolKey(entityType, cohort), ...encodePool(columns, source) };
 }
 
@@ -100,12 +117,19 @@ export class PoolBuilder {
   }
 
   /** The pools, ordered by entity type and cohort, the shared one first; none when there are no texts. */
-  *build(): Generator<BuiltPool> {
-    if (this.texts === 0) return;
-    const groups = [...this.groups.values()].filter(({ cohort }) => cohort !== null).sort(byName);
-    const everything = [...this.groups.values()].flatMap(({ documents }) => documents);
-    yield buildPool(this.settings, everybody, everything);
-    for (const group of groups) yield buildPool(this.settings, group, group.documents);
+  build(): BuiltPool[] {
+    if (this.texts === 0) return [];
+    const groups = [...this.groups.values()].sort(byName);
+    const own: BuiltPool[] = [];
+    const fit = escapeFit(this.settings);
+    for (const group of groups) {
+      const built = group.cohort === null ? undefined : buildPool(this.settings, group, group.documents);
+      if (built !== undefined) own.push(built);
+      const sample = chooseForFit(group.documents, fitTokens / groups.length);
+      fit.add(sample, built && openPool(built.bytes, 'A pool').pool);
+    }
+    const everything = groups.flatMap(({ documents }) => documents);
+    return [buildPool(this.settings, everybody, everything, fit), ...own];
   }
 }
 

@@ -1,4 +1,4 @@
-import { type Escapes, encodeEscapes, escapeClass, escapeClasses, sources, usualEscapes } from './escape.js';
+import { type Escapes, encodeEscapes, escapeClass, escapeClasses, usualEscapes } from './escape.js';
 import { Followers, type Ngrams, type PoolState } from './ngrams.js';
 import { OwnText } from './own.js';
 
@@ -10,23 +10,38 @@ const rounds = 8;
 const prior = 10;
 /** Followers looked at: enough to find nearly every token. */
 const widest = 64;
+/** Probability of a token that no context gives. */
+const unforeseen = 1e-5;
+/** In place of a class: the source doesn't know the context. */
+const unknown = -1;
+
+/** What one source says of a document: for each token and length of context, the class and the token's share. */
+interface Opinions {
+  /** [tokens * maxLength] */
+  classes: Int16Array;
+  shares: Float32Array;
+}
+
+interface Sample {
+  document: Int32Array;
+  whole: OwnText;
+  /** In the order of sources; those of the shared pool come last. */
+  opinions: (Opinions | undefined)[];
+}
 
 /**
  * Chooses documents to fit to: `tokens` of them at least, if there are as many. The choice depends on the documents'
  * contents alone, not on their order.
  */
-export function chooseForFit<T extends { tokens: ArrayLike<number> }>(
-  documents: readonly T[],
-  tokens = fitTokens,
-): T[] {
-  const keyed = documents.map((document) => ({ document, key: hashOf(document.tokens) }));
+export function chooseForFit(documents: readonly Int32Array[], tokens: number): Int32Array[] {
+  const keyed = documents.map((document) => ({ document, key: hashOf(document) }));
   keyed.sort((a, b) => a.key - b.key);
-  const chosen: T[] = [];
+  const chosen: Int32Array[] = [];
   let sum = 0;
   for (const { document } of keyed) {
     if (sum >= tokens) break;
     chosen.push(document);
-    sum += document.tokens.length;
+    sum += document.length;
   }
   return chosen;
 }
@@ -40,123 +55,124 @@ function hashOf(tokens: ArrayLike<number>): number {
 
 /**
  * Fits escape probabilities to documents of the pools, each as if the pools had been built without it: its own counts
- * are taken off (leave-one-out), so nothing is built twice. Likelihood of the documents' tokens, maximised by
- * expectation-maximisation (Jelinek & Mercer 1980) over the classes of contexts.
+ * are taken off (leave-one-out), so nothing is built twice, and one pool at a time is needed. Likelihood of the
+ * documents' tokens, maximised by expectation-maximisation (Jelinek & Mercer 1980) over the classes of contexts.
  *
  * The same documents in the same order give the same result.
  */
 export class EscapeFit {
-  /** Contexts of each token, in the order in which they are asked: the class, and the token's share of the counts. */
-  private readonly classes: number[] = [];
-  private readonly shares: number[] = [];
-  /** Where the contexts of each token end. */
-  private readonly ends: number[] = [];
-  /** The whole document, and what came before the token. */
-  private readonly whole: OwnText;
-  private readonly before: OwnText;
+  private readonly samples: Sample[] = [];
   private readonly after = new Followers(widest);
   private readonly own = new Followers(widest);
 
-  /** @param maxLength the longest n-gram of the pools */
+  /**
+   * @param maxLength the longest n-gram of the pools
+   * @param skip first tokens of a document that are context only: what stands before every answer
+   */
   constructor(
-    private readonly vocabulary: number,
-    maxLength: number,
-  ) {
-    this.whole = new OwnText(vocabulary, maxLength);
-    this.before = new OwnText(vocabulary, maxLength);
-  }
+    private readonly maxLength: number,
+    private readonly skip: number,
+  ) {}
 
   /**
-   * Takes in one document.
-   * @param skip its first tokens are context only: what stands before every answer
-   * @param cohort pool of its cohort, if there is one
-   * @param shared pool of all; the document is part of both
+   * Takes in documents of one cohort.
+   * @param cohort the pool that holds them; undefined for texts without a cohort
    */
-  add(document: ArrayLike<number>, skip: number, cohort: Ngrams | undefined, shared: Ngrams): void {
-    const { whole, before } = this;
-    whole.clear();
-    before.clear();
-    for (let i = 0; i < document.length; i++) whole.append(document[i] as number);
-    const ngrams = [cohort, shared, before, whole];
-    const states = ngrams.map(() => ({ node: 0, depth: 0 }));
-    for (let i = 0; i < document.length; i++) {
-      const token = document[i] as number;
-      if (i >= skip) this.addToken(token, ngrams, states);
-      before.append(token);
-      for (let s = 0; s < ngrams.length; s++) ngrams[s]?.walk(states[s] as PoolState, token);
+  add(documents: readonly Int32Array[], cohort: Ngrams | undefined): void {
+    for (const document of documents) {
+      const vocabulary = document.reduce((largest, token) => Math.max(largest, token), 0) + 1;
+      const whole = new OwnText(vocabulary, this.maxLength);
+      for (const token of document) whole.append(token);
+      const before = new OwnText(vocabulary, this.maxLength);
+      const ofCohort = cohort && this.opinionsOf(cohort, 0, document, whole);
+      this.samples.push({
+        document,
+        whole,
+        opinions: [ofCohort, undefined, this.opinionsOf(before, 2, document)],
+      });
     }
   }
 
-  /** Escape probabilities as they stand in a pool's metadata. */
-  weights(): number[] {
+  /**
+   * Escape probabilities as they stand in the metadata of the shared pool.
+   * @param members the documents that it holds; the sample may have others
+   */
+  weights(shared: Ngrams, members: ReadonlySet<Int32Array>): number[] {
+    for (const { document, whole, opinions } of this.samples)
+      opinions[1] = this.opinionsOf(shared, 1, document, members.has(document) ? whole : undefined);
     let escapes = usualEscapes;
     for (let round = 0; round < rounds; round++) escapes = this.improve(escapes);
     return encodeEscapes(escapes);
   }
 
-  /** Goes through the contexts as `Estimate` does, the whole document's beside those of the pools. */
-  private addToken(
-    token: number,
-    ngrams: readonly (Ngrams | undefined)[],
-    states: readonly PoolState[],
-  ): void {
-    const { after, own } = this;
-    const at = states.map(({ node, depth }) => ({ node, depth }));
-    const whole = at[sources] as PoolState;
-    for (let length = Math.max(...at.map(({ depth }) => depth)); length >= 0; length--) {
-      own.total = own.size = 0;
-      if (whole.depth === length) this.whole.followers(whole.node, own);
-      for (let s = 0; s < at.length; s++) {
-        const source = ngrams[s];
-        const state = at[s] as PoolState;
-        if (source === undefined || state.depth !== length) continue;
-        if (s < sources) {
-          source.followers(state.node, after);
-          if (source !== this.before) takeOff(after, own);
-          if (after.total > 0) this.addContext(s, length, token);
+  /**
+   * Goes through the contexts of every token as `Estimate` does.
+   * @param ngrams an `OwnText` is filled with the document on the way
+   * @param whole counts of the document, to be taken off
+   */
+  private opinionsOf(ngrams: Ngrams, source: number, document: Int32Array, whole?: OwnText): Opinions {
+    const { maxLength, after, own } = this;
+    const classes = new Int16Array(document.length * maxLength).fill(unknown);
+    const shares = new Float32Array(classes.length);
+    const state: PoolState = { node: 0, depth: 0 };
+    const wholeState: PoolState = { node: 0, depth: 0 };
+    for (const [i, token] of document.entries()) {
+      let { node } = state;
+      let { node: ownNode, depth: ownDepth } = wholeState;
+      for (let length = i < this.skip ? -1 : state.depth; length >= 0; length--) {
+        ngrams.followers(node, after);
+        if (whole !== undefined) {
+          // the document is in the pool, so its context is as long or longer
+          for (; ownDepth > length; ownDepth--) ownNode = whole.shorter(ownNode);
+          whole.followers(ownNode, own);
+          takeOff(after, own);
         }
-        if (length === 0) continue;
-        state.node = source.shorter(state.node, length);
-        state.depth--;
+        if (after.total > 0) {
+          const at = indexOf(after, token);
+          classes[i * maxLength + length] = escapeClass(source, length, after);
+          shares[i * maxLength + length] = at < 0 ? 0 : (after.counts[at] as number) / after.total;
+        }
+        if (length > 0) node = ngrams.shorter(node, length);
       }
+      if (ngrams instanceof OwnText) ngrams.append(token);
+      ngrams.walk(state, token);
+      whole?.walk(wholeState, token);
     }
-    this.ends.push(this.classes.length);
-  }
-
-  private addContext(source: number, length: number, token: number): void {
-    const { after } = this;
-    const at = indexOf(after, token);
-    this.classes.push(escapeClass(source, length, after));
-    this.shares.push(at < 0 ? 0 : (after.counts[at] as number) / after.total);
+    return { classes, shares };
   }
 
   /** One round: how often contexts of each class are expected to be asked, and to be passed by. */
   private improve(escapes: Escapes): Escapes {
-    const { classes, shares, ends } = this;
     const asked = new Float64Array(escapeClasses).fill(prior);
     const passed = usualEscapes.map((usual) => usual * prior);
-    let from = 0;
-    for (const to of ends) {
-      let mass = 1;
-      let likelihood = 0;
-      for (let i = from; i < to; i++) {
-        const through = escapes[classes[i] as number] as number;
-        likelihood += mass * (1 - through) * (shares[i] as number);
-        mass *= through;
+    // of one token: its contexts in the order in which they are asked
+    const classes: number[] = [];
+    const chances: number[] = [];
+    for (const { document, opinions } of this.samples) {
+      for (let i = this.skip; i < document.length; i++) {
+        classes.length = chances.length = 0;
+        let mass = 1;
+        let likelihood = 0;
+        for (let length = this.maxLength - 1; length >= 0; length--) {
+          for (const opinion of opinions) {
+            const at = opinion?.classes[i * this.maxLength + length] ?? unknown;
+            if (at === unknown) continue;
+            const through = escapes[at] as number;
+            const chance = mass * (1 - through) * (opinion?.shares[i * this.maxLength + length] as number);
+            classes.push(at);
+            chances.push(chance);
+            likelihood += chance;
+            mass *= through;
+          }
+        }
+        likelihood += mass * unforeseen;
+        let left = 1;
+        for (const [k, at] of classes.entries()) {
+          asked[at] = (asked[at] as number) + left;
+          left = Math.max(0, left - (chances[k] as number) / likelihood);
+          passed[at] = (passed[at] as number) + left;
+        }
       }
-      // the rest is any token of the vocabulary
-      likelihood += mass / this.vocabulary;
-      mass = 1;
-      let left = 1;
-      for (let i = from; i < to; i++) {
-        const at = classes[i] as number;
-        const through = escapes[at] as number;
-        asked[at] = (asked[at] as number) + left;
-        left = Math.max(0, left - (mass * (1 - through) * (shares[i] as number)) / likelihood);
-        passed[at] = (passed[at] as number) + left;
-        mass *= through;
-      }
-      from = to;
     }
     return passed.map((count, at) => count / (asked[at] as number));
   }

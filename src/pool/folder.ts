@@ -9,6 +9,7 @@ import { discard, listFolder, makeFolder, publishFile, replaceFile } from '../la
 import { type Manifest, readManifest, writeManifest } from '../lake/manifest.js';
 import { type BuiltPool, byName, type PoolKey, type PoolOwner, poolKey } from './builder.js';
 import { openPool, type PoolMetadata, readPoolFile } from './file.js';
+import type { Pool } from './trie.js';
 
 /** Pools ready to be handed to the engine's thread. */
 export interface PoolSet {
@@ -129,6 +130,12 @@ export async function isWhole({ dir, entry: { file, size, sha256 } }: EarlierPoo
   return stats?.isFile() === true && stats.size === size && (await fingerprintFile(path)) === sha256;
 }
 
+/** An earlier pool that is whole. */
+export function openEarlier({ dir, entry: { file } }: EarlierPool): Pool {
+  const path = join(dir, file);
+  return openPool(readPoolFile(path), path).pool;
+}
+
 /**
  * Loads the pools of a folder for a tokenizer.
  * @throws inputError when the folder has no manifest, a file is broken, or a pool belongs to another tokenizer
@@ -162,8 +169,10 @@ export async function loadPools(dir: string, tokenizer: string): Promise<PoolSet
 
 function entryOf({ bytes, metadata, fingerprint }: BuiltPool & { fingerprint?: string }): PoolEntry {
   const file = { file: fileName(metadata), sha256: sha256(bytes), size: bytes.byteLength };
+  // a thousand weights are of use beside the columns alone
+  const { weights: _, ...facts } = metadata;
   // parsed, so that keys stand in the order that they have when they are taken over
-  return entrySchema.parse({ ...file, ...(fingerprint === undefined ? {} : { fingerprint }), ...metadata });
+  return entrySchema.parse({ ...file, ...(fingerprint === undefined ? {} : { fingerprint }), ...facts });
 }
 
 async function writePool({ bytes }: BuiltPool, path: string): Promise<void> {

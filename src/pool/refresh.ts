@@ -5,12 +5,15 @@ import type { Manifest } from '../lake/manifest.js';
 import { PoolTexts, type TextGroup, type TextRules } from '../lake/pool-texts.js';
 import { sqlVersion } from '../sql-version.js';
 import type { StageTools } from '../stage.js';
-import { buildPool, documentOf, everybody, type PoolSettings } from './builder.js';
-import { poolFormat } from './file.js';
+import { buildPool, documentOf, escapeFit, everybody, type PoolSettings } from './builder.js';
+import { escapeClasses } from './escape.js';
+import { openPool, poolFormat } from './file.js';
+import { chooseForFit, type EscapeFit, fitTokens } from './fit.js';
 import {
   type EarlierPool,
   earlierPools,
   isWhole,
+  openEarlier,
   type PoolToWrite,
   type WrittenPools,
   writePools,
@@ -112,6 +115,7 @@ class Refresh {
       own.push(group.cohort === null ? undefined : await this.take(fingerprintOf(group)));
     // a cohort whose texts are all longer than the cap has no pool, then and now
     const all = new BalancedDocuments(rules.maxTokens);
+    const fit = escapeFit(settings);
     const wanted = groups.map(
       ({ cohort }, i) => shared === undefined || (cohort !== null && own[i] === undefined),
     );
@@ -121,20 +125,24 @@ class Refresh {
       if (before !== undefined) yield before;
       if (!wanted[i]) continue;
       const documents = await this.keptOf(i);
-      if (before === undefined && group.cohort !== null && documents.length > 0) {
+      let pool = before === undefined ? undefined : openEarlier(before);
+      if (pool === undefined && group.cohort !== null && documents.length > 0) {
         this.built++;
-        yield { ...buildPool(settings, group, documents), fingerprint: fingerprintOf(group) };
+        const built = buildPool(settings, group, documents);
+        yield { ...built, fingerprint: fingerprintOf(group) };
+        pool = openPool(built.bytes, 'A pool').pool;
       }
-      if (shared === undefined) all.add(documents);
+      if (shared !== undefined) continue;
+      all.add(documents);
+      fit.add(chooseForFit(documents, fitTokens / groups.length), pool);
     }
-    yield shared ?? this.buildShared(all, ofAll);
+    yield shared ?? this.buildShared(all, ofAll, fit);
     this.job.checkUnchanged();
   }
 
-  /** What is fitted to all pools together belongs here: every cohort's pool is there by now, built or taken over. */
-  private buildShared(documents: BalancedDocuments, fingerprint: string): PoolToWrite {
+  private buildShared(documents: BalancedDocuments, fingerprint: string, fit: EscapeFit): PoolToWrite {
     this.built++;
-    return { ...buildPool(this.job.settings, everybody, documents.documents()), fingerprint };
+    return { ...buildPool(this.job.settings, everybody, documents.documents(), fit), fingerprint };
   }
 
   private async take(fingerprint: string): Promise<EarlierPool | undefined> {
@@ -204,7 +212,12 @@ function described({ settings, sources, manifest }: RefreshJob, key: string): Ma
 /** A hash of all that decides a pool beside its texts. */
 function keyOf({ settings, rules }: RefreshJob, columns: PoolTexts['columns']): string {
   const { generationPrompt, ...others } = settings;
-  const versions = { format: poolFormat, duckdb: duckVersion(), sql: sqlVersion('pools') };
+  const versions = {
+    format: poolFormat,
+    weights: escapeClasses,
+    duckdb: duckVersion(),
+    sql: sqlVersion('pools'),
+  };
   const parts = { ...versions, ...others, generationPrompt: [...generationPrompt], rules, columns };
   return sha256(JSON.stringify(parts));
 }

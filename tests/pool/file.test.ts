@@ -288,7 +288,13 @@ test('a pool per entity type and cohort, and one of all texts, begun by the end 
     assert.equal(openPool(bytes, 'pool').pool.columns, buildTrie(whole, 4));
     assert.is(metadata.documents, whole.length);
     assert.is(metadata.tokens, whole.flat().length);
+    assert.is(
+      metadata.weights === undefined,
+      i > 0,
+      'weights are fitted to all, and kept with the shared pool',
+    );
   });
+  assert.not.equal(built[0]?.metadata.weights, encodeEscapes(usualEscapes));
   assert.equal([...builderOf([]).build()], []);
 });
 
