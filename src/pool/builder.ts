@@ -47,13 +47,14 @@ export interface PoolSettings {
 export interface PoolTokenizer {
   fingerprint: string;
   generationPrompt: Int32Array;
-  endTokens: ReadonlySet<number>;
+  /** The token that ends an answer. */
+  answerEnd: number | undefined;
 }
 
 /** Settings of pools for a model's tokenizer. */
 export function poolSettings(tokenizer: PoolTokenizer, maxLength: number): PoolSettings {
-  const { fingerprint, generationPrompt, endTokens } = tokenizer;
-  return { tokenizer: fingerprint, maxLength, generationPrompt, endToken: [...endTokens][0] };
+  const { fingerprint, generationPrompt, answerEnd } = tokenizer;
+  return { tokenizer: fingerprint, maxLength, generationPrompt, endToken: answerEnd };
 }
 
 /** Tokens of the generation prompt that pools can make use of. */

@@ -146,8 +146,7 @@ function* contenders(
 
 /** With what the chat template puts before an answer and the token that ends it, as in the pools. */
 function whole({ entityType, cohort, ids }: PoolDocument, tokenizer: TextModel) {
-  const [end] = tokenizer.endTokens;
-  const { generationPrompt } = tokenizer;
+  const { generationPrompt, answerEnd: end } = tokenizer;
   return {
     entityType,
     cohort,

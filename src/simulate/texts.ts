@@ -39,7 +39,7 @@ export function toReplayText(row: RecordedText, tokenizer: TextModel, files: str
       "Give the tokenizer of the texts' model, or leave output_token_ids out.",
     );
   }
-  const [endToken] = tokenizer.endTokens;
+  const endToken = tokenizer.answerEnd;
   const cut = row.finishReason === 'length' || row.finishReason === 'context';
   const answer = cut || endToken === undefined ? ids : Int32Array.of(...ids, endToken);
   const second = secondChoices(row, answer.length, ids.length, where);

@@ -119,6 +119,24 @@ export class TextModel {
     return this.answerStart;
   }
 
+  /**
+   * The end token that a finished answer has: what the template puts after one, else the tokenizer's eos_token, else the
+   * first of the end tokens. Undefined for a model without end tokens.
+   */
+  get answerEnd(): number | undefined {
+    const eos = this.idsOf(this.folder.endToken)[0];
+    return this.templateEnd() ?? eos ?? [...this.endTokens][0];
+  }
+
+  private templateEnd(): number | undefined {
+    if (this.folder.template === undefined) return undefined;
+    const sections = this.sections(['user', 'assistant'], false);
+    const after = sections.slice(sections.findLastIndex((section) => 'parts' in section) + 1);
+    return after
+      .flatMap((section) => ('ids' in section ? section.ids : []))
+      .find((id) => this.endTokens.has(id));
+  }
+
   private findAnswerStart(): Int32Array {
     const sections = this.sections(['user'], true);
     const rest = sections.slice(sections.findLastIndex((section) => 'parts' in section) + 1);

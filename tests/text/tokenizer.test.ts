@@ -199,6 +199,20 @@ for (const [template, tokenizer, ids] of [
   });
 }
 
+test('the end of an answer: what the template puts after one, else eos_token, else the first end token', () => {
+  const template = (after: string) =>
+    `{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}${after}\n{% endfor %}`;
+  const ends = { 'generation_config.json': { eos_token_id: [0, 1, 2] } };
+  const end = (config: object) =>
+    modelOf({ 'tokenizer.json': sampleTokenizer, ...ends, 'tokenizer_config.json': config }).answerEnd;
+  assert.is(end({ chat_template: template('<|im_end|>') }), 2);
+  assert.is(end({ chat_template: template('<|im_end|>'), eos_token: '<|im_start|>' }), 2);
+  assert.is(end({ chat_template: template(''), eos_token: '<|im_start|>' }), 1);
+  assert.is(end({ eos_token: '<|im_end|>' }), 2);
+  assert.is(end({}), 0);
+  assert.is(modelOf({ 'tokenizer.json': sampleTokenizer }).answerEnd, undefined);
+});
+
 test('end tokens come from all three files', () => {
   const config = { eos_token: '<|im_end|>' };
   for (const [files, ids] of [
