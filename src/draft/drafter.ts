@@ -84,7 +84,7 @@ export class Drafter {
     const depths = [0];
     this.reserve(budget.nodes + 1);
     this.states.set(this.end, 0);
-    heap.clear();
+    heap.clear(budget.nodes);
     if (budget.nodes > 0 && budget.depth > 0) this.expand(0, 1, budget.minPathProbability);
     while (tokens.length <= budget.nodes && heap.pop()) {
       const { token, parent, score } = heap;
@@ -95,7 +95,7 @@ export class Drafter {
       const depth = (depths[parent] as number) + 1;
       depths.push(depth);
       // its siblings and whatever else was a candidate: only what follows this row is one now
-      if (budget.line) heap.clear();
+      if (budget.line) heap.clear(1);
       // nothing follows the end of a text
       if (row === budget.nodes || depth >= budget.depth || this.endTokens.has(token)) continue;
       this.walk(this.states, parent * stateSize, token, this.states, row * stateSize);

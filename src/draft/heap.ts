@@ -1,4 +1,11 @@
-/** A priority queue of draft candidates: the highest score first, of equal scores the one that came first. */
+/** Scores fall into classes by the sign, exponent and first three bits of the mantissa of a float32: a monotonic map. */
+const classShift = 20;
+const classes = 2048;
+
+/**
+ * A priority queue of draft candidates: the highest score first, of equal scores the one that came first. Only so many
+ * are wanted in all; a candidate that comes after as many better ones is dropped, whatever else may come.
+ */
 export class CandidateHeap {
   size = 0;
   /** The candidate that `pop` took out. */
@@ -6,6 +13,13 @@ export class CandidateHeap {
   parent = 0;
   score = 0;
   private sequence = 0;
+  private wanted = 0;
+  /** How many of each class were pushed; `kept` of them from `floor` on, where candidates may still be taken out. */
+  private readonly tally = new Int32Array(classes);
+  private floor = 0;
+  private kept = 0;
+  private readonly float = new Float32Array(1);
+  private readonly bits = new Int32Array(this.float.buffer);
   private readonly scores: Float64Array;
   private readonly order: Int32Array;
   private readonly tokens: Int32Array;
@@ -19,13 +33,19 @@ export class CandidateHeap {
     this.parents = new Int32Array(capacity);
   }
 
-  clear(): void {
+  /** Empties the queue. @param wanted how often `pop` may be called from now on */
+  clear(wanted: number): void {
     this.size = 0;
     this.sequence = 0;
+    this.wanted = wanted;
+    this.tally.fill(0);
+    this.floor = 0;
+    this.kept = 0;
   }
 
+  /** @param score from 0 to 1 */
   push(score: number, token: number, parent: number): void {
-    if (this.size === this.capacity) return;
+    if (this.size === this.capacity || !this.isWanted(score)) return;
     let at = this.size++;
     const order = this.sequence++;
     while (at > 0) {
@@ -35,6 +55,18 @@ export class CandidateHeap {
       at = above;
     }
     this.set(at, score, order, token, parent);
+  }
+
+  private isWanted(score: number): boolean {
+    const { tally } = this;
+    this.float[0] = score;
+    const at = (this.bits[0] as number) >>> classShift;
+    if (at < this.floor) return false;
+    tally[at] = (tally[at] as number) + 1;
+    this.kept++;
+    for (; this.kept - (tally[this.floor] as number) >= this.wanted; this.floor++)
+      this.kept -= tally[this.floor] as number;
+    return true;
   }
 
   /** Takes the best candidate out into `score`, `token` and `parent`; false when there is none. */

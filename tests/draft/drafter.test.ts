@@ -105,24 +105,41 @@ test('the own text is drafted from', () => {
   assert.equal(tree.tokens, [2, 3, 4]);
 });
 
-test('the heap gives the highest score first, of equal ones the first pushed', () => {
-  const scores = fc.array(fc.integer({ min: 0, max: 5 }), { maxLength: 60 });
+test('the heap gives the highest score first, of equal ones the first pushed, as many as are wanted', () => {
+  const score = fc.oneof(
+    fc.integer({ min: 0, max: 5 }).map((fifths) => fifths / 5),
+    fc.double({ min: 0, max: 1, noNaN: true }),
+    fc.integer({ min: 1, max: 1000 }).map((i) => 0.5 + i * 1e-9),
+  );
+  const heap = new CandidateHeap(64);
   fc.assert(
-    fc.property(scores, (pushed) => {
-      const heap = new CandidateHeap(64);
-      for (const [place, score] of pushed.entries()) heap.push(score, place, 0);
-      const expected = pushed
-        .map((score, place) => ({ score, place }))
-        .sort((a, b) => b.score - a.score || a.place - b.place);
-      const popped: number[] = [];
-      while (heap.pop()) popped.push(heap.token);
-      assert.equal(
-        popped,
-        expected.map(({ place }) => place),
-      );
-      heap.clear();
-      assert.not(heap.pop());
-    }),
+    fc.property(
+      fc.array(score, { maxLength: 60 }),
+      fc.integer({ min: 1, max: 70 }),
+      fc.nat(9),
+      (scores, wanted, early) => {
+        heap.clear(wanted);
+        const open = scores.map((value, place) => ({ value, place }));
+        const waiting: typeof open = [];
+        const popped: number[] = [];
+        const expected: number[] = [];
+        const take = () => {
+          waiting.sort((a, b) => b.value - a.value || a.place - b.place);
+          const best = waiting.shift();
+          if (best !== undefined) expected.push(best.place);
+          if (heap.pop()) popped.push(heap.token);
+        };
+        // some are taken out before all were pushed
+        for (const candidate of open) {
+          waiting.push(candidate);
+          heap.push(candidate.value, candidate.place, 0);
+          if (candidate.place % 10 === early && expected.length < wanted) take();
+        }
+        while (expected.length < wanted && waiting.length > 0) take();
+        assert.equal(popped, expected);
+      },
+    ),
+    { numRuns: 500 },
   );
 });
 
