@@ -39,7 +39,8 @@ test('the first step has the most tokens a millisecond of all choices over the w
       const { tokens, time } = outcome(table, gains, new CostBudget(table, 63).choose(gains));
       for (const kept of choices(gains)) {
         const other = outcome(table, gains, kept);
-        assert.ok(tokens / time >= other.tokens / other.time - 1e-9, `${kept}`);
+        // a difference as small as the rounding of sums isn't weighed
+        assert.ok(tokens / time >= other.tokens / other.time - 1e-6, `${kept}`);
       }
     }),
   );

@@ -78,7 +78,8 @@ export function writeConfig(folder: string, inputs: Inputs): string {
     },
     model: { path: join(packageRoot, 'data-samples/model'), device: 'cpu' },
     cohorts: { items: { columns: ['genre'] } },
-    decode: { mode: 'greedy', maxNewTokens: 24, concurrency: 8 },
+    // every partition has the same prompts: taken over from another one, nothing would be decoded
+    decode: { mode: 'greedy', maxNewTokens: 24, concurrency: 8, reuse: 'off' },
   };
   writeFileSync(file, JSON.stringify(config));
   return file;
