@@ -243,7 +243,8 @@ function bestChoice({ gains, trust, price, lengths }: Step, rate: number): Choic
     let tokens = gains.length;
     for (let rows = 1; rows <= sorted.length; rows++) {
       tokens += trust * (sorted[rows - 1] as number);
-      const time = price(rows, most);
+      // no draft is longer than all rows together
+      const time = price(rows, Math.min(most, rows));
       const value = tokens - rate * time;
       if (value <= best.value) continue;
       best = { tokens, time, value };
