@@ -1,10 +1,10 @@
 import type { TreeRows } from '../engine/engine.js';
-import { usualEscapes } from '../pool/escape.js';
+import { sources, usualEscapes } from '../pool/escape.js';
 import type { Ngrams, PoolState } from '../pool/ngrams.js';
 import { OwnText } from '../pool/own.js';
 import type { Pool } from '../pool/trie.js';
 import { Estimate } from './estimate.js';
-import { CandidateHeap } from './heap.js';
+import { DraftTree } from './tree.js';
 
 /** How large a draft tree may grow. */
 export interface DraftBudget {
@@ -24,12 +24,12 @@ export interface DraftPools {
   shared?: Pool;
 }
 
-/** Numbers a state takes: node and depth of cohort pool, shared pool and own text. */
-const stateSize = 6;
+/** Sources that are pools: all but the last one. */
+const pools = sources - 1;
+/** Numbers a state takes: node and depth of each source. */
+const stateSize = 2 * sources;
 /** Tokens of its own text that a request's n-grams reach back. */
 const ownLength = 6;
-/** Candidates that one tree can hold while it is built. */
-const heapCapacity = 8192;
 
 /**
  * Drafts continuations of one sequence. A pure function of the sequence's tokens, its pools and the budget:
@@ -38,16 +38,17 @@ const heapCapacity = 8192;
 export class Drafter {
   private readonly own: OwnText;
   private readonly estimate = new Estimate();
-  private readonly heap = new CandidateHeap(heapCapacity);
+  private readonly tree = new DraftTree();
   /** States of the sequence's end and of each tree row, `stateSize` numbers each. */
   private states = new Int32Array(64 * stateSize);
+  /** State of the pools at the last draft, and the tokens since then. */
   private readonly end = new Int32Array(stateSize);
+  private fresh = new Int32Array(1024);
+  private freshTokens = 0;
   private readonly walker: PoolState = { node: 0, depth: 0 };
 
   /** What contexts are looked up in: cohort pool, shared pool, own text. */
   private sources: (Ngrams | undefined)[];
-  private scores = new Float64Array(64);
-  private drafted = 0;
 
   constructor(
     vocabulary: number,
@@ -62,73 +63,92 @@ export class Drafter {
     this.sources = [pools.cohort, pools.shared, this.own];
     this.own.clear();
     this.end.fill(0);
+    this.freshTokens = 0;
     this.estimate.use(this.sources, pools.shared?.escapes ?? usualEscapes);
   }
 
   /** Takes over a token of the prompt or of the output. */
   append(token: number): void {
     this.own.append(token);
-    this.walk(this.end, 0, token, this.end, 0);
+    if (this.freshTokens === this.fresh.length) {
+      const larger = new Int32Array(2 * this.freshTokens);
+      larger.set(this.fresh);
+      this.fresh = larger;
+    }
+    this.fresh[this.freshTokens++] = token;
   }
 
   /** Estimated chances of being accepted of the last draft's nodes, none higher than the one before; valid until the next. */
   get gains(): Float64Array {
-    return this.scores.subarray(0, this.drafted);
+    return this.tree.scores.subarray(1, this.tree.size);
   }
 
   /** The draft tree below `last`, the sequence's last token (already appended). */
-  draft(last: number, budget: DraftBudget): TreeRows {
-    const { heap } = this;
-    const tokens = [last];
-    const parents = [-1];
-    const depths = [0];
-    this.reserve(budget.nodes + 1);
+  draft(last: number, { nodes, depth, minPathProbability, line }: DraftBudget): TreeRows {
+    const { tree } = this;
+    tree.begin(last, depth > 0 ? nodes : 0);
+    if (this.states.length < (nodes + 1) * stateSize)
+      this.states = new Int32Array((nodes + 1) * 2 * stateSize);
+    this.catchUp();
     this.states.set(this.end, 0);
-    heap.clear(budget.nodes);
-    if (budget.nodes > 0 && budget.depth > 0) this.expand(0, 1, budget.minPathProbability);
-    while (tokens.length <= budget.nodes && heap.pop()) {
-      const { token, parent, score } = heap;
-      const row = tokens.length;
-      this.scores[row - 1] = score;
-      tokens.push(token);
-      parents.push(parent);
-      const depth = (depths[parent] as number) + 1;
-      depths.push(depth);
-      // its siblings and whatever else was a candidate: only what follows this row is one now
-      if (budget.line) heap.clear(1);
-      // nothing follows the end of a text
-      if (row === budget.nodes || depth >= budget.depth || this.endTokens.has(token)) continue;
-      this.walk(this.states, parent * stateSize, token, this.states, row * stateSize);
-      this.expand(row, score, budget.minPathProbability);
+    // each row in turn is settled: what follows it may come before the candidates there are
+    for (let row = 0; row < tree.size && row < nodes; row++) {
+      if (line) tree.cut(row + 1);
+      const token = tree.tokens[row] as number;
+      if (row > 0) {
+        // nothing follows the end of a text
+        if ((tree.depths[row] as number) >= depth || this.endTokens.has(token)) continue;
+        const parent = tree.parents[row] as number;
+        this.walk(this.states, parent * stateSize, token, this.states, row * stateSize, sources);
+      }
+      this.expand(row, minPathProbability);
     }
-    this.drafted = tokens.length - 1;
-    return { tokens: Int32Array.from(tokens), parents: Int32Array.from(parents) };
+    return { tokens: tree.tokens.slice(0, tree.size), parents: tree.parents.slice(0, tree.size) };
   }
 
-  private expand(row: number, path: number, least: number): void {
-    const { estimate, heap } = this;
-    estimate.compute(this.states, row * stateSize);
+  private expand(row: number, minPathProbability: number): void {
+    const { estimate, tree } = this;
+    const path = tree.scores[row] as number;
+    estimate.compute(this.states, row * stateSize, Math.max(minPathProbability, tree.least) / path);
     for (let i = 0; i < estimate.size; i++) {
-      const score = path * (estimate.scores[i] as number);
-      if (score >= least) heap.push(score, estimate.tokens[i] as number, row);
+      // rounding may bring a probability above 1
+      const score = path * Math.min(1, estimate.scores[i] as number);
+      if (score >= minPathProbability) tree.push(score, estimate.tokens[i] as number, row);
     }
   }
 
-  /** The state after `token` from the one at `from` of `source`, written at `to` of `target`. */
-  private walk(source: Int32Array, from: number, token: number, target: Int32Array, to: number): void {
-    const { sources, walker } = this;
-    for (let s = 0; s < 3; s++) {
+  /**
+   * Moves the end to that of the sequence. Contexts are short, so of many tokens only the last are walked: a context that
+   * ends there begins behind the others.
+   */
+  private catchUp(): void {
+    const { end, fresh, freshTokens, own } = this;
+    const reach = Math.max(this.sources[0]?.maxLength ?? 1, this.sources[1]?.maxLength ?? 1) - 1;
+    if (freshTokens > reach) end.fill(0);
+    for (let i = Math.max(0, freshTokens - reach); i < freshTokens; i++)
+      this.walk(end, 0, fresh[i] as number, end, 0, pools);
+    this.freshTokens = 0;
+    end[2 * pools] = own.end;
+    end[2 * pools + 1] = own.endDepth;
+  }
+
+  /** The state of the first `count` sources after `token` from the one at `from` of `source`, written at `to` of `target`. */
+  private walk(
+    source: Int32Array,
+    from: number,
+    token: number,
+    target: Int32Array,
+    to: number,
+    count: number,
+  ): void {
+    const { walker } = this;
+    for (let s = 0; s < count; s++) {
       walker.node = source[from + 2 * s] as number;
       walker.depth = source[from + 2 * s + 1] as number;
       // a missing pool stays at its root, whatever the row held for an earlier request
-      sources[s]?.walk(walker, token);
+      this.sources[s]?.walk(walker, token);
       target[to + 2 * s] = walker.node;
       target[to + 2 * s + 1] = walker.depth;
     }
-  }
-
-  private reserve(rows: number): void {
-    if (this.states.length < rows * stateSize) this.states = new Int32Array(rows * stateSize * 2);
-    if (this.scores.length < rows) this.scores = new Float64Array(rows * 2);
   }
 }

@@ -9,7 +9,7 @@ import { Followers, type Ngrams } from '../pool/ngrams.js';
 /** Tokens looked at in one context: the first that it lists; beyond them there is next to no mass. */
 const widest = 8;
 /** Mass below which shorter contexts aren't asked any more. */
-const negligible = 0.02;
+const negligible = 0.05;
 /** Candidates of one estimate. Contexts are few, so their tokens are too: 3 sources, 8 tokens, and up to ten lengths. */
 const capacity = 256;
 /** Slots of the table that finds a candidate by its token: a power of two, at most half full. */
@@ -24,6 +24,8 @@ export class Estimate {
   private readonly places = new Int16Array(slots);
   private readonly stamps = new Int32Array(slots);
   private stamp = 0;
+  /** Highest score so far. */
+  private best = 0;
   /** Nodes and lengths of the contexts by source: cohort pool, shared pool, own text. */
   private readonly node = new Int32Array(sources);
   private readonly depth = new Int32Array(sources);
@@ -37,9 +39,13 @@ export class Estimate {
     this.escapes = escapes;
   }
 
-  /** @param states nodes and depths of the three sources, at `offset`, two numbers each */
-  compute(states: Int32Array, offset: number): void {
+  /**
+   * @param states nodes and depths of the three sources, at `offset`, two numbers each
+   * @param least where no token can have this probability, the result may be empty
+   */
+  compute(states: Int32Array, offset: number, least = 0): void {
     this.size = 0;
+    this.best = 0;
     this.stamp++;
     let length = 0;
     for (let s = 0; s < sources; s++) {
@@ -48,7 +54,14 @@ export class Estimate {
       length = Math.max(length, this.depth[s] as number);
     }
     let mass = 1;
-    for (; length >= 0 && mass >= negligible; length--) mass = this.addLength(length, mass);
+    const enough = least * (1 - negligible);
+    for (; length >= 0 && mass >= negligible; length--) {
+      mass = this.addLength(length, mass);
+      if (this.best + mass < enough) {
+        this.size = 0;
+        return;
+      }
+    }
     // what was left out agrees with what wasn't, as a rule
     if (mass < negligible) this.scale(1 / (1 - mass));
   }
@@ -76,8 +89,10 @@ export class Estimate {
   private add({ size, tokens, counts }: Followers, unit: number): void {
     for (let i = 0; i < size; i++) {
       const place = this.placeOf(tokens[i] as number);
-      if (place < capacity)
-        this.scores[place] = (this.scores[place] as number) + unit * (counts[i] as number);
+      if (place === capacity) continue;
+      const score = (this.scores[place] as number) + unit * (counts[i] as number);
+      this.scores[place] = score;
+      if (score > this.best) this.best = score;
     }
   }
 

@@ -2,8 +2,7 @@ import type { Followers, Ngrams, PoolState } from './ngrams.js';
 
 /**
  * The n-grams of one request: its prompt and the output so far. It grows by a token at a time and dies with the
- * request. Children of a node form a list, the
- * newest first; the root's are found by a table.
+ * request. Children of a node form a list, the newest first; the root's are found by a table.
  */
 export class OwnText implements Ngrams {
   nodes = 1;
@@ -61,6 +60,15 @@ export class OwnText implements Ngrams {
       if (context < 0) return;
       extended = this.extend(context, token, extended);
     }
+  }
+
+  /** Node of the longest context that ends where the text does, and its length. */
+  get end(): number {
+    return this.contexts[this.endDepth] as number;
+  }
+
+  get endDepth(): number {
+    return Math.min(this.count[0] as number, this.maxLength - 1);
   }
 
   shorter(node: number): number {

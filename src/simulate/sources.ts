@@ -35,6 +35,11 @@ export class SourceDrafter implements ReplayDrafter {
   draft: ReplayDrafter['draft'] = (last, budget) =>
     this.drafter.draft(last, this.source === 'none' ? { ...budget, nodes: 0 } : budget);
 
+  /** As of `Drafter`. */
+  get gains(): Float64Array {
+    return this.drafter.gains;
+  }
+
   private poolsOf({ entityType, cohort }: ReplayText): DraftPools {
     const { pools, source } = this;
     const own = source === 'cohort' || source === 'mixed';

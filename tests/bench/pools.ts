@@ -1,6 +1,7 @@
 /**
  * What pools cost: bytes a token, building, loading and drafting, on real texts and on as many tokens as are asked for,
- * made of their sentences. Texts of one entity in twenty are held out and replayed. The last line of stdout is JSON, a
+ * made of their sentences; and how far the chances of draft nodes can be believed. Texts of one entity in twenty are held
+ * out and replayed. The last line of stdout is JSON, a
  * table goes to stderr.
  * usage: npm run -s bench:pools -- [--model DIR] [--texts FILE] [--tokens N,N...]
  * --texts: Parquet with text, entity_type, entity_id, cohort; the model's texts for the sample's prompts if left out
@@ -28,6 +29,7 @@ import type { Pool } from '../../src/pool/trie.js';
 import { type ReplayText, replay } from '../../src/simulate/replay.js';
 import { openPools, sourceDrafter } from '../../src/simulate/sources.js';
 import type { TextModel } from '../../src/text/tokenizer.js';
+import { Reliability } from '../draft/reliability.js';
 import { recombine } from './recombine.js';
 import { sampleFiles, sampleModel } from './sample.js';
 
@@ -73,7 +75,9 @@ else process.stdout.write(JSON.stringify(await measure(Number(options.child))));
 
 async function compare(): Promise<void> {
   const texts = options.texts ?? (await sampleFiles(options.model)).texts;
-  const { bytesPerToken, held, documents } = await readTexts(texts);
+  const { bytesPerToken, held, documents, tokenizer, pools } = await readTexts(texts);
+  const reliability = new Reliability();
+  reliability.add(held, sourceDrafter(tokenizer, pools, 'mixed'), 16);
   const args = [fileURLToPath(import.meta.url), '--model', options.model, '--texts', texts, '--child'];
   const results = options.tokens.split(',').map((tokens) => {
     const { status, stdout } = spawnSync(process.execPath, ['--expose-gc', ...args, tokens], {
@@ -92,6 +96,7 @@ async function compare(): Promise<void> {
     texts: documents.length,
     held: held.length,
     bytesPerToken,
+    reliability: reliability.tenths,
     date: new Date().toISOString().slice(0, 10),
     command: ['npm run -s bench:pools --', ...process.argv.slice(2)].join(' '),
     results,

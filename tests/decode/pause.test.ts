@@ -15,11 +15,11 @@ function steps(count: number, until: number): string {
 }
 
 test('a draft in eight steps is left where none brings anything', () => {
-  assert.is(steps(40, 99), 'D-D---D-------D-------D-------D-------D-');
+  assert.is(steps(40, 99), 'DDDDDDDD-D---D-------D-------D-------D--');
 });
 
 test('every step is drafted for again after one that brought something', () => {
-  assert.is(steps(16, 3), 'D-D---DDDDDDDDDD');
+  assert.is(steps(24, 10), 'DDDDDDDD-D---DDDDDDDDDDD');
 });
 
 test.run();

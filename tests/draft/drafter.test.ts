@@ -2,8 +2,12 @@ import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Drafter, type DraftPools } from '../../src/draft/drafter.js';
-import { CandidateHeap } from '../../src/draft/heap.js';
+import { Estimate } from '../../src/draft/estimate.js';
+import { DraftTree } from '../../src/draft/tree.js';
 import { buildTrie } from '../../src/pool/build.js';
+import { usualEscapes } from '../../src/pool/escape.js';
+import type { Ngrams, PoolState } from '../../src/pool/ngrams.js';
+import { OwnText } from '../../src/pool/own.js';
 import { Pool } from '../../src/pool/trie.js';
 
 const vocabulary = 8;
@@ -105,41 +109,88 @@ test('the own text is drafted from', () => {
   assert.equal(tree.tokens, [2, 3, 4]);
 });
 
-test('the heap gives the highest score first, of equal ones the first pushed, as many as are wanted', () => {
-  const score = fc.oneof(
-    fc.integer({ min: 0, max: 5 }).map((fifths) => fifths / 5),
-    fc.double({ min: 0, max: 1, noNaN: true }),
-    fc.integer({ min: 1, max: 1000 }).map((i) => 0.5 + i * 1e-9),
-  );
-  const heap = new CandidateHeap(64);
+/** Best-first search as its definition says it: every candidate kept, every pool walked from the first token on. */
+function plainDraft(pools: Pool[], sequence: number[], nodes: number, least: number) {
+  const own = new OwnText(vocabulary, 6);
+  const sources: Ngrams[] = [...pools, own];
+  const start = sources.map((): PoolState => ({ node: 0, depth: 0 }));
+  const after = (states: readonly PoolState[], token: number) =>
+    states.map(({ node, depth }, s) => {
+      const state = { node, depth };
+      sources[s]?.walk(state, token);
+      return state;
+    });
+  let states = start;
+  for (const token of sequence) {
+    own.append(token);
+    states = after(states, token);
+  }
+  const estimate = new Estimate();
+  estimate.use(sources, usualEscapes);
+  const rows = [{ token: sequence.at(-1) as number, parent: -1, score: 1, states }];
+  const candidates: { token: number; parent: number; score: number }[] = [];
+  for (let row = 0; row < nodes && rows[row] !== undefined; row++) {
+    const { token, score: path, states } = rows[row] as (typeof rows)[number];
+    if (row === 0 || token !== end) {
+      estimate.compute(Int32Array.from(states.flatMap(({ node, depth }) => [node, depth])), 0);
+      for (let i = 0; i < estimate.size; i++) {
+        const score = path * Math.min(1, estimate.scores[i] as number);
+        if (score >= least) candidates.push({ token: estimate.tokens[i] as number, parent: row, score });
+      }
+    }
+    candidates.sort((a, b) => b.score - a.score);
+    const best = candidates.shift();
+    if (best === undefined) break;
+    rows.push({ ...best, states: after(rows[best.parent]?.states as PoolState[], best.token) });
+  }
+  return rows;
+}
+
+test('a tree is that of a plain best-first search over the same estimates', () => {
+  const budget = fc.record({ nodes: fc.integer({ min: 0, max: 24 }), least: fc.constantFrom(0, 0.01, 0.1) });
   fc.assert(
-    fc.property(
-      fc.array(score, { maxLength: 60 }),
-      fc.integer({ min: 1, max: 70 }),
-      fc.nat(9),
-      (scores, wanted, early) => {
-        heap.clear(wanted);
-        const open = scores.map((value, place) => ({ value, place }));
-        const waiting: typeof open = [];
-        const popped: number[] = [];
-        const expected: number[] = [];
-        const take = () => {
-          waiting.sort((a, b) => b.value - a.value || a.place - b.place);
-          const best = waiting.shift();
-          if (best !== undefined) expected.push(best.place);
-          if (heap.pop()) popped.push(heap.token);
-        };
-        // some are taken out before all were pushed
-        for (const candidate of open) {
-          waiting.push(candidate);
-          heap.push(candidate.value, candidate.place, 0);
-          if (candidate.place % 10 === early && expected.length < wanted) take();
-        }
-        while (expected.length < wanted && waiting.length > 0) take();
-        assert.equal(popped, expected);
-      },
-    ),
-    { numRuns: 500 },
+    fc.property(texts, texts, text, text, budget, (cohort, shared, sequence, more, { nodes, least }) => {
+      const pools = { cohort: pool(cohort), shared: pool(shared) };
+      const drafter = new Drafter(vocabulary, new Set([end]));
+      drafter.begin(pools);
+      const seen: number[] = [];
+      // drafts in between must not matter, and tokens one by one count as many at once
+      for (const part of [sequence, more.slice(0, 1), more.slice(1)]) {
+        for (const token of part) drafter.append(token);
+        seen.push(...part);
+        const tree = drafter.draft(seen.at(-1) as number, { nodes, depth: 99, minPathProbability: least });
+        const expected = plainDraft([pools.cohort, pools.shared], seen, nodes, least);
+        assert.equal(
+          [...tree.tokens],
+          expected.map(({ token }) => token),
+        );
+        assert.equal(
+          [...tree.parents],
+          expected.map(({ parent }) => parent),
+        );
+        assert.equal(
+          [...drafter.gains],
+          expected.slice(1).map(({ score }) => score),
+        );
+      }
+    }),
+  );
+});
+
+test('a tree keeps the best candidates that there is room for, of equal ones the first', () => {
+  const scores = fc.array(fc.integer({ min: 0, max: 5 }), { maxLength: 60 });
+  fc.assert(
+    fc.property(scores, fc.integer({ min: 1, max: 200 }), (pushed, nodes) => {
+      const tree = new DraftTree();
+      tree.begin(99, nodes);
+      for (const [place, score] of pushed.entries()) tree.push(score / 5, place, 0);
+      const expected = pushed.map((score, place) => ({ score, place })).sort((a, b) => b.score - a.score);
+      assert.equal(
+        [...tree.tokens.subarray(1, tree.size)],
+        expected.slice(0, nodes).map(({ place }) => place),
+      );
+      assert.is(tree.least, pushed.length < nodes ? 0 : (expected[nodes - 1]?.score ?? 0) / 5);
+    }),
   );
 });
 

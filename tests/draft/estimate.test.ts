@@ -21,7 +21,7 @@ function expectedScores(sources: readonly Grams[], history: readonly number[]): 
   const scores = new Map<number, number>();
   let mass = 1;
   for (let length = Math.min(history.length, maxLength - 1); length >= 0; length--) {
-    if (mass < 0.02) break;
+    if (mass < 0.05) break;
     for (const [source, grams] of sources.entries()) {
       const counts = grams.followers.get(history.slice(history.length - length).join(' '));
       if (counts === undefined) continue;
@@ -39,7 +39,7 @@ function expectedScores(sources: readonly Grams[], history: readonly number[]): 
       mass *= through;
     }
   }
-  if (mass < 0.02) for (const [token, score] of scores) scores.set(token, score / (1 - mass));
+  if (mass < 0.05) for (const [token, score] of scores) scores.set(token, score / (1 - mass));
   return scores;
 }
 
