@@ -138,7 +138,10 @@ test('a file cut off anywhere is refused', () => {
 /** A family large enough for slots. */
 const wide = [Array.from({ length: 40 }, (_, i) => (i % 2 === 0 ? 5 : 6 + ((i >> 1) % 10)))];
 
-/** Everything that drafting asks of a pool, after every token of `history`. */
+/**
+ * Everything that drafting asks of a pool, after every token of `history`. A damaged pool may answer with another
+ * context of its own (only checksums tell), never with what isn't in the file, and always comes to an end.
+ */
 function lookUp(pool: Pool, metadata: PoolMetadata, history: readonly number[]): void {
   const state = { node: 0, depth: 0 };
   const after = new Followers(8);
@@ -151,7 +154,6 @@ function lookUp(pool: Pool, metadata: PoolMetadata, history: readonly number[]):
         assert.ok(token >= 0 && token <= metadata.largestToken, `token ${token}`);
       if (depth > 0) node = pool.shorter(node, depth);
     }
-    assert.is(node, 0, 'shortened to nothing');
   }
 }
 
