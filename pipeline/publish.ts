@@ -9,6 +9,7 @@ import { withWorkSession } from '../src/lake/work-session.js';
 import type { StageContext, StageResult } from '../src/stage.js';
 import { openCheckedInputs } from './inputs.js';
 import { sourcesOf } from './origins.js';
+import { checkQuality } from './quality.js';
 
 /** What the texts' manifest says of all of them. */
 interface Provenance {
@@ -41,13 +42,14 @@ export async function publish(context: StageContext): Promise<StageResult> {
     warnings.push(...(await openEntityCohorts(duck, lake, partition)));
     await openTexts(duck, source);
     const frameworks = await findFrameworks(duck, source, config.prompts.frameworks);
+    const quality = await checkQuality(duck, config, source);
     const features = await joinFrameworks(duck, frameworks);
     const counts = await count(duck);
     warnings.push(...countWarnings(counts, source));
     const file = lake.file('features', partition);
     const rows = counts.entities;
     const texts = counts.usable - counts.orphans;
-    const summary = { frameworks, texts, failed: counts.failed, ...provenance };
+    const summary = { frameworks, texts, failed: counts.failed, quality, ...provenance };
     const joined = shards === 0 ? {} : { shards };
     const manifest = { stage: 'publish', rows, ...summary, origin };
     const params = { ...provenance, partition };

@@ -117,7 +117,8 @@ function fail(stage: string | undefined, error: unknown, mode: { json: boolean; 
   screen.status('');
   const name = stage === undefined ? 'dare' : `dare ${stage}`;
   createLog(screen, { ...mode, level: 'error' }).error({ err: reported }, `${name}: ${reported.message}`);
-  const result = { stage, error: reported.message, exitCode: reported.exitCode };
+  const details = reported instanceof DareError ? reported.details : {};
+  const result = { stage, error: reported.message, exitCode: reported.exitCode, ...details };
   finish(stage === undefined ? undefined : result, reported.exitCode);
 }
 

@@ -7,25 +7,28 @@
  */
 export class DareError extends Error {
   override readonly name = 'DareError';
+  /** What the JSON line says beyond the message. */
+  readonly details: Readonly<Record<string, unknown>>;
 
   constructor(
     message: string,
     readonly exitCode: 1 | 2,
     readonly hint?: string,
-    options?: ErrorOptions,
+    options: ErrorOptions & { details?: Record<string, unknown> } = {},
   ) {
     super(message, options);
+    this.details = options.details ?? {};
   }
 }
 
 /** Wrong usage, configuration or input: exit code 2. */
 export function inputError(message: string, hint?: string, cause?: unknown): DareError {
-  return new DareError(message, 2, hint, cause === undefined ? undefined : { cause });
+  return new DareError(message, 2, hint, cause === undefined ? {} : { cause });
 }
 
 /** Something failed while running (disk full, no permission, device lost): exit code 1. */
 export function runError(message: string, hint?: string, cause?: unknown): DareError {
-  return new DareError(message, 1, hint, cause === undefined ? undefined : { cause });
+  return new DareError(message, 1, hint, cause === undefined ? {} : { cause });
 }
 
 /** The text of anything thrown. */

@@ -166,6 +166,16 @@ export type Weights = (typeof WEIGHTS)[number];
 export const modelDevice = choice(DEVICES).default('auto');
 export const modelWeights = choice(WEIGHTS).default('auto');
 
+/** Shares of texts above which features aren't published. */
+export const quality = group({
+  empty: real(0, 1).default(0.01),
+  /** The limit of tokens is the user's own choice: off. */
+  cut: real(0, 1).default(1),
+  repetitive: real(0, 1).default(0.05),
+  unparsable: real(0, 1).default(0.2),
+  failed: real(0, 1).default(0.05),
+});
+
 const modelSettings = {
   weights: modelWeights,
   /** Folder for built graphs; the model stage's own choice when left out. */
@@ -202,6 +212,7 @@ export const configSchema = group({
     exclude: listOf(text(PATTERN), 'a list of regular expressions').prefault([]),
   }).prefault({}),
   decode: lakeDecode.prefault({}),
+  publish: group({ quality: quality.prefault({}) }).prefault({}),
 });
 
 /** What `dare decode` without a configuration file can be told by `--set`. */

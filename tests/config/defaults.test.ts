@@ -58,6 +58,11 @@ const DEFAULTS: readonly [path: string, value: unknown, documented: string][] = 
   ['decode.maxFailedShare', 0.01, 'Default 0.01'],
   ['decode.rounds.first', 0.05, 'Default 0.05'],
   ['decode.rounds.growth', 4, 'Default 4'],
+  ['publish.quality.empty', 0.01, 'Default 0.01'],
+  ['publish.quality.cut', 1, 'Default 1'],
+  ['publish.quality.repetitive', 0.05, 'Default 0.05'],
+  ['publish.quality.unparsable', 0.2, 'Default 0.2'],
+  ['publish.quality.failed', 0.05, 'Default 0.05'],
 ];
 
 test('every default is filled in', () => {

@@ -32,11 +32,12 @@ const cohorts = { items: { columns: ['genre'] } };
 /** The context of a stage with a lake in `folder`, partition `p`, and the sample's model. */
 export function contextIn(
   folder: string,
-  settings: { inputs: unknown; prompts?: unknown },
+  settings: { inputs: unknown; prompts?: unknown; publish?: unknown },
   signal = new AbortController().signal,
 ): StageContext {
   const root = join(folder, 'lake');
-  const config: Config = configSchema.parse({ lake: root, partition: 'p', model, cohorts, ...settings });
+  const given = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
+  const config: Config = configSchema.parse({ lake: root, partition: 'p', model, cohorts, ...given });
   const silent = () => undefined;
   return {
     config,

@@ -8,38 +8,15 @@ import { packageRoot } from '../../src/paths.js';
 import type { StageContext } from '../../src/stage.js';
 import {
   cohortColumns,
-  contextIn,
   errorOf,
   filesBelow,
   inFolder,
   query,
   readTable,
   schemaOf,
-  writeFiles,
   writeTable,
 } from '../prompts/fixture.js';
-
-const textColumns = {
-  prompt_id: 'VARCHAR',
-  entity_type: 'VARCHAR',
-  entity_id: 'VARCHAR',
-  framework: 'VARCHAR',
-  cohort: 'VARCHAR',
-  text: 'VARCHAR',
-  vector: 'FLOAT[]',
-  pool_version: 'VARCHAR',
-  error: 'VARCHAR',
-};
-
-interface Text {
-  framework: string;
-  entity_type: string;
-  entity_id: string;
-  text?: string;
-  vector?: number[];
-  pool_version?: string;
-  error?: string;
-}
+import { lakeWithTexts, type Text } from './lake.js';
 
 /** Integer ids for items, text for users: each must come back as it was. */
 const catalogue = {
@@ -71,29 +48,14 @@ const texts: Text[] = [
   { framework: odd, entity_type: 'user', entity_id: "o'bob", text: 'Quoted.' },
 ];
 
-/** A lake with texts and their manifest. */
-async function contextWith(
+function contextWith(
   folder: string,
-  rows: readonly (Text & { prompt_id?: string })[],
+  rows: readonly Text[],
   frameworks = ['kar'],
   files: Record<string, string> = catalogue,
 ): Promise<StageContext> {
-  writeFiles(folder, files);
-  const context = contextIn(folder, {
-    inputs: {
-      items: { path: join(folder, 'items.csv'), id: 'id', columns: { title: 'title' } },
-      ...('users.csv' in files ? { users: { path: join(folder, 'users.csv'), id: 'who' } } : {}),
-      ratings: { path: join(folder, 'ratings.csv'), user: 'who', item: 'id', value: 'stars', time: 'at' },
-    },
-    prompts: { frameworks },
-  });
-  const withIds = rows.map((row) => ({
-    prompt_id: `${row.framework}:${row.entity_type}:${row.entity_id}`,
-    ...row,
-  }));
-  await writeTable(context.lake.file('texts', 'p'), textColumns, withIds);
-  await writeManifest(context.lake.dir('texts', 'p'), { model: 'm"1', mode: 'greedy' });
-  return context;
+  // one of five prompts has no text
+  return lakeWithTexts(folder, rows, { frameworks, files, publish: { quality: { failed: 0.2 } } });
 }
 
 test('texts, vectors, cohorts and provenance of every user and item give the golden table', async () => {
@@ -217,7 +179,7 @@ test('texts of users and items that the inputs lack are left out and counted', a
 const kar = { framework: 'kar', entity_type: 'item', entity_id: '7', text: 'x' };
 const refusals: {
   name: string;
-  rows?: (Text & { prompt_id?: string })[];
+  rows?: Text[];
   spoil?: (context: StageContext) => void | Promise<void>;
   frameworks?: string[];
   exitCode: number;
