@@ -3,10 +3,11 @@ import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import { DareError } from '../src/errors.js';
 import { isUnchanged } from '../src/lake/fingerprint.js';
+import { withdrawnOrigin } from '../src/lake/generations.js';
 import { manifestName, type TableName } from '../src/lake/lake.js';
 import { type Manifest, readManifest } from '../src/lake/manifest.js';
 import { differences, originOf, tableOf } from '../src/lake/origin.js';
-import { listShards } from '../src/lake/shards.js';
+import { hasShards } from '../src/lake/shards.js';
 import type { StageResult } from '../src/stage.js';
 import { type Place, sourcesOf } from './origins.js';
 
@@ -40,7 +41,8 @@ export async function freshness(table: TableName, place: Place): Promise<Freshne
     if (manifest === undefined || (table !== 'pools' && !existsSync(lake.file(table, partition))))
       return of('missing', []);
     const reasons = await staleness(table, place, manifest);
-    return of(reasons.length === 0 ? 'fresh' : 'stale', reasons);
+    if (reasons.length === 0) return of('fresh', []);
+    return (await isWithdrawn(table, place, manifest)) ? of('fresh', [ROLLED_BACK]) : of('stale', reasons);
   } catch (error) {
     // an input that is missing or broken: the stage itself says it again, with a hint
     if (!(error instanceof DareError)) throw error;
@@ -57,13 +59,31 @@ export async function skippedResult(stage: TableStage, { lake, partition }: Plac
   return { stage, partition, rows, files, seconds: 0, warnings: [], skipped: true };
 }
 
+const ROLLED_BACK =
+  'rolled back: the table that was made after it is withdrawn, and nothing that it was made from has changed since';
+
+/** Whether what would be made now is the table that `dare rollback` took back: it stays so until something changes. */
+async function isWithdrawn(table: TableName, place: Place, manifest: Manifest): Promise<boolean> {
+  const withdrawn = withdrawnOrigin(manifest);
+  if (withdrawn === undefined) return false;
+  const record = tableOf(manifest);
+  if (record === undefined || !(await isUnchanged(record, place.lake.file(table, place.partition))))
+    return false;
+  return (
+    !shardsWait(table, place) && differences(withdrawn, (await sourcesOf(table, place)).origin).length === 0
+  );
+}
+
+function shardsWait(table: TableName, { lake, partition }: Place): boolean {
+  return table === 'features' && hasShards(lake.unfinished('texts', partition));
+}
+
 async function staleness(table: TableName, place: Place, manifest: Manifest): Promise<string[]> {
   const file = place.lake.file(table, place.partition);
   const record = tableOf(manifest);
   if (record !== undefined && !(await isUnchanged(record, file)))
     return [`${basename(file)} isn't the file that its ${manifestName} describes`];
-  if (table === 'features' && listShards(place.lake.unfinished('texts', place.partition)).length > 0)
-    return ['shards of the texts wait to be joined'];
+  if (shardsWait(table, place)) return ['shards of the texts wait to be joined'];
   const made = originOf(manifest);
   if (made === undefined) return [`its ${manifestName} doesn't say what it was made from`];
   return differences(made, (await sourcesOf(table, place)).origin);

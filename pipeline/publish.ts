@@ -4,7 +4,9 @@ import { joinShards } from '../src/decode/join.js';
 import { inputError, messageOf, runError } from '../src/errors.js';
 import type { Duck } from '../src/lake/duck.js';
 import { openEntityCohorts } from '../src/lake/entity-cohorts.js';
-import { readManifest, replaceTable } from '../src/lake/manifest.js';
+import { replaceGeneration } from '../src/lake/generations.js';
+import { readManifest } from '../src/lake/manifest.js';
+import { withPartitionLock } from '../src/lake/partition-lock.js';
 import { withWorkSession } from '../src/lake/work-session.js';
 import type { StageContext, StageResult } from '../src/stage.js';
 import { openCheckedInputs } from './inputs.js';
@@ -23,10 +25,10 @@ interface Provenance {
  * inputs' own types, so that a left join with the user's tables keeps their rows as they are.
  */
 export async function publish(context: StageContext): Promise<StageResult> {
+  const { lake, partition, log } = context;
   const started = performance.now();
-  const { config, lake, partition } = context;
   const source = lake.file('texts', partition);
-  const shards = await joinShards(lake, partition, context.log);
+  const shards = await joinShards(lake, partition, log);
   if (!existsSync(source)) {
     throw inputError(
       `there is no texts table for the partition ${partition}: ${source} is missing`,
@@ -35,6 +37,25 @@ export async function publish(context: StageContext): Promise<StageResult> {
   }
   const provenance = await readProvenance(lake.dir('texts', partition));
   lake.prepare('features', partition);
+  return withPartitionLock(lake, 'features', partition, log, () =>
+    publishTexts(context, { source, provenance, shards, started }),
+  );
+}
+
+interface Publication {
+  /** The texts table. */
+  source: string;
+  provenance: Provenance;
+  /** How many were joined. */
+  shards: number;
+  started: number;
+}
+
+function publishTexts(
+  context: StageContext,
+  { source, provenance, shards, started }: Publication,
+): Promise<StageResult> {
+  const { config, lake, partition } = context;
   return withWorkSession(context, 'features', async (duck) => {
     context.progress.start('features');
     const { origin, checkUnchanged } = await sourcesOf('features', context);
@@ -54,7 +75,8 @@ export async function publish(context: StageContext): Promise<StageResult> {
     const manifest = { stage: 'publish', rows, ...summary, origin };
     const params = { ...provenance, partition };
     checkUnchanged();
-    await replaceTable(file, 'the features could not be written', manifest, (path) =>
+    const generation = { lake, table: 'features', partition, keep: config.publish.keep > 0 } as const;
+    await replaceGeneration(generation, 'the features could not be written', manifest, (path) =>
       duck.script('features/write', { params: { path, ...params }, identifiers: { features } }),
     );
     context.progress.done();

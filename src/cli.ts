@@ -19,6 +19,7 @@ try {
   const command = parseCommand(argv);
   if (command.kind === 'stage') await runStageCommand(command);
   else if (command.kind === 'status') await runStatusCommand(command);
+  else if (command.kind === 'upkeep') await runUpkeepCommand(command);
   else if (command.kind === 'tool') await runToolCommand(command);
   else if (command.kind === 'verify') await runVerifyCommand(command);
   else if (command.kind === 'model') await runModelCommand(command);
@@ -48,6 +49,13 @@ function runStatusCommand({ options }: Command & { kind: 'status' }): Promise<vo
   return runCommand('status', options, async () => {
     const { runStatus } = await import('./cli/stages.js');
     return await runStatus(options);
+  });
+}
+
+function runUpkeepCommand({ name, options }: Command & { kind: 'upkeep' }): Promise<void> {
+  return runCommand(name, options, async (tools) => {
+    const { runUpkeep } = await import('./cli/stages.js');
+    return await runUpkeep(name, options, tools);
   });
 }
 

@@ -11,10 +11,13 @@ export type ModelAction = (typeof MODEL_ACTIONS)[number];
 /** What looks ahead, and writes no table. */
 export const TOOLS = ['simulate', 'plan'] as const;
 export type ToolName = (typeof TOOLS)[number];
+/** What takes care of tables that are there. */
+export const UPKEEP = ['rollback'] as const;
+export type UpkeepName = (typeof UPKEEP)[number];
 /** What can be named first on the command line. */
-export const COMMANDS = [...STAGES, 'status', ...TOOLS, 'model'] as const;
+export const COMMANDS = [...STAGES, 'status', ...UPKEEP, ...TOOLS, 'model'] as const;
 export type CommandName = (typeof COMMANDS)[number];
-const BESIDE = ['status', ...TOOLS, 'model'].join(' or ');
+const BESIDE = ['status', ...UPKEEP, ...TOOLS, 'model'].join(' or ');
 
 const OPTIONS = {
   config: { type: 'string' },
@@ -67,6 +70,11 @@ const COMMON: readonly OptionName[] = [
 ];
 /** What `dare status` knows. */
 const STATUS: readonly OptionName[] = COMMON.filter((option) => option !== 'skip-exit-code');
+const UPKEEP_OPTIONS: Readonly<Record<UpkeepName, readonly OptionName[]>> = {
+  rollback: STATUS,
+};
+/** Options that may be given several times. */
+const REPEATABLE: readonly OptionName[] = ['set'];
 /** What `dare pools verify` knows beside --pools. */
 const VERIFY = COMMON.filter((name) => name !== 'skip-exit-code');
 /** What `dare model` knows; import knows the weight type too. */
@@ -175,6 +183,7 @@ export type Command =
   | { kind: 'help'; command?: CommandName }
   | { kind: 'version' }
   | { kind: 'status'; options: Options }
+  | { kind: 'upkeep'; name: UpkeepName; options: Options }
   | { kind: 'tool'; tool: ToolName; options: Options }
   | { kind: 'model'; action: ModelAction; path: string; options: Options }
   | { kind: 'verify'; options: Options }
@@ -204,6 +213,7 @@ export function parseCommand(argv: readonly string[]): Command {
     if (!given.includes('config')) throw usageError(command, '--config FILE is missing');
     return { kind: 'status', options: values };
   }
+  if (isUpkeep(command)) return upkeepCommand(command, values, given);
   if (isTool(command)) return toolCommand(command, values, given);
   checkOptions(command, [...COMMON, ...(OWN[command] ?? [])], given, values);
   if (values.shard !== undefined && !isShard(values.shard))
@@ -223,6 +233,16 @@ function toolCommand(tool: ToolName, options: Options, given: readonly OptionNam
 
 function toolOptions(tool: ToolName): OptionName[] {
   return [...TOOL[tool].required, ...TOOL[tool].optional, 'json', 'quiet', 'debug', 'help'];
+}
+
+function upkeepCommand(name: UpkeepName, options: Options, given: readonly OptionName[]): Command {
+  checkOptions(name, UPKEEP_OPTIONS[name], given, options);
+  if (!given.includes('config')) throw usageError(name, '--config FILE is missing');
+  return { kind: 'upkeep', name, options };
+}
+
+function isUpkeep(command: CommandName): command is UpkeepName {
+  return UPKEEP.some((name) => name === command);
 }
 
 function isTool(command: CommandName): command is ToolName {
@@ -306,7 +326,7 @@ function checkOptions(
       const owner = owners.length === 0 ? '' : ` (it belongs to ${owners.join(' and ')})`;
       throw usageError(command, `dare ${command} has no option --${option}${owner}`);
     }
-    if (option !== 'set' && given.indexOf(option) < index) {
+    if (!REPEATABLE.includes(option) && given.indexOf(option) < index) {
       throw usageError(command, `--${option} is given twice`);
     }
     const value = values[option as keyof Options];
@@ -323,6 +343,7 @@ function checkOptions(
 function optionsOf(command: CommandName): readonly OptionName[] {
   if (command === 'model') return MODEL;
   if (isTool(command)) return toolOptions(command);
+  if (isUpkeep(command)) return UPKEEP_OPTIONS[command].filter((option) => !COMMON.includes(option));
   return command === 'status' ? [] : (OWN[command] ?? []);
 }
 

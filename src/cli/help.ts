@@ -1,6 +1,7 @@
 /** What `dare --help` and `dare <stage> --help` print. */
 import type { CommandName, StageName } from './arguments.js';
 import { TOOL_DETAILS, TOOL_SUMMARIES } from './help-tools.js';
+import { UPKEEP_DETAILS, UPKEEP_SUMMARIES } from './help-upkeep.js';
 
 const SUMMARIES: Readonly<Record<StageName, string>> = {
   segment: 'group users and items into cohorts',
@@ -133,7 +134,9 @@ Examples
 
 Reads the tables cohorts and texts, and joins the shards that dare decode --shard has written into texts first: all of
 them must be there. Writes the table features: one row per user and item, each framework's text in a
-column of its own, its vector in <framework>_vector, the cohort and where the texts came from.
+column of its own, its vector in <framework>_vector, the cohort and where the texts came from. Where more texts are
+empty, cut, repetitive, no JSON or missing than publish.quality allows it ends with 1, and the features stay as they
+were. The features that it replaces are kept for dare rollback (publish.keep).
 
 ${COMMON}
 
@@ -172,6 +175,7 @@ ${COMMON}
 Examples
   dare status --config data-samples/dare.yaml
   dare status --config dare.yaml --partition 2026-10-01 --json`,
+  ...UPKEEP_DETAILS,
   ...TOOL_DETAILS,
   model: `Usage
   dare model inspect PATH [options]
@@ -197,7 +201,9 @@ Examples
 
 export function overview(): string {
   const names = Object.entries(SUMMARIES).map(([name, summary]) => `  ${name.padEnd(9)}${summary}`);
-  const tools = Object.entries(TOOL_SUMMARIES).map(([name, summary]) => `  ${name.padEnd(9)}${summary}`);
+  const tools = Object.entries({ ...UPKEEP_SUMMARIES, ...TOOL_SUMMARIES }).map(
+    ([name, summary]) => `  ${name.padEnd(9)}${summary}`,
+  );
   return `dare writes recommendation knowledge with a language model: texts and vectors for users and items.
 
 Usage
@@ -226,6 +232,12 @@ ${OUTPUT}
 }
 
 export function commandHelp(command: CommandName): string {
-  const summary = { ...SUMMARIES, ...TOOL_SUMMARIES, status: STATUS_SUMMARY, model: MODEL_SUMMARY }[command];
+  const summary = {
+    ...SUMMARIES,
+    ...UPKEEP_SUMMARIES,
+    ...TOOL_SUMMARIES,
+    status: STATUS_SUMMARY,
+    model: MODEL_SUMMARY,
+  }[command];
   return `dare ${command}: ${summary}\n\n${DETAILS[command]}\n\n${OUTPUT}\n`;
 }

@@ -3,7 +3,7 @@ import { checkPartition, loadConfig } from '../config/load.js';
 import { Lake } from '../lake/lake.js';
 import type { Shard } from '../lake/shards.js';
 import type { CommandResult, StageContext, StageResult, StageTools } from '../stage.js';
-import type { ModelAction, Options, StageName, ToolName } from './arguments.js';
+import type { ModelAction, Options, StageName, ToolName, UpkeepName } from './arguments.js';
 
 type Stage = (
   context: StageContext,
@@ -64,6 +64,24 @@ function placeOf({ config: file = '', set, ...flags }: Options) {
   if (flags.partition !== undefined) checkPartition(flags.partition);
   const config = loadConfig(file, set, flags);
   return { config, lake: new Lake(config.lake), partition: config.partition };
+}
+
+type Upkeep = (options: Options, context: StageContext) => Promise<CommandResult>;
+
+const upkeepByName: Readonly<Record<UpkeepName, Upkeep>> = {
+  rollback: async (_, context) => {
+    const { rollback } = await import('../../pipeline/rollback.js');
+    return await rollback(context);
+  },
+};
+
+/** What takes care of the tables of a lake. */
+export async function runUpkeep(
+  name: UpkeepName,
+  options: Options,
+  tools: StageTools,
+): Promise<CommandResult> {
+  return await upkeepByName[name](options, { ...tools, ...placeOf(options) });
 }
 
 type Tool = (options: Options, tools: StageTools) => Promise<CommandResult>;

@@ -212,7 +212,11 @@ export const configSchema = group({
     exclude: listOf(text(PATTERN), 'a list of regular expressions').prefault([]),
   }).prefault({}),
   decode: lakeDecode.prefault({}),
-  publish: group({ quality: quality.prefault({}) }).prefault({}),
+  publish: group({
+    quality: quality.prefault({}),
+    /** Generations of a partition's features that are kept when they are replaced, for `dare rollback`. */
+    keep: whole(0, 1).default(1),
+  }).prefault({}),
 });
 
 /** What `dare decode` without a configuration file can be told by `--set`. */

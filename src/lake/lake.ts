@@ -57,6 +57,11 @@ export class Lake {
     return join(this.root, '_unfinished', table, `partition=${checked(partition)}`);
   }
 
+  /** The generation of a table's partition before the published one: in files that no reader's glob matches. */
+  earlier(table: TableName, partition: string): string {
+    return join(this.root, '_earlier', table, `partition=${checked(partition)}`);
+  }
+
   /** Partitions of a table that hold its file or a manifest, in code-unit order. */
   partitions(table: TableName): string[] {
     return listFolder(join(this.root, table))

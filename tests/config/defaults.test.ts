@@ -63,6 +63,7 @@ const DEFAULTS: readonly [path: string, value: unknown, documented: string][] = 
   ['publish.quality.repetitive', 0.05, 'Default 0.05'],
   ['publish.quality.unparsable', 0.2, 'Default 0.2'],
   ['publish.quality.failed', 0.05, 'Default 0.05'],
+  ['publish.keep', 1, 'Default 1'],
 ];
 
 test('every default is filled in', () => {
