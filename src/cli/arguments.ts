@@ -12,7 +12,7 @@ export type ModelAction = (typeof MODEL_ACTIONS)[number];
 export const TOOLS = ['simulate', 'plan'] as const;
 export type ToolName = (typeof TOOLS)[number];
 /** What takes care of tables that are there. */
-export const UPKEEP = ['rollback'] as const;
+export const UPKEEP = ['rollback', 'prune', 'forget'] as const;
 export type UpkeepName = (typeof UPKEEP)[number];
 /** What can be named first on the command line. */
 export const COMMANDS = [...STAGES, 'status', ...UPKEEP, ...TOOLS, 'model'] as const;
@@ -54,6 +54,12 @@ const OPTIONS = {
   force: { type: 'boolean' },
   'accept-types': { type: 'boolean' },
   shard: { type: 'string' },
+  keep: { type: 'string' },
+  'older-than': { type: 'string' },
+  'dry-run': { type: 'boolean' },
+  user: { type: 'string', multiple: true },
+  users: { type: 'string' },
+  item: { type: 'string', multiple: true },
 } as const;
 type OptionName = keyof typeof OPTIONS;
 
@@ -70,11 +76,14 @@ const COMMON: readonly OptionName[] = [
 ];
 /** What `dare status` knows. */
 const STATUS: readonly OptionName[] = COMMON.filter((option) => option !== 'skip-exit-code');
+/** What is kept in order is told the lake by a configuration; prune and forget see to all of its partitions. */
 const UPKEEP_OPTIONS: Readonly<Record<UpkeepName, readonly OptionName[]>> = {
   rollback: STATUS,
+  prune: [...STATUS.filter((option) => option !== 'partition'), 'keep', 'older-than', 'dry-run'],
+  forget: [...STATUS.filter((option) => option !== 'partition'), 'user', 'users', 'item'],
 };
 /** Options that may be given several times. */
-const REPEATABLE: readonly OptionName[] = ['set'];
+const REPEATABLE: readonly OptionName[] = ['set', 'user', 'item'];
 /** What `dare pools verify` knows beside --pools. */
 const VERIFY = COMMON.filter((name) => name !== 'skip-exit-code');
 /** What `dare model` knows; import knows the weight type too. */
@@ -90,6 +99,7 @@ const PATHS: readonly OptionName[] = [
   'texts',
   'tokenizer',
   'cache',
+  'users',
 ];
 /** What a stage knows beyond the common options. */
 const OWN: Readonly<Partial<Record<StageName, readonly OptionName[]>>> = {
@@ -177,6 +187,14 @@ export interface Options {
   'accept-types'?: boolean;
   /** `k/n` */
   shard?: string;
+  /** Partitions that stay. */
+  keep?: string;
+  'older-than'?: string;
+  'dry-run'?: boolean;
+  user?: string[];
+  /** File with one id a line. */
+  users?: string;
+  item?: string[];
 }
 
 export type Command =
@@ -238,6 +256,19 @@ function toolOptions(tool: ToolName): OptionName[] {
 function upkeepCommand(name: UpkeepName, options: Options, given: readonly OptionName[]): Command {
   checkOptions(name, UPKEEP_OPTIONS[name], given, options);
   if (!given.includes('config')) throw usageError(name, '--config FILE is missing');
+  if (name === 'prune') {
+    const { keep } = options;
+    if (keep !== undefined && given.includes('older-than'))
+      throw usageError(name, '--keep and --older-than exclude each other: expected one of them');
+    if (keep !== undefined && !/^[1-9]\d{0,6}$/.test(keep))
+      throw usageError(name, `--keep is ${keep}: expected the number of partitions that stay, from 1`);
+  }
+  if (name === 'forget') {
+    if (!given.some((option) => ['user', 'users', 'item'].includes(option)))
+      throw usageError(name, 'whom to forget is missing: expected --user ID, --users FILE or --item ID');
+    if ([...(options.user ?? []), ...(options.item ?? [])].includes(''))
+      throw usageError(name, 'an id is empty');
+  }
   return { kind: 'upkeep', name, options };
 }
 

@@ -73,6 +73,22 @@ const upkeepByName: Readonly<Record<UpkeepName, Upkeep>> = {
     const { rollback } = await import('../../pipeline/rollback.js');
     return await rollback(context);
   },
+  prune: async ({ keep, 'older-than': olderThan, 'dry-run': dryRun = false }, context) => {
+    if (olderThan !== undefined) checkPartition(olderThan);
+    const { prune } = await import('../../pipeline/prune.js');
+    return await prune(context, {
+      dryRun,
+      ...(keep === undefined ? {} : { keep: Number(keep) }),
+      ...(olderThan === undefined ? {} : { olderThan }),
+    });
+  },
+  forget: async ({ user = [], users, item = [] }, context) => {
+    const { forget, idsIn } = await import('../../pipeline/forget.js');
+    return await forget(context, {
+      users: [...user, ...(users === undefined ? [] : idsIn(users))],
+      items: item,
+    });
+  },
 };
 
 /** What takes care of the tables of a lake. */

@@ -7,11 +7,13 @@ import { fingerprintFile, isUnchanged } from './fingerprint.js';
 import {
   discard,
   type Lake,
+  listFolder,
   makeFolder,
   manifestName,
   removeStale,
   replaceFile,
   type TableName,
+  tableNames,
   temporaryBeside,
 } from './lake.js';
 import { type Manifest, publishTable, readManifest } from './manifest.js';
@@ -165,4 +167,13 @@ function link(source: string, copy: string): void {
   } catch {
     copyFileSync(source, copy);
   }
+}
+
+/** Folders of all kept generations. */
+export function generationFolders(lake: Lake): string[] {
+  return tableNames.flatMap((table) =>
+    listFolder(dirname(lake.earlier(table, 'any')))
+      .filter((name) => /^partition=[^/]*$/.test(name) && !/\.tmp-/.test(name))
+      .map((name) => lake.earlier(table, name.slice('partition='.length))),
+  );
 }

@@ -238,6 +238,13 @@ export class KeptRows {
   }
 }
 
+/** The key of the run whose rows a folder keeps; undefined where its journal is not whole. */
+export async function readRunKey(folder: string): Promise<RunKey | undefined> {
+  const journal = await LineLog.open(join(folder, journalName));
+  await journal.close();
+  return headerSchema.safeParse(journal.lines[0]).data?.run;
+}
+
 /** The names of what differs between two runs. */
 export function differences(one: RunKey, other: RunKey): string[] {
   const names = new Set([...Object.keys(one), ...Object.keys(other)]);

@@ -7,7 +7,7 @@ import { removeStale } from './publish.js';
 
 export { fileError } from './file-error.js';
 export { listFolder, makeFolder, removeEmpty } from './folder.js';
-export { discard, publishFile, removeStale, replaceFile, temporaryBeside } from './publish.js';
+export { discard, findStale, publishFile, removeStale, replaceFile, temporaryBeside } from './publish.js';
 
 /** The tables of a lake, in the order of the data's way. `pools` holds Arrow IPC files, the others Parquet. */
 export const tableNames = ['cohorts', 'prompts', 'pools', 'texts', 'features'] as const;

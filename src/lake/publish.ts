@@ -69,24 +69,28 @@ export async function discard(temporary: string): Promise<void> {
 }
 
 /**
- * Removes temporary files of our own naming whose maker is gone: this process no longer uses them, or the process on
+ * Temporary files and folders of our own naming whose maker is gone: this process no longer uses them, or the process on
  * this host has ended, or another host's file hasn't been touched for a day. Other files are left alone.
  */
-export function removeStale(dir: string): string[] {
-  const removed: string[] = [];
-  for (const name of listFolder(dir)) {
+export function findStale(dir: string): string[] {
+  return listFolder(dir).flatMap((name) => {
     const match = /\.tmp-([\w.-]+)-(\d+)-\d+(\.spill)?$/.exec(name);
-    if (match === null) continue;
     const path = join(dir, name);
-    if (isAlive(path, match[1] as string, Number(match[2]))) continue;
+    return match === null || isAlive(path, match[1] as string, Number(match[2])) ? [] : [path];
+  });
+}
+
+/** Removes what `findStale` finds. */
+export function removeStale(dir: string): string[] {
+  return findStale(dir).filter((path) => {
     try {
       rmSync(path, { recursive: true, force: true });
-      removed.push(path);
+      return true;
     } catch {
       // Not ours to remove (another user's, or a read-only lake): whoever writes here meets the real error.
+      return false;
     }
-  }
-  return removed;
+  });
 }
 
 /** Brings a file or a folder (`r`) to the disk. */

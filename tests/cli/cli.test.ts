@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { STAGES, TOOLS } from '../../src/cli/arguments.js';
+import { STAGES, TOOLS, UPKEEP } from '../../src/cli/arguments.js';
 import { packageRoot } from '../../src/paths.js';
 import { dare, resultOf } from './spawn.js';
 
@@ -25,6 +25,7 @@ test('--help explains stages, options, exit codes; --version tells the version',
   for (const word of [
     ...STAGES,
     ...TOOLS,
+    ...UPKEEP,
     'model',
     '--config',
     '--set',
@@ -47,6 +48,16 @@ test('every stage explains itself, whatever else is given', async () => {
     assert.ok(stdout.startsWith(`dare ${STAGES[index]}: `), stdout);
     for (const word of ['Usage', '--partition P', 'Examples', 'Exit codes', '--quiet'])
       assert.ok(stdout.includes(word));
+  }
+});
+
+test('what takes care of tables explains itself', async () => {
+  for (const name of UPKEEP) {
+    const { code, stdout, stderr } = await dare([name, '--help']);
+    assert.equal([code, stderr], [0, '']);
+    assert.ok(stdout.startsWith(`dare ${name}: `), stdout);
+    for (const word of ['Usage', '--config FILE', 'Examples', 'Exit codes'])
+      assert.ok(stdout.includes(word), word);
   }
 });
 

@@ -1,0 +1,237 @@
+/** `dare forget`: no row of whoever is to be forgotten is left anywhere, all others are as they were, and fresh. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { stringify } from 'yaml';
+import { status } from '../../pipeline/status.js';
+import { loadConfig } from '../../src/config/load.js';
+import { Lake } from '../../src/lake/lake.js';
+import { RunLock } from '../../src/lake/lock.js';
+import { readManifest, replaceTable } from '../../src/lake/manifest.js';
+import { dare, type Finished, resultOf } from '../cli/spawn.js';
+import {
+  bytesBelow,
+  contextIn,
+  filesBelow,
+  inFolder,
+  readTable,
+  sampleInputs,
+  writeTable,
+} from '../prompts/fixture.js';
+import { smallCatalogue } from './fixture.js';
+import { keptRows, killedAt } from './killed.js';
+
+type Row = Record<string, unknown>;
+
+function resultFrom(finished: Finished): Record<string, unknown> {
+  assert.is(finished.code, 0, finished.stderr);
+  return resultOf(finished);
+}
+
+/** Every file of rows in a lake: tables, kept features, parts and shards of unfinished ones. */
+async function rowsBelow(lake: string): Promise<Map<string, Row[]>> {
+  const files = filesBelow(lake).filter((file) => /\.(parquet|earlier|rows)$/.test(file));
+  const tables = new Map<string, Row[]>();
+  for (const file of files) tables.set(file, await readTable(join(lake, file)));
+  return tables;
+}
+
+async function states(config: string): Promise<string[]> {
+  const loaded = loadConfig(config, []);
+  const { tables } = await status({ config: loaded, lake: new Lake(loaded.lake) });
+  return (tables as Row[]).map(({ partition, table, state }) => `${partition} ${table} ${state}`);
+}
+
+test('a user and an item are taken out of a lake in the middle of its work', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'dare-forget-'));
+  try {
+    const { config } = smallCatalogue(folder);
+    const root = join(folder, 'lake');
+    const lake = new Lake(root);
+    const onA = ['--config', config, '--quiet'];
+    const onB = [...onA, '--partition', 'b'];
+    resultFrom(await dare(['run', ...onA, '--set', 'publish.vectors=none']));
+    resultFrom(await dare(['publish', ...onA]));
+    for (const stage of ['segment', 'prompts', 'pools']) resultFrom(await dare([stage, ...onB]));
+    // texts that were taken over would be there at once: nothing to be killed in
+    const [first, second] = ['1/2', '2/2'].map((shard) => [
+      'decode',
+      ...onB,
+      '--set',
+      'decode.reuse=off',
+      '--shard',
+      shard,
+    ]) as [string[], string[]];
+    resultFrom(await dare(first));
+    const kept = join(lake.unfinished('texts', 'b'), 'part-2-of-2');
+    assert.ok((await killedAt([...second, '--concurrency', '1'], { folder: kept, rows: 6 })).killed);
+    const finished = keptRows(kept);
+
+    const texts = await readTable(lake.file('texts', 'a'));
+    // one whose text is kept, so that it must be taken out there too
+    const log = readdirSync(kept)
+      .filter((name) => name.endsWith('.log'))
+      .map((name) => readFileSync(join(kept, name), 'utf8'))
+      .join();
+    const isKept = ({ prompt_id }: Row) => log.includes(JSON.stringify(prompt_id));
+    const idOf = (type: string) =>
+      texts.find((row) => row.entity_type === type && isKept(row))?.entity_id as string | undefined;
+    const whom: Row = { user: idOf('user') ?? texts.find((row) => row.entity_type === 'user')?.entity_id };
+    whom.item = idOf('item') ?? texts.find((row) => row.entity_type === 'item')?.entity_id;
+    const isTheirs = (row: Row) => row.entity_id === whom[row.entity_type as string];
+    const keptOfThem = texts.filter((row) => isTheirs(row) && isKept(row)).length;
+    assert.ok(keptOfThem > 0);
+
+    const before = await rowsBelow(root);
+    const fresh = await states(config);
+    assert.ok(fresh.includes('a features fresh') && fresh.includes('b pools fresh'), fresh.join(', '));
+    const pools = (await readManifest(lake.dir('pools', 'b')))?.version;
+
+    const args = ['--user', String(whom.user), '--item', String(whom.item)];
+    const result = resultFrom(await dare(['forget', ...onA, ...args]));
+
+    const after = await rowsBelow(root);
+    const removed: Record<string, number> = {};
+    for (const [file, rows] of before) {
+      if (file.endsWith('.rows')) continue;
+      assert.equal(
+        after.get(file),
+        rows.filter((row) => !isTheirs(row)),
+        file,
+      );
+      removed[file] = rows.filter(isTheirs).length;
+    }
+    for (const [file, rows] of after) assert.equal(rows.filter(isTheirs), [], file);
+    const told = result.removed as { partition: string; table: string; rows: number }[];
+    const of = (table: string, partition: string) =>
+      told.find((one) => one.table === table && one.partition === partition)?.rows ?? 0;
+    for (const partition of ['a', 'b']) {
+      for (const table of ['cohorts', 'prompts', 'texts', 'features'])
+        assert.is(of(table, partition), removed[`${table}/partition=${partition}/${table}.parquet`] ?? 0);
+    }
+    assert.is(of('earlier features', 'a'), 2);
+    const shard = '_unfinished/texts/partition=b/part-1-of-2.parquet';
+    assert.is(of('unfinished texts', 'b'), (removed[shard] as number) + keptOfThem);
+
+    // the pools are those that the texts that are left make, and only b has some
+    assert.equal(result.pools, ['b']);
+    const rebuilt = (await readManifest(lake.dir('pools', 'b')))?.version;
+    assert.is.not(rebuilt, pools);
+    rmSync(lake.dir('pools', 'b'), { recursive: true });
+    resultFrom(await dare(['pools', ...onB]));
+    assert.is((await readManifest(lake.dir('pools', 'b')))?.version, rebuilt);
+    assert.equal(await states(config), fresh);
+
+    // work goes on behind what is left of it
+    assert.equal(resultFrom(await dare(first)).skipped, true);
+    assert.is(resultFrom(await dare(second)).resumed, finished - keptOfThem);
+    resultFrom(await dare(['publish', ...onB]));
+    const prompts = await readTable(lake.file('prompts', 'b'));
+    assert.equal(
+      (await readTable(lake.file('texts', 'b'))).map((row) => row.prompt_id),
+      prompts.map((row) => row.prompt_id),
+    );
+
+    const again = resultFrom(await dare(['forget', ...onA, ...args]));
+    // the inputs have them still, and so have features of b, which has just been published
+    assert.equal(
+      (again.removed as Row[]).map(({ partition, table }) => `${partition} ${table}`),
+      ['b features'],
+    );
+    assert.equal(again.pools, []);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+const columns = {
+  cohorts: { entity_type: 'VARCHAR', entity_id: 'VARCHAR', cohort: 'VARCHAR', distance: 'DOUBLE' },
+  features: {
+    entity_type: 'VARCHAR',
+    entity_id: 'VARCHAR',
+    user_id: 'BIGINT',
+    kar: 'VARCHAR',
+    kar_vector: 'FLOAT[]',
+  },
+};
+const odd = ["o'bob", '../../etc', 'a\nb', '"q"; DROP TABLE texts; --', '*', '%', 'ü', '7'];
+
+/** A lake with tables of two kinds in two partitions, and a configuration for it. */
+async function oddLake(folder: string): Promise<Lake> {
+  const lake = new Lake(join(folder, 'lake'));
+  const rows = [...odd, 'stays'].flatMap((entity_id) => [
+    { entity_type: 'item', entity_id, kar: 'of an item' },
+    { entity_type: 'user', entity_id, kar: 'of a user', kar_vector: [1] },
+  ]);
+  for (const partition of ['a', 'b']) {
+    for (const table of ['cohorts', 'features'] as const) {
+      const file = lake.file(table, partition);
+      lake.prepare(table, partition);
+      await replaceTable(file, 'no', { rows: rows.length, stage: 'x' }, (path) =>
+        writeTable(path, columns[table], rows),
+      );
+    }
+  }
+  const config = { lake: lake.root, partition: 'x', inputs: sampleInputs, model: { path: 'model' } };
+  writeFileSync(
+    join(folder, 'dare.yaml'),
+    stringify({ ...config, cohorts: { items: { columns: ['genre'] } } }),
+  );
+  return lake;
+}
+
+test('ids with quotes, dots, line breaks and patterns: these users, and nobody else; items of that name stay', async () => {
+  await inFolder(async (folder) => {
+    const lake = await oddLake(folder);
+    const config = ['--config', join(folder, 'dare.yaml'), '--quiet'];
+    const users = join(folder, 'users.txt');
+    writeFileSync(users, `7\r\n\nü\n`);
+    const options = odd.slice(0, 6).flatMap((id) => ['--user', id]);
+    const result = resultFrom(await dare(['forget', ...config, ...options, '--users', users]));
+    assert.is(result.rows, 4 * odd.length);
+    for (const partition of ['a', 'b']) {
+      for (const table of ['cohorts', 'features'] as const) {
+        const rows = await readTable(lake.file(table, partition));
+        assert.equal(
+          rows.map((row) => `${row.entity_type} ${row.entity_id}`),
+          [...odd.map((id) => `item ${id}`), 'item stays', 'user stays'],
+        );
+        const manifest = await readManifest(lake.dir(table, partition));
+        assert.equal([manifest?.rows, manifest?.stage], [odd.length + 2, 'x']);
+      }
+    }
+    const nobody = await dare(['forget', ...config, '--user', 'nobody', '--item', 'user']);
+    assert.equal([nobody.code, resultOf(nobody).rows], [0, 0]);
+    assert.match(nobody.stderr, /no table has rows of any of them/);
+  });
+});
+
+test('refused while a run is at work on a partition, and where it is not said whom: nothing changes', async () => {
+  await inFolder(async (folder) => {
+    const lake = await oddLake(folder);
+    const { log } = contextIn(folder, { inputs: sampleInputs });
+    const lock = RunLock.take(join(lake.unfinished('texts', 'b'), 'part-1-of-2.lock'), 'b', log);
+    const before = bytesBelow(lake.root);
+    const forget = (...args: string[]) =>
+      dare(['forget', '--config', join(folder, 'dare.yaml'), '--quiet', ...args]);
+    const refused = await forget('--user', '7');
+    assert.is(refused.code, 1, refused.stderr);
+    assert.match(refused.stderr, /another run is at work on it, process/);
+    for (const [args, says] of [
+      [[], /expected --user ID, --users FILE or --item ID/],
+      [['--user', ''], /empty/],
+      [['--users', join(folder, 'none.txt')], /--users: .*none\.txt can't be read/],
+    ] as const) {
+      const { code, stderr } = await forget(...args);
+      assert.is(code, 2, stderr);
+      assert.match(stderr, says);
+    }
+    assert.equal(bytesBelow(lake.root), before);
+    lock.release();
+    assert.is(resultFrom(await forget('--user', '7')).rows, 4);
+  });
+});
+
+test.run();
