@@ -110,7 +110,11 @@ const ingredients: Readonly<Record<TableName, (place: Place) => Promise<Ingredie
   features: async ({ config, partition }) => ({
     files: await inputFiles(config),
     tables: { cohorts: { table: 'cohorts', partition }, texts: { table: 'texts', partition } },
-    configuration: { 'prompts.frameworks': config.prompts.frameworks, ...inputKeys(config) },
+    configuration: {
+      'prompts.frameworks': config.prompts.frameworks,
+      'publish.vectors': config.publish.vectors,
+      ...inputKeys(config),
+    },
     versions: versionsOf('inputs', 'features'),
   }),
 };

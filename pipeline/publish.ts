@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { FEATURE_COLUMNS } from '../src/config/combinations.js';
+import type { Config } from '../src/config/schema.js';
 import { joinShards } from '../src/decode/join.js';
 import { inputError, messageOf, runError } from '../src/errors.js';
 import type { Duck } from '../src/lake/duck.js';
@@ -64,7 +65,7 @@ function publishTexts(
     await openTexts(duck, source);
     const frameworks = await findFrameworks(duck, source, config.prompts.frameworks);
     const quality = await checkQuality(duck, config, source);
-    const features = await joinFrameworks(duck, frameworks);
+    const features = await joinFrameworks(duck, frameworks, config.publish.vectors);
     const counts = await count(duck);
     warnings.push(...countWarnings(counts, source));
     const file = lake.file('features', partition);
@@ -139,14 +140,30 @@ function columnsOf(framework: string): [text: string, vector: string] {
 }
 
 /** Adds the columns of the frameworks, one view on top of the other. Returns the name of the last. */
-async function joinFrameworks(duck: Duck, frameworks: readonly string[]): Promise<string> {
+async function joinFrameworks(
+  duck: Duck,
+  frameworks: readonly string[],
+  vectors: Config['publish']['vectors'],
+): Promise<string> {
   await duck.script('features/entities');
+  if (vectors !== 'none') await duck.script(`features/${vectors}`);
+  const script = vectors === 'none' ? 'features/framework-text' : 'features/framework';
   for (const [index, framework] of frameworks.entries()) {
     const [column, vector_column] = columnsOf(framework);
     const earlier = `features_${index}`;
     const features = `features_${index + 1}`;
     const identifiers = { texts_of: `texts_of_${index}`, earlier, features, column, vector_column };
-    await duck.script('features/framework', { params: { framework }, identifiers });
+    try {
+      await duck.script(script, { params: { framework }, identifiers });
+    } catch (error) {
+      const [, value] = /beyond float16: (\S+)/.exec(messageOf(error)) ?? [];
+      if (value === undefined) throw error;
+      throw inputError(
+        `a vector of the framework "${framework}" holds ${value}, which float16 can't: its largest number is 65504`,
+        'Set publish.vectors to float32 or none.',
+        error,
+      );
+    }
   }
   return `features_${frameworks.length}`;
 }

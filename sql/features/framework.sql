@@ -1,6 +1,6 @@
--- Adds the two columns of one framework to the features so far.
+-- Adds the two columns of one framework to the features so far. stored_vector is float32.sql's or float16.sql's.
 CREATE TABLE {{texts_of}} AS
-SELECT entity_type, entity_id, text, vector
+SELECT entity_type, entity_id, text, stored_vector(vector) AS vector
 FROM texts
 WHERE framework = $framework AND error IS NULL AND text IS NOT NULL;
 

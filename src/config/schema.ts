@@ -18,6 +18,7 @@ export const REUSES = ['texts', 'strict', 'off'] as const;
 export const DEVICES = ['auto', 'cpu', 'webgpu', 'cuda'] as const;
 export type Device = (typeof DEVICES)[number];
 export const KEEPS = ['recent', 'frequent', 'random'] as const;
+export const VECTORS = ['float32', 'float16', 'none'] as const;
 const PATTERN = 'a regular expression that is not empty';
 
 /** Partitions become folder names (`partition=<P>`), so nothing in them may mean anything to a file system. */
@@ -216,6 +217,8 @@ export const configSchema = group({
     quality: quality.prefault({}),
     /** Generations of a partition's features that are kept when they are replaced, for `dare rollback`. */
     keep: whole(0, 1).default(1),
+    /** How the vectors of the features are stored. */
+    vectors: choice(VECTORS).default('float32'),
   }).prefault({}),
 });
 

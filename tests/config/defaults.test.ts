@@ -64,6 +64,7 @@ const DEFAULTS: readonly [path: string, value: unknown, documented: string][] = 
   ['publish.quality.unparsable', 0.2, 'Default 0.2'],
   ['publish.quality.failed', 0.05, 'Default 0.05'],
   ['publish.keep', 1, 'Default 1'],
+  ['publish.vectors', 'float32', 'float32 (default)'],
 ];
 
 test('every default is filled in', () => {

@@ -1,0 +1,1 @@
+CREATE MACRO stored_vector(v) AS v;
