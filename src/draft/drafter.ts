@@ -3,6 +3,7 @@ import { sources, usualEscapes } from '../pool/escape.js';
 import type { Ngrams, PoolState } from '../pool/ngrams.js';
 import { OwnText } from '../pool/own.js';
 import type { Pool } from '../pool/trie.js';
+import { Confidence } from './confidence.js';
 import { Estimate } from './estimate.js';
 import { DraftTree } from './tree.js';
 
@@ -32,12 +33,13 @@ const stateSize = 2 * sources;
 const ownLength = 6;
 
 /**
- * Drafts continuations of one sequence. A pure function of the sequence's tokens, its pools and the budget:
- * the most likely paths first (best-first search over products of estimated probabilities).
+ * Drafts continuations of one sequence: the most likely paths first (best-first search over products of estimated
+ * probabilities). A pure function of the sequence's tokens, its pools, and this and earlier budgets.
  */
 export class Drafter {
   private readonly own: OwnText;
   private readonly estimate = new Estimate();
+  private readonly confidence = new Confidence();
   private readonly tree = new DraftTree();
   /** States of the sequence's end and of each tree row, `stateSize` numbers each. */
   private states = new Int32Array(64 * stateSize);
@@ -62,6 +64,7 @@ export class Drafter {
   begin(pools: DraftPools): void {
     this.sources = [pools.cohort, pools.shared, this.own];
     this.own.clear();
+    this.confidence.clear();
     this.end.fill(0);
     this.freshTokens = 0;
     this.estimate.use(this.sources, pools.shared?.escapes ?? usualEscapes);
@@ -70,6 +73,7 @@ export class Drafter {
   /** Takes over a token of the prompt or of the output. */
   append(token: number): void {
     this.own.append(token);
+    this.confidence.see(token);
     if (this.freshTokens === this.fresh.length) {
       const larger = new Int32Array(2 * this.freshTokens);
       larger.set(this.fresh);
@@ -83,10 +87,16 @@ export class Drafter {
     return this.tree.scores.subarray(1, this.tree.size);
   }
 
+  /** How far the next draft's first choices are raised: see `Confidence`. */
+  get lift(): number {
+    return this.confidence.lift;
+  }
+
   /** The draft tree below `last`, the sequence's last token (already appended). */
   draft(last: number, { nodes, depth, minPathProbability, line }: DraftBudget): TreeRows {
-    const { tree } = this;
+    const { tree, confidence } = this;
     tree.begin(last, depth > 0 ? nodes : 0);
+    confidence.start(nodes + 1);
     if (this.states.length < (nodes + 1) * stateSize)
       this.states = new Int32Array((nodes + 1) * 2 * stateSize);
     this.catchUp();
@@ -103,17 +113,32 @@ export class Drafter {
       }
       this.expand(row, minPathProbability);
     }
-    return { tokens: tree.tokens.slice(0, tree.size), parents: tree.parents.slice(0, tree.size) };
+    const rows = { tokens: tree.tokens.slice(0, tree.size), parents: tree.parents.slice(0, tree.size) };
+    confidence.follow(rows);
+    return rows;
   }
 
   private expand(row: number, minPathProbability: number): void {
-    const { estimate, tree } = this;
+    const { estimate, tree, confidence } = this;
+    const { lift } = confidence;
     const path = tree.scores[row] as number;
-    estimate.compute(this.states, row * stateSize, Math.max(minPathProbability, tree.least) / path);
-    for (let i = 0; i < estimate.size; i++) {
-      // rounding may bring a probability above 1
-      const score = path * Math.min(1, estimate.scores[i] as number);
-      if (score >= minPathProbability) tree.push(score, estimate.tokens[i] as number, row);
+    // confidence raises a chance to at most 1 + lift times what it was estimated at
+    estimate.compute(
+      this.states,
+      row * stateSize,
+      Math.max(minPathProbability, tree.least) / path / (1 + lift),
+    );
+    const { size, tokens, scores, likeliest } = estimate;
+    if (size === 0) return;
+    // rounding may bring a probability above 1
+    const chance = Math.min(1, scores[likeliest] as number);
+    confidence.expect(row, tokens[likeliest] as number, chance);
+    // the others are left what the likeliest leaves
+    const others = path * (1 - lift * chance);
+    for (let i = 0; i < size; i++) {
+      const score =
+        i === likeliest ? path * (chance + lift * chance * (1 - chance)) : others * (scores[i] as number);
+      if (score >= minPathProbability) tree.push(score, tokens[i] as number, row);
     }
   }
 

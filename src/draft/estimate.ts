@@ -86,6 +86,14 @@ export class Estimate {
     return left;
   }
 
+  /** Candidate with the highest score, the first of several; 0 where there is none. */
+  get likeliest(): number {
+    const { scores, size } = this;
+    let best = 0;
+    for (let i = 1; i < size; i++) if ((scores[i] as number) > (scores[best] as number)) best = i;
+    return best;
+  }
+
   private add({ size, tokens, counts }: Followers, unit: number): void {
     for (let i = 0; i < size; i++) {
       const place = this.placeOf(tokens[i] as number);

@@ -110,7 +110,7 @@ test('the own text is drafted from', () => {
 });
 
 /** Best-first search as its definition says it: every candidate kept, every pool walked from the first token on. */
-function plainDraft(pools: Pool[], sequence: number[], nodes: number, least: number) {
+function plainDraft(pools: Pool[], sequence: number[], nodes: number, least: number, lift: number) {
   const own = new OwnText(vocabulary, 6);
   const sources: Ngrams[] = [...pools, own];
   const start = sources.map((): PoolState => ({ node: 0, depth: 0 }));
@@ -133,8 +133,13 @@ function plainDraft(pools: Pool[], sequence: number[], nodes: number, least: num
     const { token, score: path, states } = rows[row] as (typeof rows)[number];
     if (row === 0 || token !== end) {
       estimate.compute(Int32Array.from(states.flatMap(({ node, depth }) => [node, depth])), 0);
+      const best = estimate.likeliest;
+      const chance = Math.min(1, estimate.scores[best] as number);
       for (let i = 0; i < estimate.size; i++) {
-        const score = path * Math.min(1, estimate.scores[i] as number);
+        const score =
+          i === best
+            ? path * (chance + lift * chance * (1 - chance))
+            : path * (1 - lift * chance) * (estimate.scores[i] as number);
         if (score >= least) candidates.push({ token: estimate.tokens[i] as number, parent: row, score });
       }
     }
@@ -154,12 +159,13 @@ test('a tree is that of a plain best-first search over the same estimates', () =
       const drafter = new Drafter(vocabulary, new Set([end]));
       drafter.begin(pools);
       const seen: number[] = [];
-      // drafts in between must not matter, and tokens one by one count as many at once
+      // of drafts in between only the lift is left, and tokens one by one count as many at once
       for (const part of [sequence, more.slice(0, 1), more.slice(1)]) {
         for (const token of part) drafter.append(token);
         seen.push(...part);
+        const { lift } = drafter;
         const tree = drafter.draft(seen.at(-1) as number, { nodes, depth: 99, minPathProbability: least });
-        const expected = plainDraft([pools.cohort, pools.shared], seen, nodes, least);
+        const expected = plainDraft([pools.cohort, pools.shared], seen, nodes, least, lift);
         assert.equal(
           [...tree.tokens],
           expected.map(({ token }) => token),

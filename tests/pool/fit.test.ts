@@ -3,7 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { buildTrie } from '../../src/pool/build.js';
 import { encodeEscapes, escapeClass, usualEscapes } from '../../src/pool/escape.js';
-import { chooseForFit, EscapeFit } from '../../src/pool/fit.js';
+import { chooseForFit, EscapeFit, prior } from '../../src/pool/fit.js';
 import { Followers } from '../../src/pool/ngrams.js';
 import { Pool } from '../../src/pool/trie.js';
 import { countGrams, type Grams, tokenList } from './oracle.js';
@@ -51,8 +51,8 @@ function contextsOf(document: number[], skip: number, cohort: number[][], shared
 function expectedWeights(tokens: readonly Asked[]): number[] {
   let escapes = usualEscapes;
   for (let round = 0; round < 8; round++) {
-    const asked = escapes.map(() => 10);
-    const passed = usualEscapes.map((usual) => 10 * usual);
+    const asked = escapes.map(() => prior);
+    const passed = usualEscapes.map((usual) => prior * usual);
     for (const contexts of tokens) {
       const chances = contexts.map(([at, share], i) => {
         const reached = contexts.slice(0, i).reduce((mass, [other]) => mass * (escapes[other] as number), 1);
@@ -93,7 +93,10 @@ test('a fit is what expectation-maximisation gives with pools built without the 
 });
 
 test('what only a long context decides, and decides well, is trusted more than usual', () => {
-  const cohort = Array.from({ length: 40 }, (_, i) => (i % 2 === 0 ? [1, 2, 3, 4, 7] : [5, 2, 3, 6, 7]));
+  // families of forty texts with tokens of their own
+  const cohort = Array.from({ length: 800 }, (_, i) =>
+    (i % 2 === 0 ? [1, 2, 3, 4, 7] : [5, 2, 3, 6, 7]).map((token) => token + 10 * Math.floor(i / 40)),
+  );
   const fit = new EscapeFit(maxLength, 0);
   const ids = cohort.map((document) => Int32Array.from(document));
   fit.add(ids, pool(cohort));
