@@ -2,16 +2,16 @@
  * The benchmark's data for a model that needs worked examples (SmolLM2): chats for the sample's KAR prompts, their
  * token ids for scripts without a tokenizer, and pool texts from sampled token ids.
  */
-import { createReadStream, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createReadStream, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { promptIds } from '../../src/decode/row.js';
 import { DareError, inputError, messageOf } from '../../src/errors.js';
-import { Duck, type Params } from '../../src/lake/duck.js';
 import { promptPages } from '../../src/lake/pages.js';
 import { loadTextModel } from '../../src/model/text.js';
 import { packageRoot } from '../../src/paths.js';
+import { runSql } from './run-sql.js';
 import { samplePrompts } from './sample.js';
 
 const usage = `node dist/tests/bench/few-shot.js ACTION [options]
@@ -82,14 +82,5 @@ async function writeTexts(model: string, prompts: string, sampled: string, out: 
     await runSql('sampled-texts', { texts, prompts, out });
   } finally {
     rmSync(texts);
-  }
-}
-
-async function runSql(name: string, params: Params): Promise<void> {
-  const duck = await Duck.open();
-  try {
-    await duck.run(readFileSync(join(packageRoot, `tests/bench/${name}.sql`), 'utf8'), params);
-  } finally {
-    duck.close();
   }
 }
