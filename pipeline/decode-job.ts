@@ -4,13 +4,12 @@ import type { StandaloneConfig } from '../src/config/schema.js';
 import { hasOwnBudgets } from '../src/decode/budget.js';
 import { DecodeWorker } from '../src/decode/client.js';
 import { type Comparison, compareSpeed } from '../src/decode/compare.js';
-import type { TableCounts } from '../src/decode/counts.js';
 import type { CostsInUse } from '../src/decode/messages.js';
 import { runKey } from '../src/decode/run-key.js';
 import type { DecodeRules } from '../src/decode/sequence.js';
 import { decodeSettings, defaultModelCache, engineOptions } from '../src/decode/settings.js';
 import { keepCosts, releaseCosts, storedCosts } from '../src/decode/stored-costs.js';
-import { type TableJob, type TableResult, TableRun } from '../src/decode/table.js';
+import { type Described, type TableJob, type TableResult, TableRun } from '../src/decode/table.js';
 import type { CostTable } from '../src/engine/cost-table.js';
 import { DareError, inputError, runError } from '../src/errors.js';
 import { recordFile } from '../src/lake/fingerprint.js';
@@ -96,7 +95,19 @@ export interface Decoded {
   costs: CostsInUse | undefined;
   comparison: Comparison | undefined;
   warnings: string[];
+  /** All but the comparison, and its parts. */
   seconds: number;
+  phases: DecodePhases;
+}
+
+/** Where the seconds of a job went. */
+export interface DecodePhases {
+  /** The model is loaded, and what it costs looked up. */
+  loading: number;
+  /** Texts are decoded and kept. */
+  decoding: number;
+  /** Texts are put into order and published. */
+  writing: number;
 }
 
 /** Decodes the prompts of a job and publishes its file. Rejects as the stage does. */
@@ -112,7 +123,6 @@ export async function decodeJob(job: DecodeJob, tools: StageTools): Promise<Deco
   });
   const stop = () => void worker.close();
   tools.signal.addEventListener('abort', stop);
-  const loading = (performance.now() - started) / 1000;
   try {
     tools.signal.throwIfAborted();
     const costs = await useCosts(job, worker, settings);
@@ -122,9 +132,11 @@ export async function decodeJob(job: DecodeJob, tools: StageTools): Promise<Deco
       `decoding on ${device}${costsLine(costs, slots)}`,
     );
     const table = await tableJob(job, worker, costs, tools);
+    const loading = (performance.now() - started) / 1000;
     const decoded = await decodeAndPublish(table, settings, job.compare ? { costs } : undefined);
     tools.log.info({}, draftsLine(decoded.result.statistics));
-    return { ...decoded, costs, seconds: decoded.seconds + loading };
+    const phases = { loading, ...decoded.phases };
+    return { ...decoded, costs, phases, seconds: loading + phases.decoding + phases.writing };
   } catch (error) {
     // after an abort every failure is its consequence
     tools.signal.throwIfAborted();
@@ -168,6 +180,8 @@ async function tableJob(
     weights: worker.weights,
     mode: config.decode.mode,
   };
+  // no part of the table's file: texts of one device are those of another
+  const place = { device: worker.device, concurrency: worker.slots };
   const origin = sources?.origin;
   return {
     prompts,
@@ -190,16 +204,20 @@ async function tableJob(
     },
     reuse: job.reuse,
     // a shard has no manifest beside it: what publish has to know stands in it
-    metadata: (counts, poolVersion) =>
-      shard === undefined ? metadata : { ...metadata, costs: decisive, poolVersion, origin, counts, run },
+    metadata: ({ counts, poolVersion, statistics }) =>
+      shard === undefined
+        ? metadata
+        : { ...metadata, ...place, costs: decisive, poolVersion, origin, counts, statistics, run },
     ...(origin !== undefined && shard === undefined
       ? {
-          manifest: (counts: TableCounts, poolVersion: string | null) => ({
+          manifest: ({ counts, poolVersion, statistics }: Described) => ({
             stage: 'decode',
             ...metadata,
+            ...place,
             costs: decisive,
             poolVersion,
             ...counts,
+            statistics,
             origin,
             run,
           }),
@@ -212,7 +230,7 @@ async function decodeAndPublish(
   table: TableJob,
   settings: DecodeRules,
   compare: { costs: CostsInUse | undefined } | undefined,
-): Promise<Omit<Decoded, 'costs'>> {
+): Promise<Omit<Decoded, 'costs' | 'seconds' | 'phases'> & { phases: Omit<DecodePhases, 'loading'> }> {
   const { worker, tokenizer, tools } = table;
   const started = performance.now();
   const run = await TableRun.open(table);
@@ -233,8 +251,11 @@ async function decodeAndPublish(
     await worker.close();
     tools.signal.throwIfAborted();
     await run.publish();
-    const seconds = (decoded - started + performance.now() - compared) / 1000;
-    return { result, comparison, warnings: warningsOf(result), seconds };
+    const phases = {
+      decoding: (decoded - started) / 1000,
+      writing: (performance.now() - compared) / 1000,
+    };
+    return { result, comparison, warnings: warningsOf(result), phases };
   } catch (error) {
     throw goesOn(error, run.finishedRows, tools);
   } finally {

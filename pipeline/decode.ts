@@ -163,14 +163,17 @@ export async function decodeStandalone(options: DecodeOptions, tools: StageTools
 function stageResult(
   partition: string,
   job: DecodeJob,
-  { result: { counts, statistics, poolVersion }, costs, comparison, warnings, seconds }: Decoded,
+  { result: { counts, statistics, poolVersion }, costs, comparison, warnings, seconds, phases }: Decoded,
 ): StageResult {
+  // by depth and match length they stand in the manifest
+  const { byDepth, byMatch, ...milliseconds } = statistics;
   return {
     ...described(partition, job, counts, poolVersion),
     files: [job.out],
     seconds,
     warnings,
-    milliseconds: statistics,
+    phases,
+    milliseconds,
     draftRowsPerStep: draftRowsPerStep(statistics),
     ...(costs === undefined ? {} : { costs }),
     ...(comparison === undefined ? {} : { comparison }),

@@ -3,9 +3,9 @@ import type { CostTable } from '../engine/cost-table.js';
 import { prepareEnvironment } from '../engine/environment.js';
 import { type DareError, messageOf, revive, runError, type ThreadError } from '../errors.js';
 import type { PoolKey } from '../pool/builder.js';
-import type { LoopStatistics } from './loop.js';
 import type { CostsInUse, FromWorker, ToWorker, WorkerOptions } from './messages.js';
 import type { DecodeRules, Outcome, SequenceRequest } from './sequence.js';
+import type { LoopStatistics } from './statistics.js';
 
 type WithoutId<T> = T extends { id: number } ? Omit<T, 'id'> : never;
 

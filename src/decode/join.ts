@@ -7,6 +7,7 @@ import { completeShards, removeShards, type Shard, type ShardContent, sharedKey 
 import { sortInto } from '../lake/sort.js';
 import type { Logger } from '../stage.js';
 import { addCounts, noCounts, type TableCounts } from './counts.js';
+import { addStatistics, noStatistics, statisticsSchema } from './statistics.js';
 import { releaseCosts } from './stored-costs.js';
 
 /**
@@ -22,13 +23,21 @@ export async function joinShards(lake: Lake, partition: string, log: Logger): Pr
     const [first] = shards;
     if (first === undefined) return 0;
     lake.prepare('texts', partition);
-    const { counts: _, run, ...described } = first.metadata;
+    const { counts: _, statistics: __, device: ___, concurrency, run, ...described } = first.metadata;
     const counts = noCounts();
-    for (const shard of shards) addCounts(counts, countsOf(shard.metadata));
+    const statistics = noStatistics();
+    for (const { metadata } of shards) {
+      addCounts(counts, countsOf(metadata));
+      addStatistics(statistics, statisticsSchema.parse(metadata.statistics));
+    }
     const manifest = {
       stage: 'decode',
       ...described,
+      // each shard may have had another
+      device: [...new Set(shards.map(({ metadata }) => metadata.device))].join('; '),
+      concurrency,
       ...counts,
+      statistics,
       run: sharedKey(first.run),
       shards: shards.map(({ metadata }) => metadata.counts),
     };

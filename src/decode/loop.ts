@@ -11,26 +11,9 @@ import {
   type SequenceModel,
   type SequenceRequest,
 } from './sequence.js';
+import { addDraft, type LoopStatistics, noStatistics } from './statistics.js';
 import type { Detokenise } from './stop.js';
 import { tokensToSee } from './verify.js';
-
-/** Where the time of a loop went, in milliseconds, and what it made. */
-export interface LoopStatistics {
-  /** All the time in which sequences were being decoded. */
-  busy: number;
-  /** Inside the model: prompts, and decode steps. */
-  prefill: number;
-  steps: number;
-  draft: number;
-  /** Verification and bookkeeping. */
-  verify: number;
-  /** Batched model steps; steps of texts; rows of drafts in them. */
-  modelSteps: number;
-  textSteps: number;
-  draftRows: number;
-  /** Tokens that steps emitted, end tokens and the tokens of stop strings included. */
-  tokens: number;
-}
 
 interface Waiting extends SequenceRequest {
   pools: DraftPools;
@@ -51,17 +34,7 @@ interface Active extends Waiting {
  * A slot is filled again as soon as its sequence is finished. Requests don't influence each other's texts.
  */
 export class DecodeLoop {
-  readonly statistics: LoopStatistics = {
-    busy: 0,
-    prefill: 0,
-    steps: 0,
-    draft: 0,
-    verify: 0,
-    modelSteps: 0,
-    textSteps: 0,
-    draftRows: 0,
-    tokens: 0,
-  };
+  readonly statistics: LoopStatistics = noStatistics();
   private readonly waiting: Waiting[] = [];
   private active: Active[] = [];
   private readonly freeSlots: number[];
@@ -171,7 +144,9 @@ export class DecodeLoop {
     this.statistics.draftRows += sum.draftRows;
     const left: Active[] = [];
     this.active.forEach((active, i) => {
-      if (active.sequence.finished) this.finish(active);
+      const { sequence, drafter } = active;
+      addDraft(this.statistics, sequence.tree, sequence.lastStep.accepted, drafter.matched);
+      if (sequence.finished) this.finish(active);
       else {
         this.engine.keep(active.slot, kept[i] as number[]);
         left.push(active);
@@ -186,6 +161,7 @@ export class DecodeLoop {
     this.engine.release(slot);
     this.freeSlots.push(slot);
     this.drafters.push(drafter);
+    this.statistics.texts++;
     resolve(sequence.outcome());
   }
 

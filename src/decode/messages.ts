@@ -3,8 +3,8 @@ import type { CostTable } from '../engine/cost-table.js';
 import type { EngineOptions } from '../engine/open.js';
 import type { ThreadError } from '../errors.js';
 import type { PoolKey } from '../pool/builder.js';
-import type { LoopStatistics } from './loop.js';
 import type { DecodeRules, Outcome, SequenceRequest } from './sequence.js';
+import type { LoopStatistics } from './statistics.js';
 
 /** `workerData` of the decoding thread. */
 export interface WorkerOptions {

@@ -13,12 +13,12 @@ import type { StageTools } from '../stage.js';
 import type { TextModel } from '../text/tokenizer.js';
 import type { DecodeWorker } from './client.js';
 import { addKept, addOutcome, lacksPool, noCounts, type TableCounts } from './counts.js';
-import type { LoopStatistics } from './loop.js';
 import { streamKey } from './random.js';
 import { RoundPools } from './round-pools.js';
 import { hashShare, roundOf, roundShares } from './rounds.js';
 import { errorRow, promptIds, textRow } from './row.js';
 import { inShard } from './run-key.js';
+import { type LoopStatistics, noStatistics } from './statistics.js';
 import { takeOver } from './take-over.js';
 import { settingsKey, type TextSettings, textKey } from './text-key.js';
 
@@ -44,10 +44,13 @@ export interface TableJob {
   /** Earlier tables whose texts are taken over where this run would write the same. */
   reuse: { tables: readonly string[]; strict: boolean };
   /** Stands in the file's key-value metadata. */
-  metadata: (counts: TableCounts, poolVersion: string | null) => Record<string, unknown>;
+  metadata: (result: Described) => Record<string, unknown>;
   /** What the manifest beside the table says of it; without it there is none. */
-  manifest?: (counts: TableCounts, poolVersion: string | null) => Manifest;
+  manifest?: (result: Described) => Manifest;
 }
+
+/** What a table's files say of how it was decoded. */
+export type Described = Pick<TableResult, 'counts' | 'statistics' | 'poolVersion'>;
 
 export interface TableResult {
   counts: TableCounts;
@@ -76,6 +79,7 @@ const sampleSize = 24;
  */
 export class TableRun {
   private readonly counts = noCounts();
+  private statistics = noStatistics();
   private failures: string[] = [];
   private sample: Sampled[] = [];
   /** Prompts of the rounds so far. */
@@ -153,11 +157,10 @@ export class TableRun {
     }
     this.checkFailures(config.maxFailedShare);
     tools.progress.done();
+    this.statistics = await worker.statistics();
     return {
-      counts: this.counts,
-      statistics: await worker.statistics(),
+      ...this.described(),
       failures: this.failures,
-      poolVersion: this.pools.version,
       sample: this.sample.map(({ prompt }) => prompt),
     };
   }
@@ -165,9 +168,9 @@ export class TableRun {
   /** Puts the texts into order and publishes the table. The worker isn't needed for it. */
   async publish(): Promise<void> {
     const { out, metadata, manifest } = this.job;
-    const said = manifest?.(this.counts, this.pools.version);
+    const said = manifest?.(this.described());
     await sortInto(await this.rows.close(), out, {
-      metadata: metadata(this.counts, this.pools.version),
+      metadata: metadata(this.described()),
       ...(said === undefined ? {} : { manifest: said }),
     });
     await this.rows.remove();
@@ -178,6 +181,10 @@ export class TableRun {
     this.prompts.close();
     this.kept.close();
     await this.rows.abort();
+  }
+
+  private described(): Described {
+    return { counts: this.counts, statistics: this.statistics, poolVersion: this.pools.version };
   }
 
   /** Counts what earlier tables had; in rounds it is there to draft from. */

@@ -1,6 +1,6 @@
 /** What drafts were weighed by, and what came of it, for people. */
-import type { LoopStatistics } from '../decode/loop.js';
 import type { CostsInUse } from '../decode/messages.js';
+import type { LoopStatistics } from '../decode/statistics.js';
 import { stepMilliseconds } from '../engine/cost-table.js';
 
 const fewRows = 8;
