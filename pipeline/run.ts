@@ -3,6 +3,7 @@ import { runSummary } from '../src/report/summary.js';
 import type { StageContext, StageResult } from '../src/stage.js';
 import { decode } from './decode.js';
 import { freshness, skippedResult, type TableStage, tableOfStage } from './freshness.js';
+import { noteRun } from './last-run.js';
 import { pools } from './pools.js';
 import { prompts } from './prompts.js';
 import { publish } from './publish.js';
@@ -63,7 +64,7 @@ async function runOrSkip(
   }
   const why = state === 'fresh' ? 'its table is fresh, but --force was given' : `its table is ${state}`;
   context.log.info({ stage, reasons }, `${stage}: ${[why, ...reasons].join('; ')}`);
-  return stages[stage](context, options);
+  return await noteRun(stage, await stages[stage](context, options), context);
 }
 
 function inShort({ rows, seconds, skipped }: StageResult): Record<string, unknown> {

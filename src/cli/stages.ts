@@ -36,7 +36,12 @@ export async function runStage(stage: StageName, options: Options, tools: StageT
       return skippedResult(stage, context);
   }
   const runOne = await stages[stage]();
-  return await runOne(context, { acceptTypes, ...(shard === undefined ? {} : { shard: shardOf(shard) }) });
+  const result = await runOne(context, {
+    acceptTypes,
+    ...(shard === undefined ? {} : { shard: shardOf(shard) }),
+  });
+  const { noteRun } = await import('../../pipeline/last-run.js');
+  return await noteRun(stage, result, context);
 }
 
 /** `k/n`, checked with the arguments. */

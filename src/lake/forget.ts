@@ -101,6 +101,8 @@ async function forgetFile(
   const described: Manifest = { ...manifest };
   if (typeof manifest.rows === 'number') described.rows = manifest.rows - rows;
   if ('run' in described) described.run = renewedKey(described.run as RunKey, renewed);
+  // warnings may name a prompt, and with it a user
+  if ('lastRun' in described) described.lastRun = { ...(described.lastRun as object), warnings: [] };
   await replaceFile(file, failure, write, (copy) => publishTable(copy, file, described));
   const now = tableOf((await readManifest(dir)) ?? {});
   return { rows, ...(now && { renewed: [record.sha256, now.sha256] as const }) };
