@@ -19,6 +19,7 @@ try {
   const command = parseCommand(argv);
   if (command.kind === 'stage') await runStageCommand(command);
   else if (command.kind === 'status') await runStatusCommand(command);
+  else if (command.kind === 'view') await runViewCommand(command);
   else if (command.kind === 'upkeep') await runUpkeepCommand(command);
   else if (command.kind === 'tool') await runToolCommand(command);
   else if (command.kind === 'verify') await runVerifyCommand(command);
@@ -49,6 +50,13 @@ function runStatusCommand({ options }: Command & { kind: 'status' }): Promise<vo
   return runCommand('status', options, async () => {
     const { runStatus } = await import('./cli/stages.js');
     return await runStatus(options);
+  });
+}
+
+function runViewCommand({ name, options }: Command & { kind: 'view' }): Promise<void> {
+  return runCommand(name, options, async (tools) => {
+    const { runView } = await import('./cli/stages.js');
+    return await runView(name, options, tools);
   });
 }
 

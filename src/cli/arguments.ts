@@ -14,10 +14,13 @@ export type ToolName = (typeof TOOLS)[number];
 /** What takes care of tables that are there. */
 export const UPKEEP = ['rollback', 'prune', 'forget'] as const;
 export type UpkeepName = (typeof UPKEEP)[number];
+/** What shows tables that are there to people. */
+export const VIEWS = ['report'] as const;
+export type ViewName = (typeof VIEWS)[number];
 /** What can be named first on the command line. */
-export const COMMANDS = [...STAGES, 'status', ...UPKEEP, ...TOOLS, 'model'] as const;
+export const COMMANDS = [...STAGES, 'status', ...VIEWS, ...UPKEEP, ...TOOLS, 'model'] as const;
 export type CommandName = (typeof COMMANDS)[number];
-const BESIDE = ['status', ...UPKEEP, ...TOOLS, 'model'].join(' or ');
+const BESIDE = ['status', ...VIEWS, ...UPKEEP, ...TOOLS, 'model'].join(' or ');
 
 const OPTIONS = {
   config: { type: 'string' },
@@ -76,6 +79,8 @@ const COMMON: readonly OptionName[] = [
 ];
 /** What `dare status` knows. */
 const STATUS: readonly OptionName[] = COMMON.filter((option) => option !== 'skip-exit-code');
+/** What views know. */
+const VIEW_OPTIONS: Readonly<Record<ViewName, readonly OptionName[]>> = { report: [...STATUS, 'out'] };
 /** What is kept in order is told the lake by a configuration; prune and forget see to all of its partitions. */
 const UPKEEP_OPTIONS: Readonly<Record<UpkeepName, readonly OptionName[]>> = {
   rollback: STATUS,
@@ -201,6 +206,7 @@ export type Command =
   | { kind: 'help'; command?: CommandName }
   | { kind: 'version' }
   | { kind: 'status'; options: Options }
+  | { kind: 'view'; name: ViewName; options: Options }
   | { kind: 'upkeep'; name: UpkeepName; options: Options }
   | { kind: 'tool'; tool: ToolName; options: Options }
   | { kind: 'model'; action: ModelAction; path: string; options: Options }
@@ -230,6 +236,11 @@ export function parseCommand(argv: readonly string[]): Command {
     checkOptions(command, STATUS, given, values);
     if (!given.includes('config')) throw usageError(command, '--config FILE is missing');
     return { kind: 'status', options: values };
+  }
+  if (isView(command)) {
+    checkOptions(command, VIEW_OPTIONS[command], given, values);
+    if (!given.includes('config')) throw usageError(command, '--config FILE is missing');
+    return { kind: 'view', name: command, options: values };
   }
   if (isUpkeep(command)) return upkeepCommand(command, values, given);
   if (isTool(command)) return toolCommand(command, values, given);
@@ -270,6 +281,10 @@ function upkeepCommand(name: UpkeepName, options: Options, given: readonly Optio
       throw usageError(name, 'an id is empty');
   }
   return { kind: 'upkeep', name, options };
+}
+
+function isView(command: CommandName): command is ViewName {
+  return VIEWS.some((name) => name === command);
 }
 
 function isUpkeep(command: CommandName): command is UpkeepName {
@@ -374,6 +389,7 @@ function checkOptions(
 function optionsOf(command: CommandName): readonly OptionName[] {
   if (command === 'model') return MODEL;
   if (isTool(command)) return toolOptions(command);
+  if (isView(command)) return VIEW_OPTIONS[command].filter((option) => !COMMON.includes(option));
   if (isUpkeep(command)) return UPKEEP_OPTIONS[command].filter((option) => !COMMON.includes(option));
   return command === 'status' ? [] : (OWN[command] ?? []);
 }

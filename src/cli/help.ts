@@ -2,6 +2,7 @@
 import type { CommandName, StageName } from './arguments.js';
 import { TOOL_DETAILS, TOOL_SUMMARIES } from './help-tools.js';
 import { UPKEEP_DETAILS, UPKEEP_SUMMARIES } from './help-upkeep.js';
+import { VIEW_DETAILS, VIEW_SUMMARIES } from './help-views.js';
 
 const SUMMARIES: Readonly<Record<StageName, string>> = {
   segment: 'group users and items into cohorts',
@@ -175,6 +176,7 @@ ${COMMON}
 Examples
   dare status --config data-samples/dare.yaml
   dare status --config dare.yaml --partition 2026-10-01 --json`,
+  ...VIEW_DETAILS,
   ...UPKEEP_DETAILS,
   ...TOOL_DETAILS,
   model: `Usage
@@ -201,7 +203,7 @@ Examples
 
 export function overview(): string {
   const names = Object.entries(SUMMARIES).map(([name, summary]) => `  ${name.padEnd(9)}${summary}`);
-  const tools = Object.entries({ ...UPKEEP_SUMMARIES, ...TOOL_SUMMARIES }).map(
+  const tools = Object.entries({ ...VIEW_SUMMARIES, ...UPKEEP_SUMMARIES, ...TOOL_SUMMARIES }).map(
     ([name, summary]) => `  ${name.padEnd(9)}${summary}`,
   );
   return `dare writes recommendation knowledge with a language model: texts and vectors for users and items.
@@ -234,6 +236,7 @@ ${OUTPUT}
 export function commandHelp(command: CommandName): string {
   const summary = {
     ...SUMMARIES,
+    ...VIEW_SUMMARIES,
     ...UPKEEP_SUMMARIES,
     ...TOOL_SUMMARIES,
     status: STATUS_SUMMARY,

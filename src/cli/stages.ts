@@ -3,7 +3,7 @@ import { checkPartition, loadConfig } from '../config/load.js';
 import { Lake } from '../lake/lake.js';
 import type { Shard } from '../lake/shards.js';
 import type { CommandResult, StageContext, StageResult, StageTools } from '../stage.js';
-import type { ModelAction, Options, StageName, ToolName, UpkeepName } from './arguments.js';
+import type { ModelAction, Options, StageName, ToolName, UpkeepName, ViewName } from './arguments.js';
 
 type Stage = (
   context: StageContext,
@@ -69,6 +69,20 @@ function placeOf({ config: file = '', set, ...flags }: Options) {
   if (flags.partition !== undefined) checkPartition(flags.partition);
   const config = loadConfig(file, set, flags);
   return { config, lake: new Lake(config.lake), partition: config.partition };
+}
+
+type View = (options: Options, context: StageContext) => Promise<CommandResult>;
+
+const viewsByName: Readonly<Record<ViewName, View>> = {
+  report: async ({ out }, context) => {
+    const { report } = await import('../../pipeline/report.js');
+    return await report(context, out);
+  },
+};
+
+/** What shows the tables of a partition. */
+export async function runView(name: ViewName, options: Options, tools: StageTools): Promise<CommandResult> {
+  return await viewsByName[name](options, { ...tools, ...placeOf(options) });
 }
 
 type Upkeep = (options: Options, context: StageContext) => Promise<CommandResult>;

@@ -44,6 +44,11 @@ export class Lake {
     return join(this.dir(table, partition), `${table}.parquet`);
   }
 
+  /** The report of a partition: beside its texts, under a name that readers of tables pass over. */
+  report(partition: string): string {
+    return join(this.dir('texts', partition), '_report.html');
+  }
+
   /** Scratch of a table's partition (parts, spilled data): never seen by a reader, free to be removed. */
   work(table: TableName, partition: string): string {
     return join(this.root, '_work', table, `partition=${checked(partition)}`);

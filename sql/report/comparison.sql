@@ -1,0 +1,7 @@
+-- The speed that `dare run` measured against autoregressive decoding; no row where it didn't.
+SELECT (content ->> '$.lastRun.comparison.speedup')::DOUBLE AS speedup,
+  (content ->> '$.lastRun.comparison.prompts')::INTEGER AS prompts,
+  (content ->> '$.lastRun.comparison.tokensPerSecond')::DOUBLE AS tokens_per_second,
+  (content ->> '$.lastRun.comparison.autoregressiveTokensPerSecond')::DOUBLE AS autoregressive_tokens_per_second
+FROM manifests
+WHERE stage = 'decode' AND (content ->> '$.lastRun.comparison.speedup') IS NOT NULL;

@@ -1,0 +1,1 @@
+INSERT INTO manifests VALUES ($stage, $place, $content::JSON);

@@ -1,0 +1,36 @@
+/** What `dare report --help` prints. */
+import type { ViewName } from './arguments.js';
+
+export const VIEW_SUMMARIES: Readonly<Record<ViewName, string>> = {
+  report: 'write a page on a partition: time, acceptance, cohorts, texts',
+};
+
+export const VIEW_DETAILS: Readonly<Record<ViewName, string>> = {
+  report: `Usage
+  dare report --config FILE [--partition P] [--out FILE] [options]
+
+Writes one HTML page on a partition: what ran, on what, how long and where the time went; tokens a step by framework and
+cohort; drafts accepted by depth and by match length; divergence spent; cohorts, what sets them apart and who is in
+them; texts that spent the most, slowest prompts, warnings. The page has no scripts and needs nothing from anywhere. It
+quotes texts, prompts and ids. Tables that are missing are said to be. What sets cohorts apart is read from the inputs as
+they are now. Each figure stands in an element with data-figure (its name), value, and data-key where there are several.
+
+Options
+  --out FILE               the page, instead of _report.html beside the texts of the partition
+  --config FILE            the configuration, YAML. data-samples/dare.yaml explains every key
+  --lake DIR               folder of the tables, instead of the configuration's lake
+  --partition P            partition to report on, instead of the configuration's partition
+  --set path.to.key=value  change a key of the configuration; repeatable
+  --json                   stderr carries JSON log lines only, no sentences and no progress bar
+  --quiet                  stderr carries warnings and errors only
+  --debug                  log more, and show where an error arose
+  -h, --help               this text
+
+Output of report
+  The JSON line holds "files" (the page), "rows" (texts), "tokensPerStep", "relaxedShare" and "stageWarnings", their
+  number; "warnings" says what is missing.
+
+Examples
+  dare report --config data-samples/dare.yaml
+  dare report --config dare.yaml --partition 2026-10-01 --out report.html`,
+};
