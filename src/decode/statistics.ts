@@ -29,7 +29,7 @@ export interface LoopStatistics {
     drafted: number[];
     accepted: number[];
   };
-  /** By the tokens of the longest context that drafts came from, from 0; steps with a draft alone. */
+  /** By the tokens of the longest context that the text's end had in a pool, from 0; steps with a draft alone. */
   byMatch: {
     /** Steps of texts, rows of their drafts, accepted ones of these. */
     steps: number[];
@@ -70,7 +70,7 @@ export function addStatistics(sum: LoopStatistics, more: LoopStatistics): void {
  * Adds a step of one text.
  * @param tree its rows, the text's last token first
  * @param accepted draft tokens that it accepted: a path from the first row
- * @param match tokens of the longest context that the draft came from
+ * @param match tokens of the longest context that the text's end had in a pool
  */
 export function addDraft(
   { byDepth, byMatch }: LoopStatistics,

@@ -92,10 +92,10 @@ export class Drafter {
     return this.confidence.lift;
   }
 
-  /** Tokens of the longest context that the sequence's end had in a pool or in its own text, at the last draft. */
+  /** Tokens of the longest context that the sequence's end had in a pool, at the last draft. */
   get matched(): number {
     let longest = 0;
-    for (let s = 0; s < sources; s++) longest = Math.max(longest, this.end[2 * s + 1] as number);
+    for (let s = 0; s < pools; s++) longest = Math.max(longest, this.end[2 * s + 1] as number);
     return longest;
   }
 

@@ -57,6 +57,7 @@ function ofType(
       { title: 'such as', cell: (row) => list(members.filter(isOf(row)).map(memberText)) },
     ],
     own.slice(0, shownCohorts),
+    'stacked',
   );
   const rest = own.length - shownCohorts;
   const more = rest > 0 ? paragraph(`${rest} smaller ones are left out.`) : html``;

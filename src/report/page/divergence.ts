@@ -1,6 +1,6 @@
 /** What mode relaxed spent: nats a text. */
 import { rectY, ruleX, ruleY } from '@observablehq/plot';
-import { figure, type Html, html, paragraph, section, table } from './html.js';
+import { asTable, figure, type Html, paragraph, section, table } from './html.js';
 import { colours, figurePlot } from './plot.js';
 import type { DivergenceBin, DivergenceFigures, PageData } from './rows.js';
 
@@ -30,7 +30,7 @@ export function divergence({
         : ['; the budget is ', figure('divergence.budget', figures.budget, 'nats'), '.']),
     ),
     histogram(spent, figures),
-    binTable(bins),
+    asTable([binTable(bins)]),
   ]);
 }
 
@@ -50,18 +50,16 @@ function histogram(bins: readonly DivergenceBin[], { budget, most }: DivergenceF
 }
 
 function binTable(bins: readonly DivergenceBin[]): Html {
-  return html`<details><summary>As a table</summary>
-${table<DivergenceBin>(
-  [
-    {
-      title: 'more than (nats)',
-      number: true,
-      cell: ({ bin, low }) => (bin === 0 ? '' : figure('bin.low', low, 'nats', [bin])),
-    },
-    { title: 'at most', number: true, cell: ({ bin, high }) => figure('bin.high', high, 'nats', [bin]) },
-    { title: 'texts', number: true, cell: ({ bin, texts }) => figure('bin.texts', texts, 'count', [bin]) },
-  ],
-  bins,
-)}</details>
-`;
+  return table<DivergenceBin>(
+    [
+      {
+        title: 'more than (nats)',
+        number: true,
+        cell: ({ bin, low }) => (bin === 0 ? '' : figure('bin.low', low, 'nats', [bin])),
+      },
+      { title: 'at most', number: true, cell: ({ bin, high }) => figure('bin.high', high, 'nats', [bin]) },
+      { title: 'texts', number: true, cell: ({ bin, texts }) => figure('bin.texts', texts, 'count', [bin]) },
+    ],
+    bins,
+  );
 }

@@ -1,6 +1,6 @@
 /** What drafts brought: tokens a step by framework, acceptance by depth and by match length. */
 import { barX, barY, ruleX, ruleY } from '@observablehq/plot';
-import { figure, type Html, html, paragraph, section, table } from './html.js';
+import { asTable, figure, type Html, html, paragraph, section, table } from './html.js';
 import { colours, figurePlot, tick } from './plot.js';
 import type { CohortRow, DepthRow, FrameworkRow, MatchRow, PageData } from './rows.js';
 
@@ -88,13 +88,12 @@ function acceptance(
     ];
   return [
     html`<div class="plots">${[depthPlot(depths), matchPlot(matches)]}</div>\n`,
-    depthTable(depths),
-    matchTable(matches),
+    asTable([html`<div class="plots">${[depthTable(depths), matchTable(matches)]}</div>\n`]),
     paragraph(
       'Counted at the steps of ',
       figure('acceptance.texts', texts, 'count'),
       ' texts, those that the last command decoded. A draft is a tree: of the tokens at one depth a step accepts one ' +
-        'at most. The match is the longest context, in tokens, that the end of a text had in a pool or in itself.',
+        'at most. The match is the longest context, in tokens, that the end of a text had in a pool.',
     ),
   ];
 }

@@ -53,6 +53,7 @@ export function slowest({ slowest: rows }: Pick<PageData, 'slowest'>): Html {
         { title: 'begins', cell: ({ prompt }) => excerpt(prompt ?? '', 120) },
       ],
       rows,
+      'stacked',
     ),
   ]);
 }

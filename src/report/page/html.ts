@@ -91,15 +91,29 @@ export interface Column<Row> {
   cell: (row: Row) => Part;
 }
 
-/** A table that scrolls sideways where it is wider than the page. */
-export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): Html {
+/**
+ * A table that scrolls sideways where it is wider than the page.
+ * @param narrow on a phone the cells of a row stand one below the other instead
+ */
+export function table<Row>(
+  columns: readonly Column<Row>[],
+  rows: readonly Row[],
+  narrow: 'scroll' | 'stacked' = 'scroll',
+): Html {
   const classOf = ({ number }: Column<Row>) => (number === true ? html` class="number"` : undefined);
   const head = columns.map((column) => html`<th scope="col"${classOf(column)}>${column.title}</th>`);
-  const body = rows.map(
-    (row) =>
-      html`<tr>${columns.map((column) => html`<td${classOf(column)}>${column.cell(row)}</td>`)}</tr>\n`,
-  );
-  return html`<div class="scroll"><table>\n<thead><tr>${head}</tr></thead>\n<tbody>\n${body}</tbody></table></div>\n`;
+  const body = rows.map((row) => {
+    const cells = columns.map(
+      (column) => html`<td${classOf(column)} data-title="${column.title}">${column.cell(row)}</td>`,
+    );
+    return html`<tr>${cells}</tr>\n`;
+  });
+  return html`<div class="${narrow}"><table>\n<thead><tr>${head}</tr></thead>\n<tbody>\n${body}</tbody></table></div>\n`;
+}
+
+/** What a plot shows, as a table that opens on demand. */
+export function asTable(body: readonly Html[]): Html {
+  return html`<details><summary>In numbers</summary>\n${body}</details>\n`;
 }
 
 /** A part of the page. */

@@ -57,8 +57,7 @@ export function whatRan({
       ' rows of features.',
     ),
     ...(speed === undefined ? [] : [speed]),
-    stageTable(stages),
-    settingTable(settings),
+    html`<div class="plots">${[stageTable(stages), settingTable(settings)]}</div>\n`,
   ]);
 }
 

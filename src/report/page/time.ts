@@ -1,6 +1,6 @@
 /** Where the time went: stages on top of each other, and the parts of decoding. */
 import { barX, stackX } from '@observablehq/plot';
-import { figure, type Html, html, paragraph, section, shown, table } from './html.js';
+import { asTable, figure, type Html, html, paragraph, section, shown, table } from './html.js';
 import { colours, figurePlot, legend } from './plot.js';
 import type { PageData, Phase, PhaseRow, StageRow } from './rows.js';
 
@@ -28,7 +28,7 @@ export function time({
       timed.length === 0 ? html`` : stagePlot(timed),
       phases.length === 0 ? html`` : phasePlot(phases),
     ]}</div>\n`,
-    phases.length === 0 ? html`` : phaseTable(phases),
+    phases.length === 0 ? html`` : asTable([phaseTable(phases)]),
     draftedTexts === undefined
       ? html``
       : paragraph(
