@@ -64,6 +64,8 @@ export async function forget(context: StageContext, whom: Whom): Promise<Command
         removed.push({ partition, table: 'unfinished texts', rows });
       }
       await changeOrigins(lake, (_, old) => (old === null ? null : (renewed.get(old) ?? old)));
+      // reports quote texts and ids; they are made anew when they are asked for
+      for (const partition of partitions) rmSync(lake.report(partition), { force: true });
       for (const path of findGarbage(lake)) rmSync(path, { recursive: true, force: true });
     }),
   );

@@ -57,7 +57,7 @@ Removes the rows of users and items from cohorts, prompts, texts and features of
 dare rollback, from finished texts of runs that were stopped and from shards. Then builds the pools anew that were made
 of these texts. All other rows stay as they are, and tables that were fresh stay fresh. Refused while a run is at work
 on one of the partitions. The inputs are yours to clean: from them the next partition would have the users again. Texts
-of others that mention an item stay.
+of others that mention an item stay. Reports in the lake are removed.
 
 Options
   --user ID                user to forget; repeatable

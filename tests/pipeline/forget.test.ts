@@ -1,5 +1,5 @@
 /** `dare forget`: no row of whoever is to be forgotten is left anywhere, all others are as they were, and fresh. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
@@ -20,7 +20,7 @@ import {
   sampleInputs,
   writeTable,
 } from '../prompts/fixture.js';
-import { smallCatalogue } from './fixture.js';
+import { editJson, smallCatalogue } from './fixture.js';
 import { keptRows, killedAt } from './killed.js';
 
 type Row = Record<string, unknown>;
@@ -89,6 +89,10 @@ test('a user and an item are taken out of a lake in the middle of its work', asy
     assert.ok(fresh.includes('a features fresh') && fresh.includes('b pools fresh'), fresh.join(', '));
     const pools = (await readManifest(lake.dir('pools', 'b')))?.version;
 
+    writeFileSync(lake.report('a'), `a page that quotes ${whom.user}`);
+    const described = join(lake.dir('texts', 'a'), '_manifest.json');
+    editJson(described, { lastRun: { seconds: 1, warnings: [`the prompt of ${whom.user} failed`] } });
+
     const args = ['--user', String(whom.user), '--item', String(whom.item)];
     const result = resultFrom(await dare(['forget', ...onA, ...args]));
 
@@ -114,6 +118,9 @@ test('a user and an item are taken out of a lake in the middle of its work', asy
     assert.is(of('earlier features', 'a'), 2);
     const shard = '_unfinished/texts/partition=b/part-1-of-2.parquet';
     assert.is(of('unfinished texts', 'b'), (removed[shard] as number) + keptOfThem);
+
+    assert.not.ok(existsSync(lake.report('a')));
+    assert.equal((await readManifest(lake.dir('texts', 'a')))?.lastRun, { seconds: 1, warnings: [] });
 
     // the pools are those that the texts that are left make, and only b has some
     assert.equal(result.pools, ['b']);

@@ -82,11 +82,14 @@ function stageTable(stages: readonly StageRow[]): Html {
 
 function settingTable(settings: readonly SettingRow[]): Html {
   if (settings.length === 0) return html``;
-  return table<SettingRow>(
-    [
-      { title: 'setting', cell: ({ name }) => name },
-      { title: 'value', cell: ({ value }) => html`<code>${value}</code>` },
-    ],
-    settings,
-  );
+  const columns = [
+    { title: 'setting', cell: ({ name }: SettingRow) => name },
+    { title: 'value', cell: ({ value }: SettingRow) => html`<code>${value}</code>` },
+  ];
+  const isKey = ({ name }: SettingRow) => name.startsWith('decode.');
+  const keys = settings.filter(isKey);
+  return html`<div>${table(
+    columns,
+    settings.filter((row) => !isKey(row)),
+  )}<details><summary>Keys of the configuration</summary>\n${table(columns, keys)}</details></div>\n`;
 }
