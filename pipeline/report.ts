@@ -7,7 +7,9 @@ import { interruptOnAbort } from '../src/lake/interrupt.js';
 import { makeFolder, removeStale, replaceFile } from '../src/lake/lake.js';
 import { readManifest } from '../src/lake/manifest.js';
 import { PageSession } from '../src/lake/page-session.js';
+import { loadTextModel } from '../src/model/text.js';
 import { packageVersion } from '../src/paths.js';
+import { marksOf } from '../src/report/page/marks.js';
 import { page } from '../src/report/page/page.js';
 import type {
   CohortRow,
@@ -31,6 +33,7 @@ import type {
   WarningRow,
 } from '../src/report/page/rows.js';
 import type { StageContext, StageResult } from '../src/stage.js';
+import type { TextModel } from '../src/text/tokenizer.js';
 import { type TableStage, tableOfStage } from './freshness.js';
 import { openCheckedInputs } from './inputs.js';
 
@@ -89,6 +92,7 @@ async function collect(duck: Duck, context: StageContext): Promise<PageData> {
     return (await duck.scriptRows(`report/${name}`)) as Row[];
   };
   const [drafted] = await rows<{ texts: number }>('drafted-texts');
+  const [tokenizer] = await rows<{ tokenizer: string | null }>('tokenizer');
   const [comparison] = await rows<ComparisonRow>('comparison');
   return {
     partition: context.partition,
@@ -108,7 +112,7 @@ async function collect(duck: Duck, context: StageContext): Promise<PageData> {
     cohorts: await rows<CohortRow>('cohort-sizes'),
     traits: await rows<TraitRow>('cohort-traits'),
     members: await rows<MemberRow>('cohort-members'),
-    relaxed: await rows<RelaxedText>('relaxed-texts'),
+    relaxed: withMarks(await rows<StoredText>('relaxed-texts'), context, tokenizer?.tokenizer, missing),
     slowest: await rows<SlowText>('slowest'),
     endings: await rows<EndingRow>('endings'),
     errors: await rows<ErrorRow>('errors'),
@@ -185,4 +189,37 @@ async function describeEntities(duck: Duck, context: StageContext): Promise<stri
     }
   }
   return [];
+}
+
+type StoredText = Omit<RelaxedText, 'marks'> & {
+  output_token_ids: number[];
+  /** Null in rows that were taken over from a table of before. */
+  relaxed_positions: number[] | null;
+};
+
+/** Finds relaxed tokens in their texts: with the tokenizer of the configuration, if it is the one that wrote them. */
+function withMarks(
+  stored: readonly StoredText[],
+  { config }: StageContext,
+  tokenizerOfTexts: unknown,
+  missing: string[],
+): RelaxedText[] {
+  let tokenizer: TextModel | undefined;
+  try {
+    tokenizer = stored.length === 0 ? undefined : loadTextModel(config.model.path, config.model.cache);
+  } catch (error) {
+    if (!(error instanceof DareError)) throw error;
+    missing.push(`which tokens were relaxed: ${error.message}`);
+  }
+  if (tokenizer !== undefined && tokenizer.fingerprint !== tokenizerOfTexts) {
+    // without a manifest it isn't known which they have
+    if (tokenizerOfTexts !== undefined)
+      missing.push(`which tokens were relaxed: ${config.model.path} has another tokenizer than the texts`);
+    tokenizer = undefined;
+  }
+  const decode = tokenizer === undefined ? undefined : (ids: Int32Array) => tokenizer.decode(ids);
+  return stored.map(({ output_token_ids: ids, relaxed_positions: positions, ...row }) => ({
+    ...row,
+    marks: decode && positions ? marksOf(row.text, ids, positions, decode) : undefined,
+  }));
 }

@@ -4,10 +4,16 @@ copy (
   select
     known.prompt_id, known.entity_type, known.entity_id, known.framework, known.cohort, text, output_token_ids, vector,
     finish_reason, prompt_tokens, output_tokens, decode_steps, drafted_tokens, accepted_tokens, relaxed_tokens,
-    divergence, near_ties, pool_version, round, error, known.text_key, null::integer as emitted_tokens,
+    relaxed_positions, divergence, near_ties, pool_version, round, error, known.text_key, null::integer as emitted_tokens,
     $may_end and finish_reason = 'stop' as ended
-  from read_parquet($path, file_row_number = true, hive_partitioning = false) as texts
+  from (
+    -- a table of before there were positions has none
+    select null::integer[] as relaxed_positions where false
+    union all by name
+    select * from read_parquet($path, file_row_number = true, hive_partitioning = false)
+    where file_row_number between $first and $last
+  ) as texts
   join known_texts as known on known.row = texts.file_row_number
-  where known.file = $file and known.chunk = $chunk and texts.file_row_number between $first and $last
+  where known.file = $file and known.chunk = $chunk
   order by known.prompt_id
 ) to $part (format parquet, compression snappy, row_group_size 2048);

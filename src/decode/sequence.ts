@@ -75,6 +75,8 @@ export interface Outcome {
   draftedTokens: number;
   acceptedTokens: number;
   relaxedTokens: number;
+  /** Places of relaxed tokens among the ids, from 0; an end token has none. */
+  relaxedPositions: Int32Array;
   /** Nats. */
   divergence: number;
   nearTies: number;
@@ -85,6 +87,7 @@ const nothing = new Float64Array(0);
 /** One request while it is decoded. */
 export class Sequence {
   private readonly output: number[] = [];
+  private readonly relaxedAt: number[] = [];
   private readonly states: Float64Array;
   private statesSeen = 0;
   /** States of the last tokens, which a stop string may still take back. */
@@ -209,6 +212,7 @@ export class Sequence {
       draftedTokens: counts.drafted,
       acceptedTokens: counts.accepted,
       relaxedTokens: counts.relaxed,
+      relaxedPositions: Int32Array.from(this.relaxedAt.filter((place) => place < this.output.length)),
       divergence: counts.divergence,
       nearTies: counts.nearTies,
     };
@@ -249,6 +253,7 @@ export class Sequence {
       this.counts.accepted++;
       if (cost > 0) {
         this.counts.relaxed++;
+        this.relaxedAt.push(this.output.length);
         this.counts.divergence += cost;
       }
       if (!this.emit(this.rows.tokens[row] as number)) return;

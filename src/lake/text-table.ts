@@ -23,6 +23,8 @@ export interface TextRow {
   draftedTokens: number | null;
   acceptedTokens: number | null;
   relaxedTokens: number | null;
+  /** Places of relaxed tokens in `outputTokenIds`, from 0. */
+  relaxedPositions: ArrayLike<number> | null;
   /** Nats. */
   divergence: number | null;
   nearTies: number | null;
@@ -56,6 +58,7 @@ const columns: readonly (readonly [string, keyof TextRow, Kind])[] = [
   ['drafted_tokens', 'draftedTokens', 'integer'],
   ['accepted_tokens', 'acceptedTokens', 'integer'],
   ['relaxed_tokens', 'relaxedTokens', 'integer'],
+  ['relaxed_positions', 'relaxedPositions', 'integers'],
   ['divergence', 'divergence', 'double'],
   ['near_ties', 'nearTies', 'integer'],
   ['pool_version', 'poolVersion', 'text'],
@@ -117,6 +120,7 @@ function isInt32(value: number): boolean {
 
 /** About what a row takes on the disk, before compression. */
 export function sizeOf(row: TextRow): number {
-  const lists = (row.outputTokenIds?.length ?? 0) + (row.vector?.length ?? 0);
+  const lists =
+    (row.outputTokenIds?.length ?? 0) + (row.relaxedPositions?.length ?? 0) + (row.vector?.length ?? 0);
   return 128 + 4 * lists + 2 * (row.text?.length ?? 0);
 }

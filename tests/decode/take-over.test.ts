@@ -30,6 +30,7 @@ function text(promptId: string, key: string | null, written: string): TextRow {
     draftedTokens: 0,
     acceptedTokens: 0,
     relaxedTokens: 0,
+    relaxedPositions: [1],
     divergence: 0,
     nearTies: 0,
     poolVersion: 'v',
@@ -129,8 +130,8 @@ test('the row is about the prompt, and says how its text was made', () =>
   inFolder(async (folder) => {
     const file = await writeTexts(folder, 't', [text('a', 'k', 'written')]);
     const found = await taken(folder, [{ promptId: 'b', key: 'k' }], [file]);
-    const { vector, output_token_ids, ...row } = found.get('b') ?? {};
-    assert.equal([vector, output_token_ids], [[0.5], [1, 2]]);
+    const { vector, output_token_ids, relaxed_positions, ...row } = found.get('b') ?? {};
+    assert.equal([vector, output_token_ids, relaxed_positions], [[0.5], [1, 2], [1]]);
     assert.equal(row, {
       prompt_id: 'b',
       entity_type: 'user',
@@ -156,6 +157,16 @@ test('the row is about the prompt, and says how its text was made', () =>
     });
     const stopped = await taken(folder, [{ promptId: 'b', key: 'k' }], [file], { mayEnd: false });
     assert.is(stopped.get('b')?.ended, false, 'a stop string may have ended it');
+  }));
+
+test('a table of before relaxed positions were noted: its texts are taken over without', () =>
+  inFolder(async (folder) => {
+    const file = await writeTexts(folder, 't', [text('a', 'k', 'written')]);
+    const older = join(folder, 'older.parquet');
+    const sql = `COPY (SELECT * EXCLUDE (relaxed_positions) FROM read_parquet($file)) TO $older`;
+    await query(sql, { file, older });
+    const found = await taken(folder, [{ promptId: 'b', key: 'k' }], [older]);
+    assert.equal([found.get('b')?.text, found.get('b')?.relaxed_positions], ['written', null]);
   }));
 
 test('many prompts of one text are looked up, not joined with each other', () =>

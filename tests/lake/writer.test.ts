@@ -11,8 +11,8 @@ import { errorOf, inFolder, moduleUrl, runScript } from './temporary.js';
 const types = [
   'prompt_id VARCHAR, entity_type VARCHAR, entity_id VARCHAR, framework VARCHAR, cohort VARCHAR, text VARCHAR',
   'output_token_ids INTEGER[], vector FLOAT[], finish_reason VARCHAR, prompt_tokens INTEGER, output_tokens INTEGER',
-  'decode_steps INTEGER, drafted_tokens INTEGER, accepted_tokens INTEGER, relaxed_tokens INTEGER, divergence DOUBLE',
-  'near_ties INTEGER, pool_version VARCHAR, round INTEGER, error VARCHAR, text_key VARCHAR',
+  'decode_steps INTEGER, drafted_tokens INTEGER, accepted_tokens INTEGER, relaxed_tokens INTEGER',
+  'relaxed_positions INTEGER[], divergence DOUBLE, near_ties INTEGER, pool_version VARCHAR, round INTEGER, error VARCHAR, text_key VARCHAR',
 ].join(', ');
 /** A part has two more, which the table is made without. */
 const partTypes = `${types}, emitted_tokens INTEGER, ended BOOLEAN`;
@@ -32,6 +32,7 @@ const nothing: Omit<TextRow, 'promptId'> = {
   draftedTokens: null,
   acceptedTokens: null,
   relaxedTokens: null,
+  relaxedPositions: null,
   divergence: null,
   nearTies: null,
   poolVersion: null,
@@ -58,6 +59,7 @@ const full: TextRow = {
   draftedTokens: 4,
   acceptedTokens: 5,
   relaxedTokens: 6,
+  relaxedPositions: [0, 2],
   divergence: 0.1 + 0.2,
   nearTies: 7,
   poolVersion: 'v',
@@ -92,6 +94,7 @@ function expected(row: TextRow): unknown[] {
     ...full,
     ...row,
     outputTokenIds: list(row.outputTokenIds),
+    relaxedPositions: list(row.relaxedPositions),
     vector: list(row.vector),
   });
 }
@@ -164,6 +167,9 @@ test('any rows in any row groups are read back (property)', async () => {
     draftedTokens: count,
     acceptedTokens: count,
     relaxedTokens: count,
+    relaxedPositions: fc.option(
+      fc.array(fc.nat(2 ** 31 - 1), { maxLength: 5 }).map((ids) => Int32Array.from(ids)),
+    ),
     divergence: fc.option(fc.double({ noNaN: true, noDefaultInfinity: true })),
     nearTies: count,
     poolVersion: text,
@@ -206,7 +212,7 @@ test('row groups are bounded by rows and by bytes', () =>
       return (await query(sql, file)).map(({ n }) => Number(n));
     };
     assert.equal(await groups(25, { rowGroupRows: 10 }), [10, 10, 5]);
-    // A row counts 1,220 bytes here: two vectors' worth and its text.
+    // A row counts 1,228 bytes here: two vectors' worth and its text.
     assert.equal(await groups(7, { rowGroupBytes: 3000 }), [3, 3, 1]);
     assert.equal(await groups(600, {}), [256, 256, 88]);
   }));

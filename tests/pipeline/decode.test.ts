@@ -49,6 +49,7 @@ const outputColumns = {
   drafted_tokens: 'INTEGER',
   accepted_tokens: 'INTEGER',
   relaxed_tokens: 'INTEGER',
+  relaxed_positions: 'INTEGER[]',
   divergence: 'DOUBLE',
   near_ties: 'INTEGER',
   pool_version: 'VARCHAR',

@@ -159,6 +159,19 @@ test('by default one failed prompt of a hundred is fine, and one of ninety-nine 
   });
 });
 
+/** Each relaxed token stands somewhere in the text; the token that ends it doesn't. */
+function checkPositions(row: Record<string, unknown>): void {
+  const places = [...(row.relaxed_positions as number[])];
+  const missing = (row.relaxed_tokens as number) - places.length;
+  assert.ok(missing === 0 || (missing === 1 && row.finish_reason === 'stop'), `${row.prompt_id}: ${missing}`);
+  for (const [i, place] of places.entries()) {
+    assert.ok(
+      place > (places[i - 1] ?? -1) && place < (row.output_tokens as number),
+      `${row.prompt_id}: ${places}`,
+    );
+  }
+}
+
 test('no text gives away more than divergenceBudget: 4 nats by default, fewer when told', async () => {
   await inFolder(async (folder) => {
     const { config } = smallCatalogue(folder);
@@ -175,8 +188,10 @@ test('no text gives away more than divergenceBudget: 4 nats by default, fewer wh
         rows.some(({ relaxed_tokens }) => (relaxed_tokens as number) > 0),
         'nothing was relaxed: the test shows nothing',
       );
-      for (const row of rows)
+      for (const row of rows) {
         assert.is(row.relaxed_tokens === 0, row.divergence === 0, String(row.prompt_id));
+        checkPositions(row);
+      }
       return divergence;
     };
     const free = await spent(DEFAULTS.divergenceBudget, []);

@@ -88,6 +88,10 @@ export function pageData(changes: Partial<PageData> = {}): PageData {
         relaxed_tokens: 3,
         divergence: 1.5,
         text: 'A drama about power.',
+        marks: [
+          { start: 2, end: 7 },
+          { start: 14, end: 19 },
+        ],
         prompt: 'Describe Ran.',
       },
     ],

@@ -93,7 +93,7 @@ const sections: readonly [
     'texts that spent the most',
     {},
     'relaxed',
-    /not which.*kar:item:73?.*3 of 100 tokens relaxed, 1\.50 nats.*about power/,
+    /are marked: .*kar:item:73?.*3 of 100 tokens relaxed, 1\.50 nats.*about power/,
   ],
   ['no relaxed texts', { relaxed: [] }, 'relaxed', /No text holds relaxed tokens/],
   ['slowest prompts', {}, 'slowest', /kar:item:7 ?item-drama ?50 ?100 ?2\.00 ?60 ?stop ?Describe Ran/],
@@ -122,6 +122,17 @@ for (const [name, changes, id, says, doesNot] of sections) {
     if (doesNot !== undefined) assert.not.match(text, doesNot);
   });
 }
+
+test('relaxed tokens are marked, in texts that need escaping too; where they are not known that is said', () => {
+  const [one] = pageData().relaxed as [PageData['relaxed'][number]];
+  const quoted = (changes: Partial<typeof one>) => {
+    const { document } = parseHTML(page(pageData({ relaxed: [{ ...one, ...changes }] })));
+    return document.querySelector('article blockquote')?.innerHTML;
+  };
+  assert.is(quoted({}), 'A <mark>drama</mark> about <mark>power</mark>.');
+  assert.is(quoted({ text: '<b>&', marks: [{ start: 0, end: 3 }] }), '<mark>&lt;b&gt;</mark>&amp;');
+  assert.match(quoted({ marks: undefined }) ?? '', /^A drama about power\.\s*<small>\(which tokens/);
+});
 
 test('many cohorts: the largest are shown, and how many are left out', () => {
   const [one] = pageData().cohorts as [PageData['cohorts'][number]];

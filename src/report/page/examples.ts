@@ -2,30 +2,44 @@
 import { excerpt, figure, type Html, html, paragraph, section, table } from './html.js';
 import type { PageData, RelaxedText, SlowText } from './rows.js';
 
+/** Characters of a text or prompt that are shown at most. */
+const longest = 1500;
+
 export function relaxedTexts({ relaxed }: Pick<PageData, 'relaxed'>): Html {
   const title = 'Texts that spent the most';
   if (relaxed.length === 0) return section('relaxed', title, [paragraph('No text holds relaxed tokens.')]);
   return section('relaxed', title, [
-    paragraph(
-      'The table of texts says how many tokens of a text were relaxed and what they cost, not which: so they are not marked.',
-    ),
+    paragraph('Relaxed tokens are marked: each was nearly as good as the model’s first choice in its place.'),
     ...relaxed.map(relaxedText),
   ]);
 }
 
 function relaxedText(row: RelaxedText): Html {
-  const { prompt_id, framework, cohort, output_tokens, relaxed_tokens, divergence, text, prompt } = row;
+  const { prompt_id, framework, cohort, output_tokens, relaxed_tokens, divergence, prompt } = row;
   return html`<article>
 <h3>${prompt_id}</h3>
 <p class="facts">${framework ?? 'no framework'}, cohort ${cohort ?? 'none'}: ${figure('relaxed.relaxed_tokens', relaxed_tokens, 'count', [prompt_id])} of ${figure('relaxed.output_tokens', output_tokens, 'count', [prompt_id])} tokens relaxed, ${figure('relaxed.divergence', divergence, 'nats', [prompt_id])} nats</p>
-<blockquote>${excerpt(text, 1500)}</blockquote>
+<blockquote>${marked(row)}</blockquote>
 ${promptDetails(prompt)}</article>
 `;
 }
 
+/** The text with its marks; said to be without where it isn't known which tokens were relaxed. */
+function marked({ text, marks }: RelaxedText): Html {
+  if (marks === undefined)
+    return html`${excerpt(text, longest)}\n<small>(which tokens were relaxed is not known)</small>`;
+  const parts: Html[] = [];
+  let from = 0;
+  for (const { start, end } of marks) {
+    parts.push(html`${text.slice(from, start)}<mark>${text.slice(start, end)}</mark>`);
+    from = end;
+  }
+  return html`${parts}${excerpt(text.slice(from), longest)}`;
+}
+
 function promptDetails(prompt: string | null): Html {
   if (prompt === null) return html``;
-  return html`<details><summary>Its prompt</summary><blockquote>${excerpt(prompt, 1500)}</blockquote></details>\n`;
+  return html`<details><summary>Its prompt</summary><blockquote>${excerpt(prompt, longest)}</blockquote></details>\n`;
 }
 
 export function slowest({ slowest: rows }: Pick<PageData, 'slowest'>): Html {

@@ -120,7 +120,15 @@ export interface RelaxedText {
   relaxed_tokens: number;
   divergence: number;
   text: string;
+  /** Where relaxed tokens stand in it, in UTF-16 units, in order; undefined where that isn't known. */
+  marks: Mark[] | undefined;
   prompt: string | null;
+}
+
+/** From `start` up to but not including `end`. */
+export interface Mark {
+  start: number;
+  end: number;
 }
 
 export interface SlowText {

@@ -43,6 +43,7 @@ th.number { white-space: normal; }
 .cells { margin: 0; padding: 0; list-style: none; min-width: 13rem; }
 code { font-size: .85em; overflow-wrap: anywhere; }
 blockquote { margin: .5rem 0; padding: .6rem .9rem; background: var(--surface); border-left: 3px solid var(--line); white-space: pre-wrap; overflow-wrap: anywhere; }
+mark { background: color-mix(in srgb, var(--series-3) 35%, transparent); color: inherit; border-radius: 2px; padding: 0 1px; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 summary { cursor: pointer; color: var(--muted); font-size: .875rem; }
 @media screen and (max-width: 40rem) {
   .stacked thead { display: none; }
