@@ -9,7 +9,9 @@ export function relaxedTexts({ relaxed }: Pick<PageData, 'relaxed'>): Html {
   const title = 'Texts that spent the most';
   if (relaxed.length === 0) return section('relaxed', title, [paragraph('No text holds relaxed tokens.')]);
   return section('relaxed', title, [
-    paragraph('Relaxed tokens are marked: each was nearly as good as the model’s first choice in its place.'),
+    paragraph(
+      'Relaxed tokens are marked: drafted ones that were not the model’s first choice, but within the bounds of decode.topK, decode.minProb and the budget.',
+    ),
     ...relaxed.map(relaxedText),
   ]);
 }

@@ -51,6 +51,7 @@ summary { cursor: pointer; color: var(--muted); font-size: .875rem; }
   .stacked tr { padding: .5rem 0; border-bottom: 1px solid var(--line); }
   .stacked td { display: flex; justify-content: space-between; gap: 1rem; max-width: none; padding: .1rem 0; border: 0; text-align: left; white-space: normal; }
   .stacked td::before { content: attr(data-title); color: var(--muted); flex: none; }
+  .stacked .cells { min-width: 0; text-align: right; }
   .stacked td:first-child { font-weight: 600; }
 }
 @media print {
