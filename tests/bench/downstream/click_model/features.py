@@ -17,6 +17,8 @@ class Events:
     user: np.ndarray
     item: np.ndarray
     label: np.ndarray
+    # whether no event of the item is in the part `train`
+    new_item: np.ndarray
     part: np.ndarray
 
     def rows(self, part: str) -> np.ndarray:
@@ -39,7 +41,7 @@ def read_events(file: str, known: dict[str, set[str]], liked_from: float) -> Eve
     for entity in ENTITIES:
         table[entity] = table[f"{entity}_id"].astype(str)
         table = table[table[entity].isin(known[entity])]
-    table = table[table["part"] != "history"]
+    table = table[table["part"].isin(["train", "valid", "test"])]
     ids = {entity: sorted(known[entity], key=int) for entity in ENTITIES}
     place = {entity: {key: i for i, key in enumerate(ids[entity])} for entity in ENTITIES}
     return Events(
@@ -47,6 +49,7 @@ def read_events(file: str, known: dict[str, set[str]], liked_from: float) -> Eve
         user=table["user"].map(place["user"]).to_numpy(),
         item=table["item"].map(place["item"]).to_numpy(),
         label=(table["rating"] >= liked_from).to_numpy().astype(np.float32),
+        new_item=table["new_item"].to_numpy(),
         part=table["part"].to_numpy().astype(str),
     )
 

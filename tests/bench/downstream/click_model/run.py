@@ -43,7 +43,8 @@ def main() -> None:
         for mode, found in vectors.items()
     }
     variants = text_features(matrices, options.components)
-    label = events.label[events.rows("test")]
+    test = events.rows("test")
+    label, new_item = events.label[test], events.new_item[test]
     runs = {name: [] for name in ("none", *variants, "shuffled")}
     for seed in range(options.seeds):
         runs["none"].append(predict_test(events, {}, seed))
@@ -51,7 +52,14 @@ def main() -> None:
             runs[name].append(predict_test(events, dense, seed))
         runs["shuffled"].append(predict_test(events, shuffled(variants["autoregressive"], seed), seed))
 
-    print(json.dumps({**about(events), **click_figures(label, runs), "texts": text_figures(files, matrices)}))
+    on_new = {name: [run[new_item] for run in seeds] for name, seeds in runs.items()}
+    figures = {
+        **about(events),
+        **click_figures(label, runs),
+        "newItems": {"rows": int(new_item.sum()), **click_figures(label[new_item], on_new)},
+        "texts": text_figures(files, matrices),
+    }
+    print(json.dumps(figures))
 
 
 def text_features(matrices: dict[str, Dense], components: int) -> dict[str, Dense]:

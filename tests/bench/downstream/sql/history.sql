@@ -1,2 +1,2 @@
 -- The ratings that the pipeline sees.
-copy (select * exclude (part) from read_parquet($events) where part = 'history') to $out (format parquet);
+copy (select * exclude (new_item, part) from read_parquet($events) where part = 'history') to $out (format parquet);
