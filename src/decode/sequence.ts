@@ -80,6 +80,11 @@ export interface Outcome {
   /** Nats. */
   divergence: number;
   nearTies: number;
+  /**
+   * Sum of the model's ln p of the emitted tokens, in nats; null where tokens are drawn, or chosen by changed logits: steps
+   * tell the probabilities of drafts and of the likeliest tokens alone.
+   */
+  logProbability: number | null;
 }
 
 const nothing = new Float64Array(0);
@@ -122,6 +127,7 @@ export class Sequence {
     relaxed: 0,
     divergence: 0,
     nearTies: 0,
+    logProbability: 0,
   };
 
   constructor(
@@ -215,6 +221,7 @@ export class Sequence {
       relaxedPositions: Int32Array.from(this.relaxedAt.filter((place) => place < this.output.length)),
       divergence: counts.divergence,
       nearTies: counts.nearTies,
+      logProbability: needsLogits(this.settings) ? null : counts.logProbability,
     };
   }
 
@@ -256,16 +263,19 @@ export class Sequence {
         this.relaxedAt.push(this.output.length);
         this.counts.divergence += cost;
       }
-      if (!this.emit(this.rows.tokens[row] as number)) return;
+      if (!this.emit(this.rows.tokens[row] as number, verdicts.ownProbability(row))) return;
       this.addState(verdicts, row);
       if (this.isFull()) return;
     }
-    if (this.emit(next) && this.isFull()) this.lastStateMissing = this.model.hiddenSize > 0;
+    const last = path[path.length - 1] as number;
+    if (this.emit(next, verdicts.probability(last, 0)) && this.isFull())
+      this.lastStateMissing = this.model.hiddenSize > 0;
   }
 
   /** Adds a token to the output; false when it ends the text. */
-  private emit(token: number): boolean {
+  private emit(token: number, probability: number): boolean {
     this.counts.emitted++;
+    this.counts.logProbability += Math.log(probability);
     if (this.model.endTokens.has(token)) {
       this.finishReason = 'stop';
       return false;

@@ -67,6 +67,8 @@ for (const slots of [1, 16]) {
       assert.is(outcome.finishReason, 'stop');
       assert.is(outcome.divergence, 0);
       assert.is(outcome.relaxedTokens, 0);
+      for (const { logProbability } of [outcome, plain[i] as Outcome])
+        assert.ok(Math.abs((logProbability ?? 0) - reference.sum_logprob) < 1e-2, reference.id);
       nearlyEqual(outcome.vector, (plain[i] as Outcome).vector);
       // each step emits its accepted tokens and one more, but nothing after an end token that was drafted
       const most = outcome.decodeSteps + outcome.acceptedTokens;
