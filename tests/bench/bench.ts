@@ -15,7 +15,7 @@ import { loadTextModel } from '../../src/model/text.js';
 import type { PoolKey } from '../../src/pool/builder.js';
 import type { TextModel } from '../../src/text/tokenizer.js';
 import { ownMode, peerMode, type Setting } from './contender.js';
-import { choosePrompts, heldOutPools } from './inputs.js';
+import { chooseBenchPrompts, heldOutPools } from './inputs.js';
 import { type BenchOptions, readOptions, usage } from './options.js';
 import { Peer } from './peers/peer.js';
 import { sampleFiles } from './sample.js';
@@ -47,7 +47,7 @@ async function main(): Promise<void> {
     const tokenizer = loadTextModel(options.model, undefined);
     const defaults = options.prompts && options.poolTexts ? undefined : await sampleFiles(options.model);
     const { shuffle } = options;
-    const rows = await choosePrompts(options.prompts ?? defaults?.prompts ?? '', options.limit);
+    const rows = await chooseBenchPrompts(options.prompts ?? defaults?.prompts ?? '', options.limit);
     const chosen = shuffle ? rows.map(shuffledPrompt) : rows;
     const texts = options.poolTexts ?? defaults?.texts ?? '';
     const pools = await heldOutPools(texts, chosen, tokenizer, shuffle);

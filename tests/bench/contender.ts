@@ -37,7 +37,7 @@ export function ownMode(
     settings: [...workers.keys()].map((concurrency) => ({ concurrency })),
     run: (prompts, { concurrency }) => {
       const worker = workers.get(concurrency) as DecodeWorker;
-      return runOnce(worker, concurrency, tokenizer, prompts, { ...settings, mode });
+      return runOnce(worker, tokenizer, prompts, { ...settings, mode });
     },
   };
 }

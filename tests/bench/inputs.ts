@@ -1,7 +1,6 @@
 /** The prompts of a benchmark, and pools from texts of other entities. */
-import { hashShare } from '../../src/decode/rounds.js';
-import { inputError } from '../../src/errors.js';
-import { type PromptRow, promptPages, textPages } from '../../src/lake/pages.js';
+import { choosePrompts } from '../../src/decode/prompt-choice.js';
+import { type PromptRow, textPages } from '../../src/lake/pages.js';
 import { PoolBuilder, type PoolKey } from '../../src/pool/builder.js';
 import type { TextModel } from '../../src/text/tokenizer.js';
 import { shuffledWords } from './shuffle.js';
@@ -9,28 +8,9 @@ import { shuffledWords } from './shuffle.js';
 /** As pools.maxLength of the configuration. */
 const maxLength = 6;
 
-/**
- * The `limit` prompts of each entity type with the lowest hashes of their ids, ordered by entity type and hash: a
- * choice that doesn't depend on the file's order.
- * @throws inputError when the file holds no prompt that can be decoded
- */
-export async function choosePrompts(file: string, limit: number): Promise<PromptRow[]> {
-  const chosen = new Map<string | null, { prompt: PromptRow; place: number }[]>();
-  for await (const page of promptPages(file)) {
-    for (const prompt of page) {
-      if (prompt.problem !== undefined) continue;
-      const group = chosen.get(prompt.entityType) ?? [];
-      group.push({ prompt, place: hashShare(`bench ${prompt.promptId}`) });
-      chosen.set(prompt.entityType, group);
-    }
-    for (const group of chosen.values()) {
-      group.sort((a, b) => a.place - b.place);
-      group.length = Math.min(group.length, limit);
-    }
-  }
-  if (chosen.size === 0) throw inputError(`${file} holds no prompts`, 'Expected at least one.');
-  const types = [...chosen.keys()].sort((a, b) => ((a ?? '') < (b ?? '') ? -1 : 1));
-  return types.flatMap((type) => (chosen.get(type) ?? []).map(({ prompt }) => prompt));
+/** The `limit` prompts of each entity type with the lowest hashes of their ids. @throws inputError when there are none */
+export async function chooseBenchPrompts(file: string, limit: number): Promise<PromptRow[]> {
+  return (await choosePrompts(file, limit, ({ promptId }) => `bench ${promptId}`)).prompts;
 }
 
 export interface HeldOutPools {

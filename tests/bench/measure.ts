@@ -1,12 +1,9 @@
 /** One timed run, and medians over several. */
-import pLimit from 'p-limit';
 import type { DecodeWorker } from '../../src/decode/client.js';
 import { median } from '../../src/decode/compare.js';
-import { streamKey } from '../../src/decode/random.js';
-import { promptIds } from '../../src/decode/row.js';
 import type { DecodeRules } from '../../src/decode/sequence.js';
+import { decodeTrial } from '../../src/decode/trial.js';
 import type { PromptRow } from '../../src/lake/pages.js';
-import { poolKey } from '../../src/pool/builder.js';
 import type { TextModel } from '../../src/text/tokenizer.js';
 import type { Setting } from './contender.js';
 
@@ -43,32 +40,20 @@ export interface Run {
   texts: Map<string, string>;
 }
 
-/** Decodes the prompts once and times it; a worker with `concurrency` slots. */
+/** Decodes the prompts once and times it. */
 export async function runOnce(
   worker: DecodeWorker,
-  concurrency: number,
   tokenizer: TextModel,
   prompts: readonly PromptRow[],
   settings: DecodeRules,
 ): Promise<Run> {
   worker.use(settings);
-  // as the decode stage: a prompt is waiting whenever a slot becomes free
-  const limit = pLimit(concurrency * 2);
-  const texts = new Map<string, string>();
-  let decodeSteps = 0;
-  const started = performance.now();
-  await limit.map(prompts, async (prompt) => {
-    const ids = promptIds(tokenizer, prompt);
-    const stream = streamKey(0, prompt.promptId);
-    const outcome = await worker.decode(
-      { promptIds: ids, stream },
-      poolKey(prompt.entityType, prompt.cohort),
-    );
-    texts.set(prompt.promptId, tokenizer.decode(outcome.outputIds));
-    decodeSteps += outcome.decodeSteps;
-  });
-  const wall = performance.now() - started;
-  const { busy, prefill, steps, draft, tokens } = await worker.statistics();
+  const { outcomes, wall, statistics } = await decodeTrial(worker, tokenizer, prompts);
+  const texts = new Map(
+    outcomes.map(({ outputIds }, i) => [prompts[i]?.promptId ?? '', tokenizer.decode(outputIds)]),
+  );
+  const decodeSteps = outcomes.reduce((sum, outcome) => sum + outcome.decodeSteps, 0);
+  const { busy, prefill, steps, draft, tokens } = statistics;
   return { sums: { wall, busy, prefill, steps, draft, tokens, decodeSteps }, texts };
 }
 

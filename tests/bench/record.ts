@@ -13,7 +13,7 @@ import { Duck } from '../../src/lake/duck.js';
 import { loadTextModel } from '../../src/model/text.js';
 import { packageRoot } from '../../src/paths.js';
 import { record } from '../simulate/record.js';
-import { choosePrompts } from './inputs.js';
+import { chooseBenchPrompts } from './inputs.js';
 import { benchTools, sampleModel } from './sample.js';
 
 const { values: options } = parseArgs({
@@ -34,7 +34,7 @@ if (device !== 'cpu' && device !== 'webgpu' && device !== 'auto')
 
 const cache = defaultModelCache();
 const tokenizer = loadTextModel(model, cache);
-const prompts = await choosePrompts(file, Number(options.limit));
+const prompts = await chooseBenchPrompts(file, Number(options.limit));
 const { engine } = await openEngine({ model, cache, device, slots: undefined, threads: 0 });
 const { progress } = benchTools();
 progress.start('texts', prompts.length);
