@@ -66,6 +66,7 @@ async function judge(duck: Duck): Promise<Record<Fault, Judged>> {
   const judged = Object.fromEntries(
     FAULTS.map((fault) => [fault, { share: 0, example: null } as Judged]),
   ) as Record<Fault, Judged>;
+  await duck.script('features/faults');
   for (const row of await duck.scriptRows('features/quality')) {
     const { fault, texts, bad, example } = row as unknown as {
       fault: Fault;
