@@ -1,4 +1,5 @@
 import type { SimulationRow } from '../simulate/simulate.js';
+import { alignedColumns } from './columns.js';
 
 /** Results as a table for a person; columns that say the same everywhere are left out. */
 export function simulationTable(rows: readonly SimulationRow[]): string {
@@ -20,26 +21,13 @@ export function simulationTable(rows: readonly SimulationRow[]): string {
   ];
   const table = columns.map(([title, cell]) => [title, ...rows.map((row) => cell(row) ?? '-')]);
   const shown = table.filter(([title, ...cells]) => isTelling(title as string, cells));
-  const widths = shown.map((cells) => Math.max(...cells.map((cell) => cell.length)));
-  return ['titles', ...rows]
-    .map((_, line) =>
-      shown
-        .map((cells, i) => align(cells[line] as string, widths[i] as number))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
+  return alignedColumns(shown);
 }
 
 const always = new Set(['source', 'nodes', 'texts', 'tokens a step', 'us a token']);
 
 function isTelling(title: string, cells: readonly string[]): boolean {
   return always.has(title) || new Set(cells).size > 1 || (cells[0] !== '-' && title !== 'mode');
-}
-
-/** Numbers to the right. */
-function align(cell: string, width: number): string {
-  return /^[\d.]+$|^-$/.test(cell) ? cell.padStart(width) : cell.padEnd(width);
 }
 
 function text(value: number | null, digits = 0): string | null {
