@@ -10,7 +10,7 @@ import {
   type Whom,
 } from '../src/lake/forget.js';
 import { findGarbage } from '../src/lake/garbage.js';
-import { listFolder, tableNames } from '../src/lake/lake.js';
+import { allTableNames, listFolder } from '../src/lake/lake.js';
 import { changeOrigins } from '../src/lake/lineage.js';
 import { readManifest } from '../src/lake/manifest.js';
 import { fingerprintOf, originOf } from '../src/lake/origin.js';
@@ -89,7 +89,7 @@ function partitionsOf({ lake }: StageContext): string[] {
   const kept = ['_unfinished/texts', '_earlier/features'].flatMap((folder) =>
     listFolder(`${lake.root}/${folder}`).flatMap((name) => /^partition=(.+)$/.exec(name)?.[1] ?? []),
   );
-  const names = [...tableNames.flatMap((table) => lake.partitions(table)), ...kept];
+  const names = [...allTableNames.flatMap((table) => lake.partitions(table)), ...kept];
   return [...new Set(names)].filter((name) => !/\.tmp-/.test(name)).sort();
 }
 

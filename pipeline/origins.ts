@@ -71,21 +71,11 @@ const ingredients: Readonly<Record<TableName, (place: Place) => Promise<Ingredie
     },
     versions: versionsOf('inputs', 'prompts'),
   }),
-  pools: async ({ config, lake, partition }) => {
-    const { texts, ...pools } = config.pools;
-    const earlier = texts === undefined ? lake.earlierPartitions('texts', partition) : [];
-    return {
-      files: {
-        ...(texts === undefined ? {} : await globbed({ 'pools.texts': [texts] })),
-        'the tokenizer': modelFiles(config.model.path).text,
-      },
-      tables: Object.fromEntries(
-        earlier.map((name) => [`texts of ${name}`, { table: 'texts', partition: name }]),
-      ),
-      configuration: flattened({ pools }),
-      versions: versionsOf('lake', 'pools'),
-    };
-  },
+  pools: async (place) => ({
+    ...(await poolTexts(place)),
+    configuration: poolKeys(place.config),
+    versions: versionsOf('lake', 'pools'),
+  }),
   texts: async ({ config, partition }) => {
     const { decode, model } = config;
     const { weights, text } = modelFiles(model.path);
@@ -117,7 +107,48 @@ const ingredients: Readonly<Record<TableName, (place: Place) => Promise<Ingredie
     },
     versions: versionsOf('inputs', 'features'),
   }),
+  evaluation: async (place) => {
+    const { config, partition } = place;
+    const { decode, model } = config;
+    const { files, tables } = await poolTexts(place);
+    return {
+      files: { ...files, ...(await inputFiles(config)), 'the model': modelFiles(model.path).weights },
+      tables: {
+        ...tables,
+        prompts: { table: 'prompts', partition },
+        cohorts: { table: 'cohorts', partition },
+        texts: { table: 'texts', partition },
+      },
+      configuration: {
+        ...flattened({ decode: decisiveSettings(decodeSettings(decode), decode.sampling.seed) }),
+        ...flattened({ prompts: { history: config.prompts.history } }),
+        ...poolKeys(config),
+        ...inputKeys(config),
+        'model.weights': model.weights,
+      },
+      versions: versionsOf('inputs', 'lake', 'pools', 'evaluate'),
+    };
+  },
 };
+
+/** The texts that pools are made of, and the tokenizer that they are made with. */
+async function poolTexts({ config, lake, partition }: Place): Promise<Pick<Ingredients, 'files' | 'tables'>> {
+  const { texts } = config.pools;
+  const earlier = texts === undefined ? lake.earlierPartitions('texts', partition) : [];
+  return {
+    files: {
+      ...(texts === undefined ? {} : await globbed({ 'pools.texts': [texts] })),
+      'the tokenizer': modelFiles(config.model.path).text,
+    },
+    tables: Object.fromEntries(
+      earlier.map((name) => [`texts of ${name}`, { table: 'texts', partition: name }]),
+    ),
+  };
+}
+
+function poolKeys({ pools: { texts: _texts, ...pools } }: Config): Record<string, unknown> {
+  return flattened({ pools });
+}
 
 function segmentKeys(config: Config): Record<string, unknown> {
   // the table of that partition counts, not its name

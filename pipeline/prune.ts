@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { messageOf } from '../src/errors.js';
 import { FreedBytes, findGarbage, findPublished } from '../src/lake/garbage.js';
 import {
+  allTableNames,
   fileError,
   type Lake,
   listFolder,
   removeEmpty,
   type TableName,
-  tableNames,
 } from '../src/lake/lake.js';
 import { changeOrigins } from '../src/lake/lineage.js';
 import { isLock, withWholePartition } from '../src/lake/partition-lock.js';
@@ -45,7 +45,7 @@ export async function prune(context: StageContext, options: PruneOptions): Promi
     if (!options.dryRun) removePath(path);
     return bytes;
   };
-  const partitions = [...new Set(tableNames.flatMap((table) => lake.partitions(table)))].sort();
+  const partitions = [...new Set(allTableNames.flatMap((table) => lake.partitions(table)))].sort();
   const removed: Removed[] = [];
   const locked: string[] = [];
   const warnings: string[] = [];
@@ -93,9 +93,9 @@ function isOld(name: string, partitions: readonly string[], { keep, olderThan }:
 
 /** The tables from the last to the first: none is left without what it was made from. */
 function removePartition(lake: Lake, partition: string, remove: (path: string) => number): Removed {
-  const tables = tableNames.filter((table) => lake.partitions(table).includes(partition));
+  const tables = allTableNames.filter((table) => lake.partitions(table).includes(partition));
   let bytes = 0;
-  for (const table of [...tableNames].reverse()) {
+  for (const table of [...allTableNames].reverse()) {
     bytes += remove(lake.dir(table, partition));
     bytes += remove(lake.earlier(table, partition));
     bytes += remove(lake.work(table, partition));
@@ -123,7 +123,7 @@ async function removePublished(
 }
 
 function foldersOf(lake: Lake, partition: string): string[] {
-  return tableNames.flatMap((table) => [
+  return allTableNames.flatMap((table) => [
     lake.dir(table, partition),
     lake.earlier(table, partition),
     lake.work(table, partition),

@@ -44,7 +44,7 @@ export interface Rewritten {
 export async function forgetTable(
   duck: Duck,
   lake: Lake,
-  table: Exclude<TableName, 'pools'>,
+  table: Exclude<TableName, 'pools' | 'evaluation'>,
   partition: string,
   renewed: Renewed,
 ): Promise<Rewritten> {

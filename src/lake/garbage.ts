@@ -1,7 +1,7 @@
 /** What killed runs left in a lake, and what things there take on the disk. */
 import { lstatSync, type Stats, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { findStale, type Lake, listFolder, tableNames } from './lake.js';
+import { allTableNames, findStale, type Lake, listFolder } from './lake.js';
 import { isLock } from './partition-lock.js';
 
 const day = 24 * 3600 * 1000;
@@ -25,10 +25,10 @@ export class FreedBytes {
 
 /** Temporary files and folders of runs that are gone, and scratch that nobody has touched for a day. */
 export function findGarbage(lake: Lake): string[] {
-  const stale = [...tableNames, '_unfinished', '_earlier'].flatMap((name) =>
+  const stale = [...allTableNames, '_unfinished', '_earlier'].flatMap((name) =>
     staleBelow(join(lake.root, name)),
   );
-  const work = tableNames.flatMap((table) => {
+  const work = allTableNames.flatMap((table) => {
     const folder = join(lake.root, '_work', table);
     return listFolder(folder).map((name) => join(folder, name));
   });

@@ -5,6 +5,7 @@ import { inputError, runError } from '../errors.js';
 import { fileError } from './file-error.js';
 import { fingerprintFile, isUnchanged } from './fingerprint.js';
 import {
+  allTableNames,
   discard,
   type Lake,
   listFolder,
@@ -13,7 +14,6 @@ import {
   removeStale,
   replaceFile,
   type TableName,
-  tableNames,
   temporaryBeside,
 } from './lake.js';
 import { type Manifest, publishTable, readManifest } from './manifest.js';
@@ -171,7 +171,7 @@ function link(source: string, copy: string): void {
 
 /** Folders of all kept generations. */
 export function generationFolders(lake: Lake): string[] {
-  return tableNames.flatMap((table) =>
+  return allTableNames.flatMap((table) =>
     listFolder(dirname(lake.earlier(table, 'any')))
       .filter((name) => /^partition=[^/]*$/.test(name) && !/\.tmp-/.test(name))
       .map((name) => lake.earlier(table, name.slice('partition='.length))),

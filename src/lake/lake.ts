@@ -11,7 +11,9 @@ export { discard, findStale, publishFile, removeStale, replaceFile, temporaryBes
 
 /** The tables of a lake, in the order of the data's way. `pools` holds Arrow IPC files, the others Parquet. */
 export const tableNames = ['cohorts', 'prompts', 'pools', 'texts', 'features'] as const;
-export type TableName = (typeof tableNames)[number];
+/** And what is written about them: no other table is made from it, and a lake is whole without it. */
+export const allTableNames = [...tableNames, 'evaluation'] as const;
+export type TableName = (typeof allTableNames)[number];
 
 /** The manifest's file name, beside the data of every partition. */
 export const manifestName = '_manifest.json';

@@ -1,5 +1,5 @@
 import { generationFolders } from './generations.js';
-import { type Lake, tableNames } from './lake.js';
+import { allTableNames, type Lake } from './lake.js';
 import { type Manifest, readManifest, writeManifest } from './manifest.js';
 
 /** `texts of 2026-10-01` and its fingerprint -> the fingerprint that it has now; undefined: it is no longer named. */
@@ -10,7 +10,9 @@ export type OriginChange = (name: string, fingerprint: string | null) => string 
  * changes that leave those as good as they were.
  */
 export async function changeOrigins(lake: Lake, change: OriginChange): Promise<void> {
-  const tables = tableNames.flatMap((table) => lake.partitions(table).map((name) => lake.dir(table, name)));
+  const tables = allTableNames.flatMap((table) =>
+    lake.partitions(table).map((name) => lake.dir(table, name)),
+  );
   for (const dir of [...tables, ...generationFolders(lake)]) {
     const manifest = await readManifest(dir);
     if (manifest === undefined) continue;

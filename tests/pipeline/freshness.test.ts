@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import type { Freshness } from '../../pipeline/freshness.js';
 import { status } from '../../pipeline/status.js';
 import { loadConfig } from '../../src/config/load.js';
-import { Lake, tableNames } from '../../src/lake/lake.js';
+import { Lake, type TableName, tableNames } from '../../src/lake/lake.js';
 import { defaultTemplates } from '../../src/text/template-folder.js';
 import { dare, resultOf } from '../cli/spawn.js';
 import { assertUntouched, bytesBelow, inFolder } from '../prompts/fixture.js';
@@ -30,7 +30,7 @@ interface Change {
   /** Changes something in the folder; returns overrides of the configuration. */
   change: (folder: string) => string[];
   /** Table -> how its line goes on behind its name; the others are fresh. */
-  says: Partial<Record<(typeof all)[number], RegExp>>;
+  says: Partial<Record<TableName, RegExp>>;
 }
 
 const ratings = /^stale inputs\.ratings: \S+ratings\.csv changed/;
