@@ -21,6 +21,7 @@ try {
   else if (command.kind === 'status') await runStatusCommand(command);
   else if (command.kind === 'view') await runViewCommand(command);
   else if (command.kind === 'upkeep') await runUpkeepCommand(command);
+  else if (command.kind === 'review') await runReviewCommand(command);
   else if (command.kind === 'tool') await runToolCommand(command);
   else if (command.kind === 'verify') await runVerifyCommand(command);
   else if (command.kind === 'model') await runModelCommand(command);
@@ -64,6 +65,13 @@ function runUpkeepCommand({ name, options }: Command & { kind: 'upkeep' }): Prom
   return runCommand(name, options, async (tools) => {
     const { runUpkeep } = await import('./cli/stages.js');
     return await runUpkeep(name, options, tools);
+  });
+}
+
+function runReviewCommand({ name, options }: Command & { kind: 'review' }): Promise<void> {
+  return runCommand(name, options, async (tools) => {
+    const { runReview } = await import('./cli/stages.js');
+    return await runReview(name, options, tools);
   });
 }
 

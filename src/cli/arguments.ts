@@ -17,10 +17,13 @@ export type UpkeepName = (typeof UPKEEP)[number];
 /** What shows tables that are there to people. */
 export const VIEWS = ['report'] as const;
 export type ViewName = (typeof VIEWS)[number];
+/** What judges how a partition is decoded. */
+export const REVIEWS = ['evaluate'] as const;
+export type ReviewName = (typeof REVIEWS)[number];
 /** What can be named first on the command line. */
-export const COMMANDS = [...STAGES, 'status', ...VIEWS, ...UPKEEP, ...TOOLS, 'model'] as const;
+export const COMMANDS = [...STAGES, 'status', ...VIEWS, ...UPKEEP, ...REVIEWS, ...TOOLS, 'model'] as const;
 export type CommandName = (typeof COMMANDS)[number];
-const BESIDE = ['status', ...VIEWS, ...UPKEEP, ...TOOLS, 'model'].join(' or ');
+const BESIDE = ['status', ...VIEWS, ...UPKEEP, ...REVIEWS, ...TOOLS, 'model'].join(' or ');
 
 const OPTIONS = {
   config: { type: 'string' },
@@ -86,6 +89,10 @@ const UPKEEP_OPTIONS: Readonly<Record<UpkeepName, readonly OptionName[]>> = {
   rollback: STATUS,
   prune: [...STATUS.filter((option) => option !== 'partition'), 'keep', 'older-than', 'dry-run'],
   forget: [...STATUS.filter((option) => option !== 'partition'), 'user', 'users', 'item'],
+};
+/** Of the lake of a configuration, too. */
+const REVIEW_OPTIONS: Readonly<Record<ReviewName, readonly OptionName[]>> = {
+  evaluate: [...STATUS, 'limit', 'divergence-budget'],
 };
 /** Options that may be given several times. */
 const REPEATABLE: readonly OptionName[] = ['set', 'user', 'item'];
@@ -208,6 +215,7 @@ export type Command =
   | { kind: 'status'; options: Options }
   | { kind: 'view'; name: ViewName; options: Options }
   | { kind: 'upkeep'; name: UpkeepName; options: Options }
+  | { kind: 'review'; name: ReviewName; options: Options }
   | { kind: 'tool'; tool: ToolName; options: Options }
   | { kind: 'model'; action: ModelAction; path: string; options: Options }
   | { kind: 'verify'; options: Options }
@@ -243,6 +251,11 @@ export function parseCommand(argv: readonly string[]): Command {
     return { kind: 'view', name: command, options: values };
   }
   if (isUpkeep(command)) return upkeepCommand(command, values, given);
+  if (isReview(command)) {
+    checkOptions(command, REVIEW_OPTIONS[command], given, values);
+    if (!given.includes('config')) throw usageError(command, '--config FILE is missing');
+    return { kind: 'review', name: command, options: values };
+  }
   if (isTool(command)) return toolCommand(command, values, given);
   checkOptions(command, [...COMMON, ...(OWN[command] ?? [])], given, values);
   if (values.shard !== undefined && !isShard(values.shard))
@@ -289,6 +302,10 @@ function isView(command: CommandName): command is ViewName {
 
 function isUpkeep(command: CommandName): command is UpkeepName {
   return UPKEEP.some((name) => name === command);
+}
+
+function isReview(command: CommandName): command is ReviewName {
+  return REVIEWS.some((name) => name === command);
 }
 
 function isTool(command: CommandName): command is ToolName {
@@ -391,6 +408,7 @@ function optionsOf(command: CommandName): readonly OptionName[] {
   if (isTool(command)) return toolOptions(command);
   if (isView(command)) return VIEW_OPTIONS[command].filter((option) => !COMMON.includes(option));
   if (isUpkeep(command)) return UPKEEP_OPTIONS[command].filter((option) => !COMMON.includes(option));
+  if (isReview(command)) return REVIEW_OPTIONS[command].filter((option) => !COMMON.includes(option));
   return command === 'status' ? [] : (OWN[command] ?? []);
 }
 

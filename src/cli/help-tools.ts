@@ -6,10 +6,15 @@ export const TOOL_SUMMARIES: Readonly<Record<ToolName, string>> = {
   plan: 'prompts, tokens, hours and memory of a run, before a GPU is rented',
 };
 
-const LOGGING = `  --json                   stderr carries JSON log lines only, no sentences and no progress bar
+export const LOGGING = `  --json                   stderr carries JSON log lines only, no sentences and no progress bar
   --quiet                  stderr carries warnings and errors only
   --debug                  log more, and show where an error arose
   -h, --help               this text`;
+
+export const PLACE = `  --config FILE            the configuration, YAML. data-samples/dare.yaml explains every key
+  --lake DIR               folder of the tables, instead of the configuration's lake
+  --partition P            partition to look at, instead of the configuration's partition
+  --set path.to.key=value  change a key of the configuration; repeatable`;
 
 export const TOOL_DETAILS: Readonly<Record<ToolName, string>> = {
   simulate: `Usage

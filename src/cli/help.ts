@@ -1,5 +1,6 @@
 /** What `dare --help` and `dare <stage> --help` print. */
 import type { CommandName, StageName } from './arguments.js';
+import { REVIEW_DETAILS, REVIEW_SUMMARIES } from './help-review.js';
 import { TOOL_DETAILS, TOOL_SUMMARIES } from './help-tools.js';
 import { UPKEEP_DETAILS, UPKEEP_SUMMARIES } from './help-upkeep.js';
 import { VIEW_DETAILS, VIEW_SUMMARIES } from './help-views.js';
@@ -178,6 +179,7 @@ Examples
   dare status --config dare.yaml --partition 2026-10-01 --json`,
   ...VIEW_DETAILS,
   ...UPKEEP_DETAILS,
+  ...REVIEW_DETAILS,
   ...TOOL_DETAILS,
   model: `Usage
   dare model inspect PATH [options]
@@ -203,9 +205,12 @@ Examples
 
 export function overview(): string {
   const names = Object.entries(SUMMARIES).map(([name, summary]) => `  ${name.padEnd(9)}${summary}`);
-  const tools = Object.entries({ ...VIEW_SUMMARIES, ...UPKEEP_SUMMARIES, ...TOOL_SUMMARIES }).map(
-    ([name, summary]) => `  ${name.padEnd(9)}${summary}`,
-  );
+  const tools = Object.entries({
+    ...VIEW_SUMMARIES,
+    ...UPKEEP_SUMMARIES,
+    ...REVIEW_SUMMARIES,
+    ...TOOL_SUMMARIES,
+  }).map(([name, summary]) => `  ${name.padEnd(9)}${summary}`);
   return `dare writes recommendation knowledge with a language model: texts and vectors for users and items.
 
 Usage
@@ -238,6 +243,7 @@ export function commandHelp(command: CommandName): string {
     ...SUMMARIES,
     ...VIEW_SUMMARIES,
     ...UPKEEP_SUMMARIES,
+    ...REVIEW_SUMMARIES,
     ...TOOL_SUMMARIES,
     status: STATUS_SUMMARY,
     model: MODEL_SUMMARY,

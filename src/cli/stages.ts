@@ -3,7 +3,15 @@ import { checkPartition, loadConfig } from '../config/load.js';
 import { Lake } from '../lake/lake.js';
 import type { Shard } from '../lake/shards.js';
 import type { CommandResult, StageContext, StageResult, StageTools } from '../stage.js';
-import type { ModelAction, Options, StageName, ToolName, UpkeepName, ViewName } from './arguments.js';
+import type {
+  ModelAction,
+  Options,
+  ReviewName,
+  StageName,
+  ToolName,
+  UpkeepName,
+  ViewName,
+} from './arguments.js';
 
 type Stage = (
   context: StageContext,
@@ -117,6 +125,25 @@ export async function runUpkeep(
   tools: StageTools,
 ): Promise<CommandResult> {
   return await upkeepByName[name](options, { ...tools, ...placeOf(options) });
+}
+
+type Review = (options: Options, context: StageContext) => Promise<CommandResult>;
+
+const reviewsByName: Readonly<Record<ReviewName, Review>> = {
+  evaluate: async (options, context) => {
+    const { evaluateOptions } = await import('./review-options.js');
+    const { evaluate } = await import('../../pipeline/evaluate.js');
+    return await evaluate(context, evaluateOptions(options));
+  },
+};
+
+/** What judges how a partition is decoded. */
+export async function runReview(
+  name: ReviewName,
+  options: Options,
+  tools: StageTools,
+): Promise<CommandResult> {
+  return await reviewsByName[name](options, { ...tools, ...placeOf(options) });
 }
 
 type Tool = (options: Options, tools: StageTools) => Promise<CommandResult>;

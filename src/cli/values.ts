@@ -37,3 +37,14 @@ export function words<Word extends string>(
   });
   return [...new Set(given)];
 }
+
+/** Numbers between commas, each once. @throws inputError */
+export function reals(option: string, text: string, from: number, to: number): number[] {
+  const given = text.split(',').map((part) => {
+    const value = Number(part);
+    if (part.trim() !== '' && value >= from && value <= to) return value;
+    const expected = to === Number.POSITIVE_INFINITY ? `of at least ${from}` : `from ${from} to ${to}`;
+    throw inputError(`--${option} holds ${JSON.stringify(part.trim())}, expected numbers ${expected}`);
+  });
+  return [...new Set(given)];
+}

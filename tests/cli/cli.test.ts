@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { STAGES, TOOLS, UPKEEP } from '../../src/cli/arguments.js';
+import { REVIEWS, STAGES, TOOLS, UPKEEP } from '../../src/cli/arguments.js';
 import { packageRoot } from '../../src/paths.js';
 import { dare, resultOf } from './spawn.js';
 
@@ -26,6 +26,7 @@ test('--help explains stages, options, exit codes; --version tells the version',
     ...STAGES,
     ...TOOLS,
     ...UPKEEP,
+    ...REVIEWS,
     'model',
     '--config',
     '--set',
@@ -51,8 +52,8 @@ test('every stage explains itself, whatever else is given', async () => {
   }
 });
 
-test('what takes care of tables explains itself', async () => {
-  for (const name of UPKEEP) {
+test('what takes care of tables, or judges them, explains itself', async () => {
+  for (const name of [...UPKEEP, ...REVIEWS]) {
     const { code, stdout, stderr } = await dare([name, '--help']);
     assert.equal([code, stderr], [0, '']);
     assert.ok(stdout.startsWith(`dare ${name}: `), stdout);

@@ -1,0 +1,225 @@
+/** A held-out sample of a partition's prompts, decoded in several ways with the same model and the same pools. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { DecodeWorker } from '../src/decode/client.js';
+import { choosePrompts, entityKey } from '../src/decode/prompt-choice.js';
+import { promptIds } from '../src/decode/row.js';
+import type { DecodeRules, Outcome } from '../src/decode/sequence.js';
+import { decodeSettings, engineOptions } from '../src/decode/settings.js';
+import { storedCosts } from '../src/decode/stored-costs.js';
+import { decodeTrial } from '../src/decode/trial.js';
+import type { CostTable } from '../src/engine/cost-table.js';
+import { inputError } from '../src/errors.js';
+import { foldsOf } from '../src/evaluate/folds.js';
+import type { EvaluatedText, Setting } from '../src/evaluate/rows.js';
+import type { Duck } from '../src/lake/duck.js';
+import type { PromptRow } from '../src/lake/pages.js';
+import { loadTextModel } from '../src/model/text.js';
+import type { StageContext } from '../src/stage.js';
+import type { TextModel } from '../src/text/tokenizer.js';
+import { heldOutPools, poolSources } from './evaluation-pools.js';
+
+/** The texts of one setting, and what they took. */
+export interface SettingTrial {
+  setting: Setting;
+  /** In the same order for all settings. */
+  texts: EvaluatedText[];
+  /** Of decoding time, prompts' processing left out. */
+  tokensPerSecond: number;
+}
+
+export interface Trials {
+  trials: SettingTrial[];
+  device: string;
+  modelFingerprint: string;
+  weights: string;
+  prompts: number;
+  /** Texts that pools were made of; a mean, where there are several folds. */
+  poolTexts: number;
+  folds: number;
+  warnings: string[];
+}
+
+/**
+ * Decodes the prompts of `limit` users and `limit` items with each of the settings. Pools are made as `dare pools` makes
+ * them, but without texts of those whose prompts are decoded.
+ * @throws inputError without prompts or texts, and for mode sample, which gives nothing away
+ */
+export async function runTrials(
+  context: StageContext,
+  duck: Duck,
+  settings: readonly Setting[],
+  limit: number,
+): Promise<Trials> {
+  const { config, lake, partition, signal } = context;
+  const rules = decodeSettings(config.decode);
+  if (rules.mode === 'sample') {
+    throw inputError(
+      'mode sample draws its texts from the distribution of the model itself: there is no loss to look for',
+      'Set decode.mode to relaxed, and leave decode.sampling out.',
+    );
+  }
+  const file = lake.file('prompts', partition);
+  if (!existsSync(file)) {
+    throw inputError(
+      `there are no prompts for the partition ${partition}: ${file} is missing`,
+      `Run dare prompts --partition ${partition} first.`,
+    );
+  }
+  const chosen = await choosePrompts(file, limit, (prompt) => `evaluate ${entityKey(prompt)}`);
+  const tokenizer = loadTextModel(config.model.path, config.model.cache);
+  const worker = await DecodeWorker.start({
+    engine: engineOptions(config.model.path, config),
+    vocabulary: tokenizer.vocabularySize,
+    endTokens: [...tokenizer.endTokens],
+  });
+  const stop = () => void worker.close();
+  signal.addEventListener('abort', stop);
+  try {
+    signal.throwIfAborted();
+    const costs = await storedCosts(
+      { modelFingerprint: worker.fingerprint, weights: worker.weights },
+      lake.unfinished('texts', partition),
+      lake.dir('texts', partition),
+    );
+    const prompts = fitting(chosen.prompts, tokenizer, worker);
+    const run = new TrialRun(context, duck, { worker, tokenizer, rules, costs });
+    return await run.all(prompts, chosen, settings);
+  } catch (error) {
+    // after an abort every failure is its consequence
+    signal.throwIfAborted();
+    throw error;
+  } finally {
+    signal.removeEventListener('abort', stop);
+    await worker.close();
+  }
+}
+
+/** @throws inputError where none fits */
+function fitting(prompts: readonly PromptRow[], tokenizer: TextModel, { context }: DecodeWorker) {
+  const fit = prompts.filter((prompt) => promptIds(tokenizer, prompt).length < context);
+  if (fit.length > 0) return fit;
+  throw inputError(`every prompt of the sample is longer than the model's context of ${context} tokens`);
+}
+
+/** What all trials have in common. */
+interface Decoder {
+  worker: DecodeWorker;
+  tokenizer: TextModel;
+  rules: DecodeRules;
+  costs: CostTable | undefined;
+}
+
+interface Sums {
+  setting: Setting;
+  texts: EvaluatedText[];
+  /** Milliseconds of decoding. */
+  time: number;
+  tokens: number;
+}
+
+class TrialRun {
+  constructor(
+    private readonly context: StageContext,
+    private readonly duck: Duck,
+    private readonly decoder: Decoder,
+  ) {}
+
+  async all(
+    prompts: readonly PromptRow[],
+    chosen: { prompts: readonly PromptRow[]; all: number },
+    settings: readonly Setting[],
+  ): Promise<Trials> {
+    const { context, duck, decoder } = this;
+    const { lake, partition, progress, signal } = context;
+    const { worker, tokenizer } = decoder;
+    const sources = await poolSources(duck, context);
+    const sums = settings.map((setting): Sums => ({ setting, texts: [], time: 0, tokens: 0 }));
+    const folds = foldsOf(prompts, entityKey, chosen.all);
+    let poolTexts = 0;
+    for (const [index, fold] of folds.entries()) {
+      const folder = join(lake.work('evaluation', partition), `pools-${index}`);
+      progress.start(`pools ${index + 1} of ${folds.length}`);
+      const pools = await heldOutPools(duck, sources, fold, folder, tokenizer, context);
+      progress.done();
+      poolTexts += pools.texts;
+      worker.usePools(pools.bytes);
+      for (const sum of sums) {
+        signal.throwIfAborted();
+        progress.start(`${sum.setting.name}, ${index + 1} of ${folds.length}`, fold.length);
+        await this.decode(sum, fold);
+        progress.done();
+      }
+    }
+    const trials = sums.map(({ setting, texts, time, tokens }) => {
+      return { setting, texts, tokensPerSecond: (1000 * tokens) / time };
+    });
+    const { device, fingerprint: modelFingerprint, weights } = worker;
+    return {
+      trials,
+      device,
+      modelFingerprint,
+      weights,
+      prompts: prompts.length,
+      poolTexts: Math.round(poolTexts / folds.length),
+      folds: folds.length,
+      warnings: warningsOf(chosen.prompts.length - prompts.length, sources.unknown),
+    };
+  }
+
+  private async decode(sum: Sums, prompts: readonly PromptRow[]): Promise<void> {
+    const { worker, tokenizer, rules, costs } = this.decoder;
+    worker.use(rulesOf(sum.setting, rules), costs);
+    const { outcomes, statistics } = await decodeTrial(worker, tokenizer, prompts, () =>
+      this.context.progress.advance(1),
+    );
+    sum.time += statistics.busy - statistics.prefill;
+    sum.tokens += statistics.tokens;
+    const texts = outcomes.map(({ stoppedText, outputIds }) => stoppedText ?? tokenizer.decode(outputIds));
+    const entries = prompts.map(({ framework }, i) => ({ text: texts[i], framework }));
+    const judged = await this.duck.scriptRows('evaluate/judge', {
+      params: { texts: JSON.stringify(entries) },
+    });
+    prompts.forEach((prompt, i) => {
+      const verdict = judged[i] as unknown as Judged;
+      sum.texts.push(evaluated(prompt, outcomes[i] as Outcome, texts[i] as string, verdict));
+    });
+  }
+}
+
+type Judged = Pick<EvaluatedText, 'repetitive' | 'unparsable'>;
+
+/** The configured rules, but for what the setting says. */
+function rulesOf({ mode, topK, minProb, divergenceBudget, nodes }: Setting, rules: DecodeRules): DecodeRules {
+  return {
+    ...rules,
+    mode,
+    topK: topK ?? rules.topK,
+    minProb: minProb ?? rules.minProb,
+    divergenceBudget: divergenceBudget ?? rules.divergenceBudget,
+    nodes: nodes ?? rules.nodes,
+  };
+}
+
+function evaluated(
+  { promptId, entityType, entityId, framework }: PromptRow,
+  outcome: Outcome,
+  text: string,
+  judged: Judged,
+): EvaluatedText {
+  return { promptId, entityType, entityId, framework, text, ids: outcome.outputIds, ...outcome, ...judged };
+}
+
+function warningsOf(tooLong: number, unknown: number): string[] {
+  return [
+    ...(tooLong === 0
+      ? []
+      : [`${tooLong} prompts of the sample are longer than the model's context, and left out`]),
+    ...(unknown === 0
+      ? []
+      : [
+          `${unknown} texts of the pools don't tell whom they are about (entity_id): they may be of those whose prompts ` +
+            'are decoded, and drafts from them look better than they are',
+        ]),
+  ];
+}

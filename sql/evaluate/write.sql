@@ -1,0 +1,54 @@
+-- The rows of an evaluation from a JSON text, with the names and types of the table.
+copy (
+  select
+    setting,
+    mode,
+    topK as top_k,
+    minProb as min_prob,
+    divergenceBudget as divergence_budget,
+    nodes,
+    entityType as entity_type,
+    framework,
+    texts,
+    sameTexts as same_texts,
+    sameTokens as same_tokens,
+    rougeL as rouge_l,
+    distinct1 as distinct_1,
+    distinct2 as distinct_2,
+    repetitive,
+    jsonValid as json_valid,
+    ended,
+    cutByLength as cut_by_length,
+    cutByContext as cut_by_context,
+    outputTokens as output_tokens,
+    relaxedTokens as relaxed_tokens,
+    divergenceMean as divergence_mean,
+    divergenceMax as divergence_max,
+    divergencePerToken as divergence_per_token,
+    logProbability as log_probability,
+    perplexity,
+    tokensPerStep as tokens_per_step,
+    vectorDistance as vector_distance,
+    entityDistance as entity_distance,
+    $partition::varchar as partition
+  from (
+    select unnest(rows, recursive := true)
+    from (
+      select unnest(
+        from_json(
+          $rows::json,
+          '[{
+            "setting": "varchar", "mode": "varchar", "topK": "integer", "minProb": "double",
+            "divergenceBudget": "double", "nodes": "integer", "entityType": "varchar", "framework": "varchar",
+            "texts": "integer", "sameTexts": "double", "sameTokens": "double", "rougeL": "double",
+            "distinct1": "double", "distinct2": "double", "repetitive": "double", "jsonValid": "double",
+            "ended": "double", "cutByLength": "double", "cutByContext": "double", "outputTokens": "double",
+            "relaxedTokens": "double", "divergenceMean": "double", "divergenceMax": "double",
+            "divergencePerToken": "double", "logProbability": "double", "perplexity": "double",
+            "tokensPerStep": "double", "vectorDistance": "double", "entityDistance": "double"
+          }]'
+        )
+      ) as rows
+    )
+  )
+) to $path (format parquet);

@@ -1,0 +1,30 @@
+/** What `dare evaluate --help` and `dare tune --help` print. */
+import type { ReviewName } from './arguments.js';
+import { LOGGING, PLACE } from './help-tools.js';
+
+export const REVIEW_SUMMARIES: Readonly<Record<ReviewName, string>> = {
+  evaluate: 'what relaxed decoding changes in texts and vectors',
+};
+
+export const REVIEW_DETAILS: Readonly<Record<ReviewName, string>> = {
+  evaluate: `Usage
+  dare evaluate --config FILE [options]
+
+Decodes the prompts of a sample of users and items with the configured model: autoregressively, greedily, relaxed as
+configured, and relaxed with other divergence budgets. Writes the table evaluation: for each of these settings, entity
+type and framework how much the texts differ from the autoregressive ones (identical texts and tokens, ROUGE-L,
+divergence in nats, distance of the vectors, against that between different entities), and what they are like
+(distinct-n, repetition, JSON of rlmrec, perplexity under the model, length, how they ended, tokens a step).
+Pools are made as dare pools makes them, of texts of everybody but those whose prompts are decoded. Where the sample is
+more than a fifth of all, it is decoded in parts, each with pools that lack its own texts alone.
+
+  --limit N                users, and items, whose prompts are decoded; chosen by hash; default 100
+  --divergence-budget LIST other budgets, in nats a text; default 1,2,8,16
+
+${PLACE}
+${LOGGING}
+
+Examples
+  dare evaluate --config data-samples/dare.yaml
+  dare evaluate --config dare.yaml --partition 2026-10-01 --limit 400 --divergence-budget 2,6`,
+};

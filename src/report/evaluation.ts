@@ -1,0 +1,35 @@
+import type { EvaluationRow } from '../evaluate/rows.js';
+import { alignedColumns } from './columns.js';
+
+/** What an evaluation found, as a table for a person: a line a row, the most telling columns. */
+export function evaluationTable(rows: readonly EvaluationRow[]): string {
+  const columns: [string, (row: EvaluationRow) => string][] = [
+    ['setting', ({ setting }) => setting],
+    ['entity', ({ entityType }) => entityType ?? '-'],
+    ['framework', ({ framework }) => framework ?? '-'],
+    ['texts', ({ texts }) => String(texts)],
+    ['tokens a step', ({ tokensPerStep }) => fixed(tokensPerStep, 2)],
+    ['same texts', ({ sameTexts }) => percent(sameTexts)],
+    ['ROUGE-L', ({ rougeL }) => fixed(rougeL, 3)],
+    ['nats a text', ({ divergenceMean }) => fixed(divergenceMean, 2)],
+    ['most', ({ divergenceMax }) => fixed(divergenceMax, 2)],
+    ['perplexity', ({ perplexity }) => fixed(perplexity, 3)],
+    ['distinct-2', ({ distinct2 }) => fixed(distinct2, 3)],
+    ['repetitive', ({ repetitive }) => percent(repetitive)],
+    ['JSON', ({ jsonValid }) => (jsonValid === null ? '-' : percent(jsonValid))],
+    ['1 - cosine', ({ vectorDistance }) => fixed(vectorDistance, 4)],
+    ['of others', ({ entityDistance }) => fixed(entityDistance, 4)],
+  ];
+  const cells = columns.map(([title, cell]) => [title, ...rows.map(cell)]);
+  return alignedColumns(
+    cells.filter(([title, ...others]) => title !== 'JSON' || others.some((cell) => cell !== '-')),
+  );
+}
+
+function fixed(value: number | null, digits: number): string {
+  return value === null ? '-' : value.toFixed(digits);
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(1)}%`;
+}

@@ -1,0 +1,97 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { EvaluationRow } from '../../src/evaluate/rows.js';
+import { Duck } from '../../src/lake/duck.js';
+import { Lake } from '../../src/lake/lake.js';
+import type { CommandResult } from '../../src/stage.js';
+import { errorOf, inFolder } from '../lake/temporary.js';
+import { runHere } from '../simulate/fixture.js';
+import { smallCatalogue } from './fixture.js';
+
+type Evaluation = CommandResult & {
+  results: EvaluationRow[];
+  poolTexts: number;
+  folds: number;
+  prompts: number;
+};
+
+async function made(root: string, ...stages: string[]): Promise<string> {
+  const { config } = smallCatalogue(root);
+  for (const stage of stages) await runHere([stage, '--config', config]);
+  return config;
+}
+
+async function rowsOf(sql: string): Promise<Record<string, unknown>[]> {
+  const duck = await Duck.open({ threads: 1 });
+  try {
+    return await duck.rows(sql);
+  } finally {
+    duck.close();
+  }
+}
+
+test('settings are compared on a sample that is held out of the pools; table, manifest and line of JSON agree', () =>
+  inFolder(async (root) => {
+    const config = await made(root, 'segment', 'prompts', 'pools', 'decode');
+    const evaluation = (await runHere([
+      'evaluate',
+      '--config',
+      config,
+      '--limit',
+      '6',
+      '--divergence-budget',
+      '0.5',
+    ])) as Evaluation;
+    const { results, prompts, folds, warnings } = evaluation;
+    assert.equal([prompts, folds, warnings], [12, 1, []]);
+    const settings = [
+      'autoregressive',
+      'greedy',
+      'relaxed 4 nats, top 2, p 0.1',
+      'relaxed 0.5 nats, top 2, p 0.1',
+    ];
+    assert.equal([...new Set(results.map(({ setting }) => setting))], settings);
+    for (const row of results) {
+      assert.equal([row.texts, row.framework], [6, 'kar']);
+      if (row.mode !== 'relaxed') assert.equal([row.sameTexts, row.divergenceMax, row.rougeL], [1, 0, 1]);
+      else assert.ok(row.divergenceMax <= (row.divergenceBudget ?? 0), `${row.divergenceMax}`);
+      if (row.mode === 'autoregressive') assert.is(row.vectorDistance, 0);
+      assert.ok((row.perplexity ?? 0) > 1);
+      assert.ok((row.entityDistance ?? 0) > 0);
+    }
+    const lake = new Lake(join(root, 'lake'));
+    // the partition's own texts, without those of the sample
+    const texts = await rowsOf(`select count(*)::integer as n from '${lake.file('texts', 'a')}'`);
+    assert.is(evaluation.poolTexts, (texts[0]?.n as number) - 12);
+    const file = lake.file('evaluation', 'a');
+    const [table] = await rowsOf(
+      `select count(*)::integer as n, sum(tokens_per_step) as rate, sum(rouge_l) as rouge from '${file}'`,
+    );
+    const sum = (of: (row: EvaluationRow) => number) => results.reduce((total, row) => total + of(row), 0);
+    assert.is(table?.n, results.length);
+    assert.ok(Math.abs(Number(table?.rate) - sum(({ tokensPerStep }) => tokensPerStep)) < 1e-9);
+    assert.ok(Math.abs(Number(table?.rouge) - sum(({ rougeL }) => rougeL)) < 1e-9);
+    assert.ok(!existsSync(lake.work('evaluation', 'a')));
+    assert.ok(!existsSync(lake.unfinished('evaluation', 'a')));
+    // a partition that was removed is gone with it
+    await runHere(['prune', '--config', config]);
+    assert.ok(existsSync(file));
+  }));
+
+test('what an evaluation needs, and has not', () =>
+  inFolder(async (root) => {
+    const config = await made(root, 'segment');
+    const failure = async (...more: string[]) =>
+      await errorOf(() => runHere(['evaluate', '--config', config, ...more]));
+    assert.match((await failure()).message, /no prompts for the partition a/);
+    await runHere(['prompts', '--config', config]);
+    assert.match((await failure()).message, /no texts to draft from/);
+    assert.match((await failure('--set', 'decode.mode=sample')).message, /mode sample draws/);
+    assert.match((await failure('--limit', '0')).message, /--limit is "0"/);
+    assert.match((await failure('--divergence-budget', '1,x')).message, /--divergence-budget holds "x"/);
+    assert.ok(!existsSync(new Lake(join(root, 'lake')).file('evaluation', 'a')));
+  }));
+
+test.run();
