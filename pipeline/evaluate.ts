@@ -3,8 +3,9 @@ import { comparedSettings } from '../src/evaluate/settings.js';
 import { replaceTable } from '../src/lake/manifest.js';
 import { withPartitionLock } from '../src/lake/partition-lock.js';
 import { withWorkSession } from '../src/lake/work-session.js';
-import { evaluationTable } from '../src/report/evaluation.js';
+import { downstreamTable, evaluationTable } from '../src/report/evaluation.js';
 import type { StageContext, StageResult } from '../src/stage.js';
+import { type ClickResult, downstream } from './downstream.js';
 import { sourcesOf } from './origins.js';
 import { runTrials, type SettingTrial } from './trials.js';
 
@@ -16,9 +17,9 @@ export interface EvaluateOptions {
 }
 
 /**
- * `dare evaluate`: what relaxed verification changes in the texts of a partition and in their vectors, against
- * autoregressive decoding of the same prompts. Writes the table `evaluation`: a row for each setting, entity type and
- * framework.
+ * `dare evaluate`: what relaxed verification changes in the texts of a partition, in their vectors and in a click model that
+ * is given them, against autoregressive decoding of the same prompts. Writes the table `evaluation`: a row for each
+ * setting, entity type and framework, and one for each click model.
  * @throws inputError without prompts or texts, and for mode sample
  */
 export async function evaluate(context: StageContext, options: EvaluateOptions): Promise<StageResult> {
@@ -32,14 +33,23 @@ export async function evaluate(context: StageContext, options: EvaluateOptions):
       const settings = comparedSettings(config.decode, config.decode.nodes, options.divergenceBudgets);
       const { trials, warnings, ...about } = await runTrials(context, duck, settings, options.limit);
       const rows = rowsOf(trials);
+      const clicks = await downstream(context, duck, trials);
+      warnings.push(...clicks.warnings);
       const speeds = trials.map(({ setting, tokensPerSecond }) => ({
         setting: setting.name,
         tokensPerSecond,
       }));
-      const summary = { limit: options.limit, ...about, speeds };
-      const manifest = { stage: 'evaluate', rows: rows.length, ...summary, origin };
+      const { ratings, seeds, statement, results } = clicks;
+      const summary = {
+        limit: options.limit,
+        ...about,
+        speeds,
+        downstream: { ratings, seeds, statement, results },
+      };
+      const table = [...rows, ...results.map(clickRow)];
+      const manifest = { stage: 'evaluate', rows: table.length, ...summary, origin };
       const file = lake.file('evaluation', partition);
-      const params = { rows: JSON.stringify(rows), partition };
+      const params = { rows: JSON.stringify(table), partition };
       checkUnchanged();
       await replaceTable(file, 'the evaluation could not be written', manifest, (path) =>
         duck.script('evaluate/write', { params: { ...params, path } }),
@@ -47,13 +57,13 @@ export async function evaluate(context: StageContext, options: EvaluateOptions):
       return {
         stage: 'evaluate',
         partition,
-        rows: rows.length,
+        rows: table.length,
         files: [file],
         seconds: (performance.now() - started) / 1000,
         warnings,
         ...summary,
         results: rows,
-        summary: `\n${evaluationTable(rows)}`,
+        summary: `\n${evaluationTable(rows)}\n\n${downstreamTable(results)}\n${statement}`,
       };
     }),
   );
@@ -63,4 +73,9 @@ export async function evaluate(context: StageContext, options: EvaluateOptions):
 function rowsOf(trials: readonly SettingTrial[]): EvaluationRow[] {
   const reference = trials[0]?.texts ?? [];
   return trials.flatMap(({ setting, texts }) => evaluationRows(setting, texts, reference));
+}
+
+function clickRow({ name, auc, logLoss, difference, verdict }: ClickResult) {
+  const { mean: aucDifference, low: aucLow, high: aucHigh } = difference;
+  return { setting: name, auc, logLoss, aucDifference, aucLow, aucHigh, verdict };
 }

@@ -1,4 +1,4 @@
--- The rows of an evaluation from a JSON text, with the names and types of the table.
+-- The rows of an evaluation from a JSON text, with the names and types of the table: of texts, and of click models.
 copy (
   select
     setting,
@@ -30,6 +30,12 @@ copy (
     tokensPerStep as tokens_per_step,
     vectorDistance as vector_distance,
     entityDistance as entity_distance,
+    auc,
+    logLoss as log_loss,
+    aucDifference as auc_difference,
+    aucLow as auc_low,
+    aucHigh as auc_high,
+    verdict,
     $partition::varchar as partition
   from (
     select unnest(rows, recursive := true)
@@ -45,7 +51,9 @@ copy (
             "ended": "double", "cutByLength": "double", "cutByContext": "double", "outputTokens": "double",
             "relaxedTokens": "double", "divergenceMean": "double", "divergenceMax": "double",
             "divergencePerToken": "double", "logProbability": "double", "perplexity": "double",
-            "tokensPerStep": "double", "vectorDistance": "double", "entityDistance": "double"
+            "tokensPerStep": "double", "vectorDistance": "double", "entityDistance": "double",
+            "auc": "double", "logLoss": "double", "aucDifference": "double", "aucLow": "double", "aucHigh": "double",
+            "verdict": "varchar"
           }]'
         )
       ) as rows

@@ -30,7 +30,7 @@ export function greedy(nodes: Nodes, more = ''): Setting {
 export function relaxed(bounds: RelaxedBounds, nodes: Nodes, more = ''): Setting {
   const { topK, minProb, divergenceBudget } = bounds;
   const name = `relaxed ${divergenceBudget} nats, top ${topK}, p ${minProb}${more}`;
-  return { name, mode: 'relaxed', ...bounds, nodes };
+  return { name, mode: 'relaxed', topK, minProb, divergenceBudget, nodes };
 }
 
 /**

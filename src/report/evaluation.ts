@@ -1,3 +1,4 @@
+import type { ArmResult } from '../evaluate/downstream.js';
 import type { EvaluationRow } from '../evaluate/rows.js';
 import { alignedColumns } from './columns.js';
 
@@ -24,6 +25,19 @@ export function evaluationTable(rows: readonly EvaluationRow[]): string {
   return alignedColumns(
     cells.filter(([title, ...others]) => title !== 'JSON' || others.some((cell) => cell !== '-')),
   );
+}
+
+/** What click models came to, as a table for a person. */
+export function downstreamTable(results: readonly ArmResult[]): string {
+  const columns: [string, (result: ArmResult) => string][] = [
+    ['click model with', ({ name }) => name],
+    ['AUC', ({ auc }) => fixed(auc, 4)],
+    ['log loss', ({ logLoss }) => fixed(logLoss, 4)],
+    ['AUC less autoregressive', ({ difference }) => fixed(difference.mean, 4)],
+    ['95% from', ({ difference }) => fixed(difference.low, 4)],
+    ['to', ({ difference }) => fixed(difference.high, 4)],
+  ];
+  return alignedColumns(columns.map(([title, cell]) => [title, ...results.map(cell)]));
 }
 
 function fixed(value: number | null, digits: number): string {

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { Downstream } from '../../pipeline/downstream.js';
 import type { EvaluationRow } from '../../src/evaluate/rows.js';
 import { Duck } from '../../src/lake/duck.js';
 import { Lake } from '../../src/lake/lake.js';
@@ -11,6 +12,7 @@ import { runHere } from '../simulate/fixture.js';
 import { smallCatalogue } from './fixture.js';
 
 type Evaluation = CommandResult & {
+  downstream: Downstream;
   results: EvaluationRow[];
   poolTexts: number;
   folds: number;
@@ -70,7 +72,25 @@ test('settings are compared on a sample that is held out of the pools; table, ma
       `select count(*)::integer as n, sum(tokens_per_step) as rate, sum(rouge_l) as rouge from '${file}'`,
     );
     const sum = (of: (row: EvaluationRow) => number) => results.reduce((total, row) => total + of(row), 0);
-    assert.is(table?.n, results.length);
+    const clicks = evaluation.downstream.results;
+    assert.is(table?.n, results.length + clicks.length);
+    assert.equal(
+      clicks.map(({ name }) => name),
+      ['no features', 'autoregressive', 'shuffled features', ...settings.slice(2)],
+    );
+    const judged = await rowsOf(
+      `select setting, auc, verdict from '${file}' where entity_type is null order by all`,
+    );
+    const expected = clicks.map(({ name, auc, verdict = null }) => {
+      // there is none where nothing, or everything, that is predicted was liked
+      return { setting: name, auc: Number.isNaN(auc) ? null : auc, verdict };
+    });
+    assert.equal(
+      judged,
+      expected.sort((a, b) => (a.setting < b.setting ? -1 : 1)),
+    );
+    // a dozen texts tell a click model next to nothing
+    assert.match(evaluation.downstream.statement, /too weak/);
     assert.ok(Math.abs(Number(table?.rate) - sum(({ tokensPerStep }) => tokensPerStep)) < 1e-9);
     assert.ok(Math.abs(Number(table?.rouge) - sum(({ rougeL }) => rougeL)) < 1e-9);
     assert.ok(!existsSync(lake.work('evaluation', 'a')));
