@@ -1,13 +1,11 @@
 import { type EvaluationRow, evaluationRows } from '../src/evaluate/rows.js';
 import { comparedSettings } from '../src/evaluate/settings.js';
 import { replaceTable } from '../src/lake/manifest.js';
-import { withPartitionLock } from '../src/lake/partition-lock.js';
-import { withWorkSession } from '../src/lake/work-session.js';
 import { downstreamTable, evaluationTable } from '../src/report/evaluation.js';
 import type { StageContext, StageResult } from '../src/stage.js';
 import { type ClickResult, downstream } from './downstream.js';
 import { sourcesOf } from './origins.js';
-import { runTrials, type SettingTrial } from './trials.js';
+import { runTrials, type SettingTrial, withTrialSession } from './trials.js';
 
 export interface EvaluateOptions {
   /** Users, and items, whose prompts are decoded. */
@@ -23,50 +21,52 @@ export interface EvaluateOptions {
  * @throws inputError without prompts or texts, and for mode sample
  */
 export async function evaluate(context: StageContext, options: EvaluateOptions): Promise<StageResult> {
-  const { config, lake, partition, log } = context;
+  const { config, lake, partition } = context;
   const started = performance.now();
   lake.prepare('evaluation', partition);
-  return await withPartitionLock(lake, 'evaluation', partition, log, () =>
-    withWorkSession(context, 'evaluation', async (duck) => {
-      const { origin, checkUnchanged } = await sourcesOf('evaluation', context);
-      await duck.script('features/faults');
-      const settings = comparedSettings(config.decode, config.decode.nodes, options.divergenceBudgets);
-      const { trials, warnings, ...about } = await runTrials(context, duck, settings, options.limit);
-      const rows = rowsOf(trials);
-      const clicks = await downstream(context, duck, trials);
-      warnings.push(...clicks.warnings);
-      const speeds = trials.map(({ setting, tokensPerSecond }) => ({
-        setting: setting.name,
-        tokensPerSecond,
-      }));
-      const { ratings, seeds, statement, results } = clicks;
-      const summary = {
-        limit: options.limit,
-        ...about,
-        speeds,
-        downstream: { ratings, seeds, statement, results },
-      };
-      const table = [...rows, ...results.map(clickRow)];
-      const manifest = { stage: 'evaluate', rows: table.length, ...summary, origin };
-      const file = lake.file('evaluation', partition);
-      const params = { rows: JSON.stringify(table), partition };
-      checkUnchanged();
-      await replaceTable(file, 'the evaluation could not be written', manifest, (path) =>
-        duck.script('evaluate/write', { params: { ...params, path } }),
-      );
-      return {
-        stage: 'evaluate',
-        partition,
-        rows: table.length,
-        files: [file],
-        seconds: (performance.now() - started) / 1000,
-        warnings,
-        ...summary,
-        results: rows,
-        summary: `\n${evaluationTable(rows)}\n\n${downstreamTable(results)}\n${statement}`,
-      };
-    }),
-  );
+  return await withTrialSession(context, async (duck) => {
+    const { origin, checkUnchanged } = await sourcesOf('evaluation', context);
+    const settings = comparedSettings(config.decode, config.decode.nodes, options.divergenceBudgets);
+    const {
+      trials,
+      warnings,
+      costs: _costs,
+      ...about
+    } = await runTrials(context, duck, settings, options.limit);
+    const rows = rowsOf(trials);
+    const clicks = await downstream(context, duck, trials);
+    warnings.push(...clicks.warnings);
+    const speeds = trials.map(({ setting, tokensPerSecond }) => ({
+      setting: setting.name,
+      tokensPerSecond,
+    }));
+    const { ratings, seeds, statement, results } = clicks;
+    const summary = {
+      limit: options.limit,
+      ...about,
+      speeds,
+      downstream: { ratings, seeds, statement, results },
+    };
+    const table = [...rows, ...results.map(clickRow)];
+    const manifest = { stage: 'evaluate', rows: table.length, ...summary, origin };
+    const file = lake.file('evaluation', partition);
+    const params = { rows: JSON.stringify(table), partition };
+    checkUnchanged();
+    await replaceTable(file, 'the evaluation could not be written', manifest, (path) =>
+      duck.script('evaluate/write', { params: { ...params, path } }),
+    );
+    return {
+      stage: 'evaluate',
+      partition,
+      rows: table.length,
+      files: [file],
+      seconds: (performance.now() - started) / 1000,
+      warnings,
+      ...summary,
+      results: rows,
+      summary: `\n${evaluationTable(rows)}\n\n${downstreamTable(results)}\n${statement}`,
+    };
+  });
 }
 
 /** The first trial is the reference. */

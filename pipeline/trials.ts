@@ -14,6 +14,8 @@ import { foldsOf } from '../src/evaluate/folds.js';
 import type { EvaluatedText, Setting } from '../src/evaluate/rows.js';
 import type { Duck } from '../src/lake/duck.js';
 import type { PromptRow } from '../src/lake/pages.js';
+import { withPartitionLock } from '../src/lake/partition-lock.js';
+import { withWorkSession } from '../src/lake/work-session.js';
 import { loadTextModel } from '../src/model/text.js';
 import type { StageContext } from '../src/stage.js';
 import type { TextModel } from '../src/text/tokenizer.js';
@@ -37,12 +39,28 @@ export interface Trials {
   /** Texts that pools were made of; a mean, where there are several folds. */
   poolTexts: number;
   folds: number;
+  /** Texts decoded together. */
+  slots: number;
+  /** What steps cost on this machine; undefined where all settings decode without drafts. */
+  costs: CostTable | undefined;
   warnings: string[];
+}
+
+/** Does `work` while no other run of ours decodes trials for the partition. */
+export function withTrialSession<T>(context: StageContext, work: (duck: Duck) => Promise<T>): Promise<T> {
+  const { lake, partition, log } = context;
+  return withPartitionLock(lake, 'evaluation', partition, log, () =>
+    withWorkSession(context, 'evaluation', async (duck) => {
+      await duck.script('features/faults');
+      return await work(duck);
+    }),
+  );
 }
 
 /**
  * Decodes the prompts of `limit` users and `limit` items with each of the settings. Pools are made as `dare pools` makes
  * them, but without texts of those whose prompts are decoded.
+ * @param duck of withTrialSession
  * @throws inputError without prompts or texts, and for mode sample, which gives nothing away
  */
 export async function runTrials(
@@ -115,10 +133,12 @@ interface Sums {
   texts: EvaluatedText[];
   /** Milliseconds of decoding. */
   time: number;
-  tokens: number;
 }
 
 class TrialRun {
+  /** What the drafts of the settings are weighed by. */
+  private used: CostTable | undefined;
+
   constructor(
     private readonly context: StageContext,
     private readonly duck: Duck,
@@ -134,7 +154,7 @@ class TrialRun {
     const { lake, partition, progress, signal } = context;
     const { worker, tokenizer } = decoder;
     const sources = await poolSources(duck, context);
-    const sums = settings.map((setting): Sums => ({ setting, texts: [], time: 0, tokens: 0 }));
+    const sums = settings.map((setting): Sums => ({ setting, texts: [], time: 0 }));
     const folds = foldsOf(prompts, entityKey, chosen.all);
     let poolTexts = 0;
     for (const [index, fold] of folds.entries()) {
@@ -151,7 +171,8 @@ class TrialRun {
         progress.done();
       }
     }
-    const trials = sums.map(({ setting, texts, time, tokens }) => {
+    const trials = sums.map(({ setting, texts, time }) => {
+      const tokens = texts.reduce((sum, { emittedTokens }) => sum + emittedTokens, 0);
       return { setting, texts, tokensPerSecond: (1000 * tokens) / time };
     });
     const { device, fingerprint: modelFingerprint, weights } = worker;
@@ -163,6 +184,8 @@ class TrialRun {
       prompts: prompts.length,
       poolTexts: Math.round(poolTexts / folds.length),
       folds: folds.length,
+      slots: worker.slots,
+      costs: this.used,
       warnings: warningsOf(chosen.prompts.length - prompts.length, sources.unknown),
     };
   }
@@ -170,11 +193,11 @@ class TrialRun {
   private async decode(sum: Sums, prompts: readonly PromptRow[]): Promise<void> {
     const { worker, tokenizer, rules, costs } = this.decoder;
     worker.use(rulesOf(sum.setting, rules), costs);
+    this.used ??= (await worker.costs())?.table;
     const { outcomes, statistics } = await decodeTrial(worker, tokenizer, prompts, () =>
       this.context.progress.advance(1),
     );
     sum.time += statistics.busy - statistics.prefill;
-    sum.tokens += statistics.tokens;
     const texts = outcomes.map(({ stoppedText, outputIds }) => stoppedText ?? tokenizer.decode(outputIds));
     const entries = prompts.map(({ framework }, i) => ({ text: texts[i], framework }));
     const judged = await this.duck.scriptRows('evaluate/judge', {

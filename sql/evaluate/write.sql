@@ -28,6 +28,7 @@ copy (
     logProbability as log_probability,
     perplexity,
     tokensPerStep as tokens_per_step,
+    rowsPerStep as rows_per_step,
     vectorDistance as vector_distance,
     entityDistance as entity_distance,
     auc,
@@ -51,7 +52,7 @@ copy (
             "ended": "double", "cutByLength": "double", "cutByContext": "double", "outputTokens": "double",
             "relaxedTokens": "double", "divergenceMean": "double", "divergenceMax": "double",
             "divergencePerToken": "double", "logProbability": "double", "perplexity": "double",
-            "tokensPerStep": "double", "vectorDistance": "double", "entityDistance": "double",
+            "tokensPerStep": "double", "rowsPerStep": "double", "vectorDistance": "double", "entityDistance": "double",
             "auc": "double", "logLoss": "double", "aucDifference": "double", "aucLow": "double", "aucHigh": "double",
             "verdict": "varchar"
           }]'

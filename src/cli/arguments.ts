@@ -18,7 +18,7 @@ export type UpkeepName = (typeof UPKEEP)[number];
 export const VIEWS = ['report'] as const;
 export type ViewName = (typeof VIEWS)[number];
 /** What judges how a partition is decoded. */
-export const REVIEWS = ['evaluate'] as const;
+export const REVIEWS = ['evaluate', 'tune'] as const;
 export type ReviewName = (typeof REVIEWS)[number];
 /** What can be named first on the command line. */
 export const COMMANDS = [...STAGES, 'status', ...VIEWS, ...UPKEEP, ...REVIEWS, ...TOOLS, 'model'] as const;
@@ -66,6 +66,9 @@ const OPTIONS = {
   user: { type: 'string', multiple: true },
   users: { type: 'string' },
   item: { type: 'string', multiple: true },
+  'top-k': { type: 'string' },
+  'min-prob': { type: 'string' },
+  'max-loss': { type: 'string' },
 } as const;
 type OptionName = keyof typeof OPTIONS;
 
@@ -93,6 +96,7 @@ const UPKEEP_OPTIONS: Readonly<Record<UpkeepName, readonly OptionName[]>> = {
 /** Of the lake of a configuration, too. */
 const REVIEW_OPTIONS: Readonly<Record<ReviewName, readonly OptionName[]>> = {
   evaluate: [...STATUS, 'limit', 'divergence-budget'],
+  tune: [...STATUS, 'limit', 'divergence-budget', 'top-k', 'min-prob', 'nodes', 'max-loss'],
 };
 /** Options that may be given several times. */
 const REPEATABLE: readonly OptionName[] = ['set', 'user', 'item'];
@@ -207,6 +211,9 @@ export interface Options {
   /** File with one id a line. */
   users?: string;
   item?: string[];
+  'top-k'?: string;
+  'min-prob'?: string;
+  'max-loss'?: string;
 }
 
 export type Command =

@@ -4,6 +4,7 @@ import { LOGGING, PLACE } from './help-tools.js';
 
 export const REVIEW_SUMMARIES: Readonly<Record<ReviewName, string>> = {
   evaluate: 'what relaxed decoding changes: texts, vectors, a recommender',
+  tune: 'the fastest decode settings that lose no more than allowed',
 };
 
 export const REVIEW_DETAILS: Readonly<Record<ReviewName, string>> = {
@@ -36,4 +37,31 @@ Output of evaluate
 Examples
   dare evaluate --config data-samples/dare.yaml
   dare evaluate --config dare.yaml --partition 2026-10-01 --limit 400 --divergence-budget 2,6`,
+  tune: `Usage
+  dare tune --config FILE [options]
+
+Decodes the prompts of a sample of users and items, held out of the pools as in dare evaluate, autoregressively, greedily
+and relaxed with every combination of the values below. Prints the settings by their loss, marks those than which none
+is faster and loses less, and chooses the fastest within the bound on loss; of settings that are equally fast (1%) the
+one that loses least. Fast is what takes little time a token by the machine's cost table: measured times of the same
+work differ by more (tokens/s shows them). Loss is what relaxed tokens give away, in nats, over all tokens: 0.05 is a
+factor of 1.05 on the probability of a token. Writes no table and changes no configuration: it prints the keys to paste.
+
+  --max-loss N             nats a token that may be given away; default 0.05
+  --divergence-budget LIST nats a text; default 1,4,16
+  --top-k LIST             ranks; default 2,3
+  --min-prob LIST          least probabilities; default 0.05,0.1,0.2
+  --nodes LIST             draft nodes a step: auto, or numbers from 1 to 256; default the configuration's
+  --limit N                users, and items, whose prompts are decoded; chosen by hash; default 100
+
+${PLACE}
+${LOGGING}
+
+Output of tune
+  A table and YAML on stderr. The JSON line holds "chosen" {"name", "mode", "topK", ...}, "configuration" (the YAML) and
+  "results", a list of {"name", "loss", "milliseconds", "tokensPerStep", "sameTexts", "perplexity", "best", ...}.
+
+Examples
+  dare tune --config data-samples/dare.yaml --limit 40
+  dare tune --config dare.yaml --max-loss 0.02 --nodes auto,16,32`,
 };

@@ -135,6 +135,11 @@ const reviewsByName: Readonly<Record<ReviewName, Review>> = {
     const { evaluate } = await import('../../pipeline/evaluate.js');
     return await evaluate(context, evaluateOptions(options));
   },
+  tune: async (options, context) => {
+    const { tuneOptions } = await import('./review-options.js');
+    const { tune } = await import('../../pipeline/tune.js');
+    return await tune(context, tuneOptions(options, context.config.decode));
+  },
 };
 
 /** What judges how a partition is decoded. */

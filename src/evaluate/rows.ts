@@ -28,6 +28,7 @@ export interface EvaluatedText {
   vector: Float32Array | null;
   finishReason: FinishReason;
   decodeSteps: number;
+  draftedTokens: number;
   emittedTokens: number;
   relaxedTokens: number;
   /** Nats. */
@@ -44,8 +45,8 @@ export interface TextGroup {
   framework: string | null;
 }
 
-/** A row of the table: one setting, and one group of texts. Shares and means are over the texts, where nothing else is said. */
-export interface EvaluationRow extends TextGroup {
+/** A row of the table: one setting, and one group of texts. */
+export interface EvaluationRow extends TextGroup, TextMeasures {
   setting: string;
   mode: string;
   topK: number | null;
@@ -54,6 +55,10 @@ export interface EvaluationRow extends TextGroup {
   divergenceBudget: number | null;
   /** null: without drafts, or as many as pay. */
   nodes: number | null;
+}
+
+/** What some texts are like. Shares and means are over the texts, where nothing else is said. */
+export interface TextMeasures {
   texts: number;
   /** Against the texts of mode autoregressive. */
   sameTexts: number;
@@ -77,6 +82,8 @@ export interface EvaluationRow extends TextGroup {
   logProbability: number | null;
   perplexity: number | null;
   tokensPerStep: number;
+  /** Rows of a text in a step: its drafts and one more. */
+  rowsPerStep: number;
   /** Mean 1 - cosine to the vector of the autoregressive text; between autoregressive texts of different entities. */
   vectorDistance: number | null;
   entityDistance: number | null;
@@ -101,11 +108,25 @@ export function evaluationRows(
   references: readonly EvaluatedText[],
 ): EvaluationRow[] {
   return groupsOf(texts).map((group) => {
-    const pairs = texts
-      .map((text, i): Pair => ({ text, reference: references[i] as EvaluatedText }))
-      .filter(({ text }) => text.entityType === group.entityType && text.framework === group.framework);
-    return { ...named(setting), ...group, ...measure(pairs) };
+    const isIn = ({ entityType, framework }: EvaluatedText) =>
+      entityType === group.entityType && framework === group.framework;
+    return {
+      ...named(setting),
+      ...group,
+      ...measureTexts(
+        texts.filter(isIn),
+        references.filter((_, i) => isIn(texts[i] as EvaluatedText)),
+      ),
+    };
   });
+}
+
+/** What texts of any kinds are like together. @param references of the same prompts, in the same order */
+export function measureTexts(
+  texts: readonly EvaluatedText[],
+  references: readonly EvaluatedText[],
+): TextMeasures {
+  return measure(texts.map((text, i) => ({ text, reference: references[i] as EvaluatedText })));
 }
 
 interface Pair {
@@ -117,9 +138,7 @@ function named({ name, nodes, ...rules }: Setting) {
   return { setting: name, ...rules, nodes: nodes === 'auto' ? null : nodes };
 }
 
-function measure(
-  pairs: readonly Pair[],
-): Omit<EvaluationRow, keyof TextGroup | keyof ReturnType<typeof named>> {
+function measure(pairs: readonly Pair[]): TextMeasures {
   const texts = pairs.map(({ text }) => text);
   const words = texts.map(({ text }) => wordsOf(text));
   const sum = (of: (text: EvaluatedText) => number) => texts.reduce((total, text) => total + of(text), 0);
@@ -129,6 +148,7 @@ function measure(
   const alike = places.reduce((total, { same }) => total + same, 0);
   const all = places.reduce((total, one) => total + one.places, 0);
   const emitted = sum(({ emittedTokens }) => emittedTokens);
+  const steps = sum(({ decodeSteps }) => decodeSteps);
   const known = texts.every(({ logProbability }) => logProbability !== null);
   const logProbability = known ? sum((text) => text.logProbability ?? 0) / emitted : null;
   const parsed = texts.filter(({ unparsable }) => unparsable !== null);
@@ -156,7 +176,8 @@ function measure(
     divergencePerToken: sum(({ divergence }) => divergence) / emitted,
     logProbability,
     perplexity: logProbability === null ? null : Math.exp(-logProbability),
-    tokensPerStep: emitted / sum(({ decodeSteps }) => decodeSteps),
+    tokensPerStep: emitted / steps,
+    rowsPerStep: 1 + sum(({ draftedTokens }) => draftedTokens) / steps,
     ...vectorMeasures(pairs),
   };
 }

@@ -1,19 +1,23 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Features } from '../../src/evaluate/click-model.js';
-import { type ArmResult, arms, compareArms } from '../../src/evaluate/downstream.js';
+import { type ArmResult, arms, compareArms, usualDownstream } from '../../src/evaluate/downstream.js';
 import { statementOf } from '../../src/evaluate/statement.js';
 import { noisy, plantedClicks, truth } from './planted.js';
 
 const data = plantedClicks();
 
 async function compared(reference: Features, relaxed: Features, control: Features = noisy(1, 40)) {
-  const results = await compareArms(data, [
-    { name: arms.none, features: undefined },
-    { name: arms.reference, features: reference },
-    { name: 'relaxed', features: relaxed },
-    { name: arms.control, features: control },
-  ]);
+  const results = await compareArms(
+    data,
+    [
+      { name: arms.none, features: undefined },
+      { name: arms.reference, features: reference },
+      { name: 'relaxed', features: relaxed },
+      { name: arms.control, features: control },
+    ],
+    { ...usualDownstream, samples: 300 },
+  );
   return { results, of: (name: string) => results.find((result) => result.name === name) as ArmResult };
 }
 

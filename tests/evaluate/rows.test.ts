@@ -17,6 +17,7 @@ function text(of: Partial<EvaluatedText>): EvaluatedText {
     vector: Float32Array.of(1, 0),
     finishReason: 'stop',
     decodeSteps: 2,
+    draftedTokens: 6,
     emittedTokens: 4,
     relaxedTokens: 0,
     divergence: 0,
@@ -65,7 +66,7 @@ test('a row for each kind of texts, measured against the autoregressive ones', (
   assert.equal([items.outputTokens, items.relaxedTokens], [3.5, 0.5]);
   assert.equal([items.divergenceMean, items.divergenceMax, items.divergencePerToken], [0.75, 1.5, 1.5 / 8]);
   assert.equal([items.logProbability, items.perplexity], [-5.5 / 8, Math.exp(5.5 / 8)]);
-  assert.is(items.tokensPerStep, 8 / 3);
+  assert.equal([items.tokensPerStep, items.rowsPerStep], [8 / 3, 1 + 12 / 3]);
   assert.ok(Math.abs((items.vectorDistance ?? 0) - (0 + 0.2) / 2) < 1e-12);
   assert.ok(Math.abs((items.entityDistance ?? 0) - 1) < 1e-12);
   assert.equal([users.entityType, users.framework, users.texts, users.jsonValid], ['user', 'rlmrec', 1, 0]);
