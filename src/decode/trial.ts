@@ -3,10 +3,11 @@ import type { PromptRow } from '../lake/pages.js';
 import { poolKey } from '../pool/builder.js';
 import type { TextModel } from '../text/tokenizer.js';
 import type { DecodeWorker } from './client.js';
-import type { LoopStatistics } from './loop.js';
+
 import { streamKey } from './random.js';
 import { promptIds } from './row.js';
 import type { Outcome } from './sequence.js';
+import type { LoopStatistics } from './statistics.js';
 
 /** Prompts that were decoded without being written anywhere. */
 export interface Trial {

@@ -11,7 +11,7 @@ import { loadStandalone } from '../../../src/config/load.js';
 import { DecodeWorker } from '../../../src/decode/client.js';
 import { decodeSettings, defaultModelCache } from '../../../src/decode/settings.js';
 import { loadTextModel } from '../../../src/model/text.js';
-import { choosePrompts, heldOutPools } from '../inputs.js';
+import { chooseBenchPrompts, heldOutPools } from '../inputs.js';
 import { runOnce } from '../measure.js';
 import { machine } from './machine.js';
 
@@ -35,7 +35,7 @@ if (file === undefined || poolTexts === undefined || model === undefined) {
 const overrides = [`decode.maxNewTokens=${values['max-new-tokens']}`, `model.device=${values.device}`];
 const settings = loadStandalone(overrides, { concurrency: values.concurrency });
 const tokenizer = loadTextModel(model, undefined);
-const prompts = await choosePrompts(file, Number(values.limit));
+const prompts = await chooseBenchPrompts(file, Number(values.limit));
 const pools = await heldOutPools(poolTexts, prompts, tokenizer);
 const { weights, device } = settings.model;
 const slots = Number(values.concurrency);
@@ -54,7 +54,7 @@ for (const nodes of values.nodes.split(',').map(Number)) {
     for (const mode of ['greedy', 'relaxed'] as const) {
       // every node that the drafter has, likely or not
       const rules = { ...decodeSettings(settings.decode), mode, nodes, minPathProbability: 0 };
-      const { sums } = await runOnce(worker, slots, tokenizer, chosen, rules);
+      const { sums } = await runOnce(worker, tokenizer, chosen, rules);
       tokensPerStep[mode] = sums.tokens / sums.decodeSteps;
     }
     const { greedy, relaxed } = tokensPerStep;
