@@ -1,13 +1,13 @@
 import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { loadStandalone } from '../src/config/load.js';
-import type { TableCounts } from '../src/decode/counts.js';
+import { perStep, type TableCounts } from '../src/decode/counts.js';
 import { countsOf, joinedShard } from '../src/decode/join.js';
 import { costsIn } from '../src/decode/stored-costs.js';
 import { inputError } from '../src/errors.js';
 import { differences } from '../src/lake/kept-rows.js';
 import { makeFolder, removeStale } from '../src/lake/lake.js';
-import { readShard, removeShards, type Shard, shardFile } from '../src/lake/shards.js';
+import { readShard, removeShards, type Shard } from '../src/lake/shards.js';
 import { modelFingerprint } from '../src/model/source.js';
 import { loadTextModel } from '../src/model/text.js';
 import { defaultMaxLength } from '../src/pool/builder.js';
@@ -15,10 +15,8 @@ import { loadPools, noPools } from '../src/pool/folder.js';
 import { draftRowsPerStep } from '../src/report/drafts.js';
 import type { StageContext, StageResult, StageTools } from '../src/stage.js';
 import { type Decoded, type DecodeJob, decodeJob, keyOf, locked, modelCache } from './decode-job.js';
-import { sourcesOf } from './origins.js';
-
-/** Earlier partitions that are looked through for texts. */
-const reusedPartitions = 7;
+import { decodeInShards, shardsOf } from './decode-shards.js';
+import { partitionJob } from './partition-job.js';
 
 export interface DecodeOptions {
   /** Hugging Face folder or GGUF file. */
@@ -35,60 +33,29 @@ export interface DecodeOptions {
   set: string[];
 }
 
-/** Decodes the prompts of the partition into its texts table, or a share of them into a file that publish joins. */
+/**
+ * Decodes the prompts of the partition into its texts table, in several processes where the configuration has shards or
+ * GPUs for them; or one share of them into a file that publish joins.
+ */
 export async function decode(
   context: StageContext,
   options: { compare?: boolean; shard?: Shard } = {},
 ): Promise<StageResult> {
   const { config, lake, partition } = context;
-  const { shard, compare = false } = options;
-  const prompts = lake.file('prompts', partition);
-  if (!existsSync(prompts)) {
-    throw inputError(
-      `there are no prompts for the partition ${partition}: ${prompts} is missing`,
-      `Run dare prompts --partition ${partition} first.`,
-    );
+  const { shard } = options;
+  if (shard === undefined && shardsOf(config) > 1) {
+    const decoded = await decodeInShards(context);
+    if (decoded !== undefined) return decoded;
   }
-  const tokenizer = loadTextModel(config.model.path, config.model.cache);
-  const poolFolder = lake.dir('pools', partition);
-  const unfinished = lake.unfinished('texts', partition);
-  const table = `the texts of partition ${partition}`;
-  const job: DecodeJob = {
-    model: config.model.path,
-    prompts,
-    out: shard === undefined ? lake.file('texts', partition) : shardFile(unfinished, shard),
-    what: shard === undefined ? table : `shard ${shard.index}/${shard.count} of ${table}`,
-    unfinished,
-    top: lake.root,
-    texts: lake.dir('texts', partition),
-    pools: existsSync(poolFolder) ? await loadPools(poolFolder, tokenizer.fingerprint) : noPools,
-    maxLength: config.pools.maxLength,
-    config,
-    tokenizer,
-    reuse: reusable(context),
-    compare,
-    sources: await sourcesOf('texts', context),
-    ...(shard === undefined ? {} : { shard }),
-  };
+  const job = await partitionJob(context, options);
   if (shard !== undefined) return await decodeShard(job, shard, context);
   lake.prepare('texts', partition);
   return await locked(job, context, async () => {
     const decoded = await decodeJob(job, context);
     // older than the table, which they would replace
-    removeShards(unfinished);
+    removeShards(job.unfinished);
     return stageResult(partition, job, decoded);
   });
-}
-
-/** The partition's own texts and those of the latest earlier partitions: each has what it took over itself. */
-function reusable({ config, lake, partition }: StageContext): DecodeJob['reuse'] {
-  const { reuse } = config.decode;
-  const partitions = [...lake.earlierPartitions('texts', partition).slice(-reusedPartitions), partition];
-  const tables = partitions.reverse().map((name) => lake.file('texts', name));
-  return {
-    tables: reuse === 'off' ? [] : tables.filter((file) => existsSync(file)),
-    strict: reuse === 'strict',
-  };
 }
 
 async function decodeShard(job: DecodeJob, shard: Shard, context: StageContext): Promise<StageResult> {
@@ -192,6 +159,6 @@ function described(partition: string, job: DecodeJob, counts: TableCounts, poolV
     mode: job.config.decode.mode,
     poolVersion,
     ...sums,
-    tokensPerStep: counts.decodeSteps === 0 ? null : counts.emittedTokens / counts.decodeSteps,
+    tokensPerStep: perStep(counts),
   };
 }

@@ -23,17 +23,26 @@ export interface PoolsOptions {
  * the lake's earlier partitions. With no earlier texts there are no pools, and decode works in rounds. Pools whose texts
  * are what they were are taken over from the partition's own pools, or from those of the partition before.
  */
-export async function pools(context: StageContext): Promise<StageResult> {
+export function pools(context: StageContext): Promise<StageResult> {
+  const { texts } = context.config.pools;
+  return poolsOf(context, texts === undefined ? earlierTexts(context) : [texts], texts !== undefined);
+}
+
+/**
+ * Builds the pools of the partition from these files.
+ * @param needed whether it is an error when they hold no text
+ */
+export async function poolsOf(context: StageContext, sources: string[], needed = true): Promise<StageResult> {
   const { config, lake, partition } = context;
-  const { maxLength, texts } = config.pools;
+  const { maxLength } = config.pools;
   const tokenizer = loadTextModel(config.model.path, config.model.cache);
   const out = lake.prepare('pools', partition);
   const before = lake.earlierPartitions('pools', partition).at(-1);
   const { origin, checkUnchanged } = await sourcesOf('pools', context);
   const job: RefreshJob = {
     out,
-    sources: texts === undefined ? earlierTexts(context) : [texts],
-    needsTexts: texts !== undefined,
+    sources,
+    needsTexts: needed,
     earlier: [out, ...(before === undefined ? [] : [lake.dir('pools', before)])],
     ...encoding(tokenizer, maxLength),
     rules: rulesOf(config),

@@ -33,6 +33,8 @@ export interface StageContext extends StageTools {
   lake: Lake;
   /** Checked by `checkPartition`: safe as part of a folder's name. */
   partition: string;
+  /** Options of the command line that lead another process to the same configuration, lake and partition. */
+  arguments?: readonly string[];
 }
 
 /** Printed as the last line of stdout. Extra keys must be plain JSON. */

@@ -1,5 +1,5 @@
 /** Runs a stage. Stages are loaded when they are needed, so that help and wrong usage answer at once. */
-import { checkPartition, loadConfig } from '../config/load.js';
+import { checkPartition, type Flags, loadConfig } from '../config/load.js';
 import { Lake } from '../lake/lake.js';
 import type { Shard } from '../lake/shards.js';
 import type { CommandResult, StageContext, StageResult, StageTools } from '../stage.js';
@@ -76,7 +76,19 @@ export async function runVerify(options: Options, tools: StageTools): Promise<Co
 function placeOf({ config: file = '', set, ...flags }: Options) {
   if (flags.partition !== undefined) checkPartition(flags.partition);
   const config = loadConfig(file, set, flags);
-  return { config, lake: new Lake(config.lake), partition: config.partition };
+  return {
+    config,
+    lake: new Lake(config.lake),
+    partition: config.partition,
+    arguments: argumentsOf(file, set, flags),
+  };
+}
+
+/** The options that decide the configuration, for another process. */
+function argumentsOf(config: string, set: readonly string[] | undefined, flags: Flags): string[] {
+  const names = ['lake', 'partition', 'weights', 'mode', 'concurrency'] as const;
+  const given = names.flatMap((name) => (flags[name] === undefined ? [] : [`--${name}=${flags[name]}`]));
+  return ['--config', config, ...(set ?? []).map((assignment) => `--set=${assignment}`), ...given];
 }
 
 type View = (options: Options, context: StageContext) => Promise<CommandResult>;

@@ -3,7 +3,7 @@
  * Each check runs when the parts it needs are valid, whatever else is wrong, so that one message holds everything.
  */
 import type { z } from 'zod';
-import { type Problem, valueAt } from './describe.js';
+import { type Problem, show, valueAt } from './describe.js';
 import { checkRemotePaths } from './paths.js';
 import type { Mode } from './schema.js';
 import * as schema from './schema.js';
@@ -179,12 +179,31 @@ function checkWeights(raw: unknown): Problem[] {
   if (device === 'cuda' && weights !== undefined && weights !== 'auto' && weights !== 'float32') {
     return [{ path, message: `is "${weights}"; expected auto or float32 with model.device cuda` }];
   }
-  const adapter = valueAt(raw, ['model', 'adapter']);
-  if (device === 'cuda' && adapter !== undefined) {
+  for (const key of ['adapter', 'adapters']) {
+    if (device !== 'cuda' || valueAt(raw, ['model', key]) === undefined) continue;
     const message = 'is for model.device webgpu; CUDA_VISIBLE_DEVICES says which GPUs CUDA sees';
-    return [{ path: ['model', 'adapter'], message }];
+    return [{ path: ['model', key], message }];
   }
-  return [];
+  return checkAdapters(raw, device);
+}
+
+/** Several GPUs: each decodes a shard. */
+function checkAdapters(raw: unknown, device: unknown): Problem[] {
+  const adapters = valueAt(raw, ['model', 'adapters']);
+  if (!Array.isArray(adapters)) return [];
+  const path = ['model', 'adapters'];
+  if (device === 'cpu') return [{ path, message: 'is a list of GPUs, but model.device is cpu' }];
+  if (valueAt(raw, ['model', 'adapter']) !== undefined)
+    return [{ path, message: 'stands beside model.adapter; expected one of the two' }];
+  const twice = adapters.find((name, i) => adapters.indexOf(name) < i);
+  if (twice !== undefined) {
+    const message = `has ${show(twice)} twice; expected each GPU once: those of one name by their PCI bus ids`;
+    return [{ path, message }];
+  }
+  const shards = valueAt(raw, ['decode', 'shards']);
+  if (shards === undefined || shards === adapters.length) return [];
+  const message = `is ${show(shards)}; expected ${adapters.length}, one for each of model.adapters, or nothing`;
+  return [{ path: ['decode', 'shards'], message }];
 }
 
 function checkDecode(raw: unknown): Problem[] {

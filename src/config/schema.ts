@@ -157,8 +157,12 @@ export const decode = group({
   maxFailedShare: real(0, 1).default(0.01),
   rounds: rounds.prefault({}),
 });
-/** In a lake there are earlier tables, whose texts may be the same. */
-export const lakeDecode = decode.extend({ reuse: choice(REUSES).default('texts') });
+export const lakeDecode = decode.extend({
+  /** In a lake there are earlier tables, whose texts may be the same. */
+  reuse: choice(REUSES).default('texts'),
+  /** Processes that decode a partition side by side; one for each of `model.adapters` if left out, else one. */
+  shards: whole(1, 1000).exactOptional(),
+});
 
 /** How the model's weights are stored and multiplied by. */
 export const WEIGHTS = ['auto', 'float32', 'float16', 'int8', 'int4'] as const;
@@ -192,7 +196,12 @@ export const configSchema = group({
   lake: text('the path of a folder'),
   partition: z.string(PARTITION_RULE).regex(PARTITION, PARTITION_RULE),
   inputs,
-  model: group({ path: text("the path of the model's folder or GGUF file"), ...modelSettings }),
+  model: group({
+    path: text("the path of the model's folder or GGUF file"),
+    ...modelSettings,
+    /** GPUs that decode a partition together, each as `adapter` has it. */
+    adapters: listOf(modelSettings.adapter.unwrap(), 'a list of GPUs').exactOptional(),
+  }),
   cohorts: group({
     users: userCohorts.prefault({}),
     items: itemCohorts,

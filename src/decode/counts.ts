@@ -47,6 +47,11 @@ export function addCounts(counts: TableCounts, more: TableCounts): void {
   counts.rounds = more.rounds;
 }
 
+/** Tokens a decode step of a text; null where none was decoded. */
+export function perStep({ decodeSteps, emittedTokens }: TableCounts): number | null {
+  return decodeSteps === 0 ? null : emittedTokens / decodeSteps;
+}
+
 /** Adds a text that was decoded. */
 export function addOutcome(counts: TableCounts, outcome: Outcome): void {
   counts.outputTokens += outcome.outputIds.length;

@@ -76,6 +76,8 @@ export async function forgetUnfinished(
     if (/^(whole|part-\d+-of-\d+)$/.test(name))
       rows += await forgetKept(duck, join(folder, name), renewed, log);
   }
+  // decoded again where it is still needed
+  await discard(join(folder, 'first-round'));
   for (const shard of listShards(folder)) rows += await forgetShard(duck, shardFile(folder, shard), renewed);
   return rows;
 }

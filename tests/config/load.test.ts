@@ -134,6 +134,19 @@ const WRONG: readonly [overrides: string[], line: string][] = [
       ] as [string[], string],
   ),
   [['model.weights=int2'], 'is "int2"; expected one of auto, float32, float16, int8, int4'],
+  [
+    ['model.adapters=[A, B, A]'],
+    'has "A" twice; expected each GPU once: those of one name by their PCI bus ids',
+  ],
+  [['model.adapters=[A]', 'model.adapter=A'], 'stands beside model.adapter; expected one of the two'],
+  [['model.adapters=[A]', 'model.device=cpu'], 'is a list of GPUs, but model.device is cpu'],
+  [['model.adapters=[A]', 'model.device=cuda'], 'is for model.device webgpu; CUDA_VISIBLE_DEVICES'],
+  [['model.adapters=A'], 'is "A"; expected a list of GPUs'],
+  [
+    ['model.adapters=[A, B]', 'decode.shards=3'],
+    'is 3; expected 2, one for each of model.adapters, or nothing',
+  ],
+  [['decode.shards=0'], 'is 0; expected a whole number from 1 to 1000'],
   [['model.device=gpu'], 'is "gpu"; expected one of auto, cpu, webgpu, cuda'],
   [['inputs.ratings.item=u'], 'is "u", the column that inputs.ratings.user names too'],
   [
@@ -226,7 +239,7 @@ test('one message holds every wrong key, with the line in the file', () => {
         '  cohorts.items.size (line 6): unknown key; allowed here: method, groups, columns',
         '  pools.maxLength (--set pools.maxLength=99): is 99; expected a whole number from 2 to 16',
         '  decode.topK (line 10): is "two"; expected a whole number from 1 to 64',
-        '  decode.mdoe (line 8): unknown key; did you mean mode? allowed here: mode, maxNewTokens, topK, minProb, divergenceBudget, stop, repetitionPenalty, sampling, nodes, reproducible, concurrency, maxFailedShare, rounds, reuse',
+        '  decode.mdoe (line 8): unknown key; did you mean mode? allowed here: mode, maxNewTokens, topK, minProb, divergenceBudget, stop, repetitionPenalty, sampling, nodes, reproducible, concurrency, maxFailedShare, rounds, reuse, shards',
         '  decode.nodes (line 9): is 0; expected at least 1 with mode relaxed; mode autoregressive decodes without drafts',
       ].join('\n'),
     );

@@ -1,0 +1,73 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Config } from '../src/config/schema.js';
+import { inputError } from '../src/errors.js';
+import { type Shard, shardFile } from '../src/lake/shards.js';
+import { loadTextModel } from '../src/model/text.js';
+import { loadPools, noPools } from '../src/pool/folder.js';
+import type { StageContext } from '../src/stage.js';
+import type { DecodeJob } from './decode-job.js';
+import { sourcesOf } from './origins.js';
+
+/** Earlier partitions that are looked through for texts. */
+const reusedPartitions = 7;
+
+/** What is kept of the first round of a partition that is decoded in shards, until their texts are the table. */
+export function firstRoundFolder(unfinished: string): string {
+  return join(unfinished, 'first-round');
+}
+
+/** The job that decodes the prompts of a partition, or a share of them. @throws inputError where there are none */
+export async function partitionJob(
+  context: StageContext,
+  { shard, compare = false }: { shard?: Shard | undefined; compare?: boolean } = {},
+): Promise<DecodeJob> {
+  const { config, lake, partition } = context;
+  const prompts = lake.file('prompts', partition);
+  if (!existsSync(prompts)) {
+    throw inputError(
+      `there are no prompts for the partition ${partition}: ${prompts} is missing`,
+      `Run dare prompts --partition ${partition} first.`,
+    );
+  }
+  const tokenizer = loadTextModel(config.model.path, config.model.cache);
+  const poolFolder = lake.dir('pools', partition);
+  const unfinished = lake.unfinished('texts', partition);
+  const table = `the texts of partition ${partition}`;
+  return {
+    model: config.model.path,
+    prompts,
+    out: shard === undefined ? lake.file('texts', partition) : shardFile(unfinished, shard),
+    what: shard === undefined ? table : `shard ${shard.index}/${shard.count} of ${table}`,
+    unfinished,
+    top: lake.root,
+    texts: lake.dir('texts', partition),
+    pools: existsSync(poolFolder) ? await loadPools(poolFolder, tokenizer.fingerprint) : noPools,
+    maxLength: config.pools.maxLength,
+    config: onOneGpu(config, shard),
+    tokenizer,
+    reuse: reusable(context),
+    compare,
+    sources: await sourcesOf('texts', context),
+    ...(shard === undefined ? {} : { shard }),
+  };
+}
+
+/** A process decodes on one GPU: of several the shards take one after the other, and what is no shard the first. */
+function onOneGpu(config: Config, shard: Shard | undefined): Config {
+  const { adapters = [] } = config.model;
+  const adapter = adapters[((shard?.index ?? 1) - 1) % adapters.length];
+  return adapter === undefined ? config : { ...config, model: { ...config.model, adapter } };
+}
+
+/** The partition's own texts and those of the latest earlier partitions: each has what it took over itself. */
+function reusable({ config, lake, partition }: StageContext): DecodeJob['reuse'] {
+  const { reuse } = config.decode;
+  const partitions = [...lake.earlierPartitions('texts', partition).slice(-reusedPartitions), partition];
+  const tables = partitions.reverse().map((name) => lake.file('texts', name));
+  tables.unshift(join(firstRoundFolder(lake.unfinished('texts', partition)), 'texts.parquet'));
+  return {
+    tables: reuse === 'off' ? [] : tables.filter((file) => existsSync(file)),
+    strict: reuse === 'strict',
+  };
+}

@@ -1,0 +1,101 @@
+/** The shards of a partition, each in a process of its own on this machine: one for each GPU, or for a share of the cores. */
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
+import { DareError } from '../src/errors.js';
+import type { StageContext } from '../src/stage.js';
+
+const program = fileURLToPath(new URL('../src/cli.js', import.meta.url));
+
+/** A line of a process's log: how far it is, or something for people. */
+const logLine = z.looseObject({
+  level: z.string(),
+  msg: z.string(),
+  progress: z.object({ label: z.string(), done: z.number(), total: z.number().nullable() }).optional(),
+});
+/** What a process says at its end; of a failure the sentence. */
+const lastLine = z.looseObject({ error: z.string().optional(), warnings: z.array(z.string()).optional() });
+export type ShardResult = z.output<typeof lastLine>;
+
+interface Ended {
+  shard: string;
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  result: ShardResult | undefined;
+}
+
+/**
+ * Runs `dare decode --shard K/N` for all K side by side and waits for all of them: where one fails, the others go on, and
+ * what they finish is kept. An abort is passed on to them.
+ * @param options of the command line, beside those that lead to the configuration
+ * @returns what each said at its end, in their order
+ * @throws inputError or runError with what the first one that failed said
+ */
+export async function runShards(
+  context: StageContext,
+  count: number,
+  options: readonly string[],
+): Promise<ShardResult[]> {
+  const { signal, progress } = context;
+  progress.start('decode');
+  const counters = new Map<string, number>();
+  const advance = (shard: string, done: number) => {
+    const before = counters.get(shard) ?? 0;
+    counters.set(shard, done);
+    progress.advance(Math.max(0, done - before));
+  };
+  const shards = Array.from({ length: count }, (_, i) => `${i + 1}/${count}`);
+  const ended = await Promise.all(shards.map((shard) => runShard(context, shard, options, advance)));
+  signal.throwIfAborted();
+  progress.done();
+  const failed = ended.filter(({ code }) => code !== 0);
+  const [first] = failed;
+  if (first === undefined) return ended.map(({ result }) => result ?? {});
+  throw new DareError(
+    `shard ${first.shard} ${first.result?.error ?? `ended with ${first.signal ?? `exit code ${first.code}`}`}` +
+      `${failed.length > 1 ? ` (and ${failed.length - 1} more of ${count} failed)` : ''}`,
+    failed.some(({ code }) => code !== 2) ? 1 : 2,
+    'What the others finished is kept: run it again, and it goes on behind it.',
+  );
+}
+
+function runShard(
+  { arguments: place = [], log, signal }: StageContext,
+  shard: string,
+  options: readonly string[],
+  advance: (shard: string, done: number) => void,
+): Promise<Ended> {
+  const command = [program, 'decode', '--shard', shard, ...place, ...options, '--json'];
+  const child = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const stop = () => void child.kill('SIGTERM');
+  signal.addEventListener('abort', stop);
+  if (signal.aborted) stop();
+  let last = '';
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    last = line;
+  });
+  createInterface({ input: child.stderr }).on('line', (line) => {
+    const { data } = logLine.safeParse(parsed(line));
+    if (data === undefined) log.warn({ shard }, line);
+    else if (data.progress !== undefined) {
+      if (data.progress.label === 'decode') advance(shard, data.progress.done);
+    } else if (data.level === 'info') log.info({ shard }, data.msg);
+    // warnings and the error come with the result
+  });
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code, killedBy) => {
+      signal.removeEventListener('abort', stop);
+      resolve({ shard, code, signal: killedBy, result: lastLine.safeParse(parsed(last)).data });
+    });
+  });
+}
+
+function parsed(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+}

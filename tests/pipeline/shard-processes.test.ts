@@ -1,0 +1,114 @@
+/** `dare run` and `dare decode` with several processes on this machine. */
+import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { dare, type Finished, resultOf } from '../cli/spawn.js';
+import { readTable } from '../prompts/fixture.js';
+import { smallCatalogue } from './fixture.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'dare-processes-'));
+const { config, prompts } = smallCatalogue(folder);
+test.after(() => rmSync(folder, { recursive: true, force: true }));
+
+const greedy = ['--config', config, '--set', 'decode.mode=greedy', '--set', 'decode.rounds.first=0.3'];
+const inShards = [...greedy, '--set', 'decode.shards=2'];
+const lakeOf = (name: string) => join(folder, name);
+const textsOf = (lake: string) => readTable(join(lake, 'texts/partition=a/texts.parquet'));
+
+function succeed(finished: Finished): Record<string, unknown> {
+  assert.is(finished.code, 0, finished.stderr);
+  return resultOf(finished);
+}
+
+/** Rows without decisions that batches can turn; all others' texts are the same however they are decoded. */
+function clear(rows: Record<string, unknown>[]): unknown[] {
+  return rows
+    .filter(({ near_ties }) => near_ties === 0)
+    .map(({ prompt_id, text, output_token_ids }) => [prompt_id, text, output_token_ids]);
+}
+
+test('a run in two processes, from a first round that makes the pools: the same greedy texts, and nothing left over', async () => {
+  const alone = lakeOf('alone');
+  succeed(await dare(['run', ...greedy, '--lake', alone, '--quiet']));
+  const lake = lakeOf('shards');
+  const run = await dare(['run', ...inShards, '--lake', lake]);
+  const result = succeed(run);
+  assert.match(run.stderr, /the first round of the texts of partition a: its texts make the pools/);
+  for (const shard of ['1/2', '2/2'])
+    assert.match(run.stderr, new RegExp(`^decoding on .*shard ${shard}\\)$`, 'm'));
+  assert.is((result.stages as Record<string, { rows: number }>).decode?.rows, prompts);
+  const texts = await textsOf(lake);
+  assert.is(texts.length, prompts);
+  const [own, others] = [clear(texts), clear(await textsOf(alone))];
+  const ids = new Set(others.map((row) => (row as unknown[])[0]));
+  const both = own.filter((row) => ids.has((row as unknown[])[0]));
+  assert.ok(both.length > prompts / 2, `${both.length} rows were compared`);
+  const known = new Set(both.map((row) => (row as unknown[])[0]));
+  assert.equal(
+    both,
+    others.filter((row) => known.has((row as unknown[])[0])),
+  );
+  // texts of the first round were drafted from nothing, those of the shards from its pools
+  const versions = new Set(texts.map(({ pool_version }) => pool_version));
+  assert.is(versions.size, 2);
+  assert.ok(versions.has(null));
+  assert.not.ok(existsSync(join(lake, '_unfinished')), 'nothing is left over');
+  const again = succeed(await dare(['run', ...inShards, '--lake', lake, '--quiet', '--skip-exit-code', '0']));
+  assert.is(again.skipped, true, 'all is fresh, the pools of the first round too');
+});
+
+test('stopped by a signal all processes stop; the next run goes on where they were', async () => {
+  const lake = lakeOf('stopped');
+  for (const stage of ['segment', 'prompts', 'pools'])
+    succeed(await dare([stage, ...greedy, '--lake', lake, '--quiet']));
+  const decode = ['decode', ...inShards, '--lake', lake, '--set', 'decode.concurrency=1'];
+  const stopped = await dare(decode, undefined, { after: 'shard 2/2', signal: 'SIGTERM' });
+  assert.is(stopped.code, 143, stopped.stderr);
+  assert.ok(existsSync(join(lake, '_unfinished/texts/partition=a/first-round/texts.parquet')));
+  assert.not.ok(existsSync(join(lake, 'texts/partition=a/texts.parquet')));
+  const result = succeed(await dare([...decode, '--quiet']));
+  assert.is(result.rows, prompts);
+  assert.ok(Number(result.takenOver) > 0, 'texts of the first round');
+  assert.is((await textsOf(lake)).length, prompts);
+});
+
+test('a shard that fails: its sentence, what the others finished is kept', async () => {
+  const lake = lakeOf('failing');
+  cpSync(lakeOf('shards'), lake, { recursive: true });
+  const model = join(folder, 'other-cache');
+  // shard 2 can't be written where a folder has its name
+  const place = join(lake, '_unfinished/texts/partition=a/part-2-of-2.parquet/occupied');
+  cpSync(config, place);
+  const decode = [
+    'decode',
+    ...inShards,
+    '--lake',
+    lake,
+    '--set',
+    'decode.reuse=off',
+    '--set',
+    `model.cache=${model}`,
+  ];
+  const failed = await dare([...decode, '--quiet']);
+  assert.is(failed.code, 2, failed.stderr);
+  assert.match(failed.stderr, /error: dare decode: shard 2\/2 .*part-2-of-2\.parquet/);
+  assert.match(failed.stderr, /hint: What the others finished is kept/);
+  rmSync(join(place, '..'), { recursive: true });
+  const result = succeed(await dare([...decode, '--quiet']));
+  assert.is(result.rows, prompts);
+  assert.not.ok(existsSync(join(lake, '_unfinished')));
+});
+
+test('too few prompts for a first round are decoded without shards', async () => {
+  const lake = lakeOf('few');
+  const few = [...inShards, '--lake', lake, '--set', 'decode.rounds.first=0.0001'];
+  const run = await dare(['run', ...few]);
+  succeed(run);
+  assert.match(run.stderr, /too few prompts for a first round: they are decoded without shards/);
+  assert.is((await textsOf(lake)).length, prompts);
+  assert.not.ok(existsSync(join(lake, '_unfinished')));
+});
+
+test.run();
