@@ -149,6 +149,10 @@ test('the joined table is that of an undisturbed run without shards, in one file
   const manifest = JSON.parse(readFileSync(join(lake, 'texts/partition=b/_manifest.json'), 'utf8'));
   for (const name of ['rows', 'failed', 'outputTokens', 'rounds', 'poolVersion'])
     assert.equal(manifest[name], undisturbed[name], name);
+  // of the texts that the last command of each shard decoded
+  const { rows, resumed, takenOver, failed, statistics, device } = manifest;
+  assert.is(statistics.texts, rows - resumed - takenOver - failed);
+  assert.match(device, /^cpu\b/);
   // its file is gone, and its counts are still known
   const again = await decode(2, 3, ['--skip-exit-code', '99']);
   assert.is(again.code, 99, again.stderr);
