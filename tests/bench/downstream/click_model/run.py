@@ -14,6 +14,7 @@ import platform
 import sys
 
 import numpy as np
+import torch
 from sklearn.metrics import log_loss
 
 from compare import Ranking, difference, resampled_aucs
@@ -33,6 +34,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--components", type=int, default=32, help="principal components of the vectors")
     options = parser.parse_args()
+    # the model is small: a second thread mostly waits, for very long where other work shares the machine
+    torch.set_num_threads(1)
 
     files = {mode: os.path.join(options.texts, f"{mode}.parquet") for mode in ("autoregressive", "greedy", "relaxed")}
     vectors = {mode: read_vectors(files[mode]) for mode in ("autoregressive", "relaxed")}
