@@ -7,32 +7,21 @@ import { type ClickResult, downstream } from './downstream.js';
 import { sourcesOf } from './origins.js';
 import { runTrials, type SettingTrial, withTrialSession } from './trials.js';
 
-export interface EvaluateOptions {
-  /** Users, and items, whose prompts are decoded. */
-  limit: number;
-  /** Divergence budgets beside the configured one, in nats a text. */
-  divergenceBudgets: readonly number[];
-}
-
 /**
  * `dare evaluate`: what relaxed verification changes in the texts of a partition, in their vectors and in a click model that
  * is given them, against autoregressive decoding of the same prompts. Writes the table `evaluation`: a row for each
  * setting, entity type and framework, and one for each click model.
  * @throws inputError without prompts or texts, and for mode sample
  */
-export async function evaluate(context: StageContext, options: EvaluateOptions): Promise<StageResult> {
+export async function evaluate(context: StageContext): Promise<StageResult> {
   const { config, lake, partition } = context;
+  const { limit, divergenceBudgets } = config.evaluate;
   const started = performance.now();
   lake.prepare('evaluation', partition);
   return await withTrialSession(context, async (duck) => {
     const { origin, checkUnchanged } = await sourcesOf('evaluation', context);
-    const settings = comparedSettings(config.decode, config.decode.nodes, options.divergenceBudgets);
-    const {
-      trials,
-      warnings,
-      costs: _costs,
-      ...about
-    } = await runTrials(context, duck, settings, options.limit);
+    const settings = comparedSettings(config.decode, config.decode.nodes, divergenceBudgets);
+    const { trials, warnings, costs: _costs, ...about } = await runTrials(context, duck, settings, limit);
     const rows = rowsOf(trials);
     const clicks = await downstream(context, duck, trials);
     warnings.push(...clicks.warnings);
@@ -42,7 +31,7 @@ export async function evaluate(context: StageContext, options: EvaluateOptions):
     }));
     const { ratings, seeds, statement, results } = clicks;
     const summary = {
-      limit: options.limit,
+      limit,
       ...about,
       speeds,
       downstream: { ratings, seeds, statement, results },

@@ -28,6 +28,8 @@ export const tableOfStage = {
   publish: 'features',
 } as const satisfies Record<string, TableName>;
 export type TableStage = keyof typeof tableOfStage;
+/** The tables of the stages that a run has, and of those beside it. */
+const allTables = { ...tableOfStage, evaluate: 'evaluation' } as const satisfies Record<string, TableName>;
 
 /**
  * Whether the table of the partition is there and was made from what there is now. The tables that it is made from are
@@ -51,8 +53,11 @@ export async function freshness(table: TableName, place: Place): Promise<Freshne
 }
 
 /** The result of a stage that needn't run, because its table is fresh. */
-export async function skippedResult(stage: TableStage, { lake, partition }: Place): Promise<StageResult> {
-  const table = tableOfStage[stage];
+export async function skippedResult(
+  stage: keyof typeof allTables,
+  { lake, partition }: Place,
+): Promise<StageResult> {
+  const table = allTables[stage];
   const manifest = (await readManifest(lake.dir(table, partition))) ?? {};
   const rows = Number(manifest.rows ?? manifest.texts ?? 0);
   const files = table === 'pools' ? [] : [lake.file(table, partition)];

@@ -121,7 +121,7 @@ const ingredients: Readonly<Record<TableName, (place: Place) => Promise<Ingredie
       },
       configuration: {
         ...flattened({ decode: decisiveSettings(decodeSettings(decode), decode.sampling.seed) }),
-        ...flattened({ prompts: { history: config.prompts.history } }),
+        ...flattened({ prompts: { history: config.prompts.history }, evaluate: config.evaluate }),
         ...poolKeys(config),
         ...inputKeys(config),
         'model.weights': model.weights,

@@ -95,7 +95,7 @@ const UPKEEP_OPTIONS: Readonly<Record<UpkeepName, readonly OptionName[]>> = {
 };
 /** Of the lake of a configuration, too. */
 const REVIEW_OPTIONS: Readonly<Record<ReviewName, readonly OptionName[]>> = {
-  evaluate: [...STATUS, 'limit', 'divergence-budget'],
+  evaluate: [...COMMON, 'limit', 'divergence-budget'],
   tune: [...STATUS, 'limit', 'divergence-budget', 'top-k', 'min-prob', 'nodes', 'max-loss'],
 };
 /** Options that may be given several times. */

@@ -24,8 +24,9 @@ lose). A liked rating (prompts.history.likedFrom) counts as a click; those that 
 Pools are made as dare pools makes them, of texts of everybody but those whose prompts are decoded. Where the sample is
 more than a fifth of all, it is decoded in parts, each with pools that lack its own texts alone.
 
-  --limit N                users, and items, whose prompts are decoded; chosen by hash; default 100
-  --divergence-budget LIST other budgets, in nats a text; default 1,2,8,16
+  --limit N                users, and items, whose prompts are decoded, chosen by hash; as --set evaluate.limit=N
+  --divergence-budget LIST other budgets, in nats a text; as --set evaluate.divergenceBudgets=[LIST]
+  --skip-exit-code N       end with N, 0 to 255, where the evaluation is of what there is now, and decode nothing then
 
 ${PLACE}
 ${LOGGING}
@@ -52,7 +53,7 @@ factor of 1.05 on the probability of a token. Writes no table and changes no con
   --top-k LIST             ranks; default 2,3
   --min-prob LIST          least probabilities; default 0.05,0.1,0.2
   --nodes LIST             draft nodes a step: auto, or numbers from 1 to 256; default the configuration's
-  --limit N                users, and items, whose prompts are decoded; chosen by hash; default 100
+  --limit N                users, and items, whose prompts are decoded, chosen by hash; default evaluate.limit
 
 ${PLACE}
 ${LOGGING}

@@ -1,40 +1,38 @@
 /** Options of `dare evaluate` and `dare tune` -> what is to be decoded. */
-import type { EvaluateOptions } from '../../pipeline/evaluate.js';
 import type { TuneOptions } from '../../pipeline/tune.js';
-import type { DecodeConfig } from '../config/schema.js';
+import type { Config } from '../config/schema.js';
 import type { Nodes } from '../evaluate/settings.js';
 import type { Options } from './arguments.js';
 import { numbers, reals, wholeNumber } from './values.js';
 
-/** Users, and items, where nobody says how many. */
-const usualLimit = 100;
 /** What is tried, where nobody says. */
 const usualTrials = { budgets: '1,4,16', topK: '2,3', minProb: '0.05,0.1,0.2' };
 /** Nats a token that may be given away. */
 const usualLoss = '0.05';
-/** Nats a text beside the configured budget. */
-const usualBudgets = '1,2,8,16';
-
-/** @throws inputError for a value that isn't what the option takes */
-export function evaluateOptions(options: Options): EvaluateOptions {
-  const { 'divergence-budget': budgets = usualBudgets } = options;
+/** The configuration with what the options say in place of its keys. @throws inputError for a value that doesn't fit */
+export function evaluateConfig(options: Options, config: Config): Config {
+  const { 'divergence-budget': budgets } = options;
+  const { divergenceBudgets } = config.evaluate;
   return {
-    limit: limitOf(options),
-    divergenceBudgets: reals('divergence-budget', budgets, 0, Number.POSITIVE_INFINITY),
+    ...config,
+    evaluate: {
+      limit: limitOf(options, config),
+      divergenceBudgets: budgets === undefined ? divergenceBudgets : budgetsOf(budgets),
+    },
   };
 }
 
 /** @throws inputError for a value that isn't what the option takes */
-export function tuneOptions(options: Options, { nodes }: DecodeConfig): TuneOptions {
+export function tuneOptions(options: Options, config: Config): TuneOptions {
   const { 'divergence-budget': budgets = usualTrials.budgets, 'top-k': topK = usualTrials.topK } = options;
   const { 'min-prob': minProb = usualTrials.minProb, 'max-loss': loss = usualLoss } = options;
   const [maxLoss] = reals('max-loss', loss, 0, Number.POSITIVE_INFINITY) as [number, ...number[]];
   return {
-    limit: limitOf(options),
-    divergenceBudgets: reals('divergence-budget', budgets, 0, Number.POSITIVE_INFINITY),
+    limit: limitOf(options, config),
+    divergenceBudgets: budgetsOf(budgets),
     topK: numbers('top-k', topK, 1, 64),
     minProb: reals('min-prob', minProb, 0, 1),
-    nodes: options.nodes === undefined ? [nodes] : nodesOf(options.nodes),
+    nodes: options.nodes === undefined ? [config.decode.nodes] : nodesOf(options.nodes),
     maxLoss,
   };
 }
@@ -44,6 +42,10 @@ function nodesOf(text: string): Nodes[] {
   return words.map((word) => (word === 'auto' ? word : wholeNumber('nodes', word, 1, 256)));
 }
 
-function limitOf({ limit }: Options): number {
-  return limit === undefined ? usualLimit : wholeNumber('limit', limit, 2, 1e6);
+function budgetsOf(text: string): number[] {
+  return reals('divergence-budget', text, 0, Number.POSITIVE_INFINITY);
+}
+
+function limitOf({ limit }: Options, { evaluate }: Config): number {
+  return limit === undefined ? evaluate.limit : wholeNumber('limit', limit, 2, 1e6);
 }

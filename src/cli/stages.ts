@@ -143,14 +143,19 @@ type Review = (options: Options, context: StageContext) => Promise<CommandResult
 
 const reviewsByName: Readonly<Record<ReviewName, Review>> = {
   evaluate: async (options, context) => {
-    const { evaluateOptions } = await import('./review-options.js');
+    const { evaluateConfig } = await import('./review-options.js');
+    const place = { ...context, config: evaluateConfig(options, context.config) };
+    if (options['skip-exit-code'] !== undefined) {
+      const { freshness, skippedResult } = await import('../../pipeline/freshness.js');
+      if ((await freshness('evaluation', place)).state === 'fresh') return skippedResult('evaluate', place);
+    }
     const { evaluate } = await import('../../pipeline/evaluate.js');
-    return await evaluate(context, evaluateOptions(options));
+    return await evaluate(place);
   },
   tune: async (options, context) => {
     const { tuneOptions } = await import('./review-options.js');
     const { tune } = await import('../../pipeline/tune.js');
-    return await tune(context, tuneOptions(options, context.config.decode));
+    return await tune(context, tuneOptions(options, context.config));
   },
 };
 

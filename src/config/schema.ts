@@ -229,6 +229,12 @@ export const configSchema = group({
     /** How the vectors of the features are stored. */
     vectors: choice(VECTORS).default('float32'),
   }).prefault({}),
+  evaluate: group({
+    /** Users, and items, whose prompts are decoded. */
+    limit: whole(2, 1_000_000).default(100),
+    /** Nats a text: beside the configured one. */
+    divergenceBudgets: listOf(real(0), 'a list of numbers of at least 0').prefault([1, 2, 8, 16]),
+  }).prefault({}),
 });
 
 /** What `dare decode` without a configuration file can be told by `--set`. */

@@ -67,6 +67,8 @@ const DEFAULTS: readonly [path: string, value: unknown, documented: string][] = 
   ['publish.quality.failed', 0.05, 'Default 0.05'],
   ['publish.keep', 1, 'Default 1'],
   ['publish.vectors', 'float32', 'float32 (default)'],
+  ['evaluate.limit', 100, 'Default 100'],
+  ['evaluate.divergenceBudgets', [1, 2, 8, 16], 'Default [1, 2, 8, 16]'],
 ];
 
 test('every default is filled in', () => {

@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Downstream } from '../../pipeline/downstream.js';
+import { freshness } from '../../pipeline/freshness.js';
+import { loadConfig } from '../../src/config/load.js';
 import type { EvaluationRow } from '../../src/evaluate/rows.js';
 import { Duck } from '../../src/lake/duck.js';
 import { Lake } from '../../src/lake/lake.js';
@@ -95,9 +97,14 @@ test('settings are compared on a sample that is held out of the pools; table, ma
     assert.ok(Math.abs(Number(table?.rouge) - sum(({ rougeL }) => rougeL)) < 1e-9);
     assert.ok(!existsSync(lake.work('evaluation', 'a')));
     assert.ok(!existsSync(lake.unfinished('evaluation', 'a')));
-    // a partition that was removed is gone with it
-    await runHere(['prune', '--config', config]);
-    assert.ok(existsSync(file));
+    // what was evaluated needn't be again, until something changes
+    const asked = ['--limit', '6', '--divergence-budget', '0.5'];
+    const again = await runHere(['evaluate', '--config', config, '--skip-exit-code', '99', ...asked]);
+    assert.equal([again.skipped, again.rows], [true, table?.n]);
+    const { evaluate, ...others } = loadConfig(config);
+    const changed = { ...others, evaluate: { ...evaluate, limit: 7, divergenceBudgets: [0.5] } };
+    const { state, reasons } = await freshness('evaluation', { config: changed, lake, partition: 'a' });
+    assert.equal([state, reasons], ['stale', ['evaluate.limit: 6 -> 7']]);
   }));
 
 test('what an evaluation needs, and has not', () =>
