@@ -1,5 +1,5 @@
 """
-Airflow DAG: segment, prompts, pools, decode in shards, publish.
+Airflow DAG: segment, prompts, pools, decode in shards, publish, evaluate.
 
 It runs every night, and whenever somebody updates the asset `dare_inputs` with the extra `{"partition": P}`.
 Settings are Airflow variables, and params of the same names for a single run:
@@ -12,6 +12,10 @@ Settings are Airflow variables, and params of the same names for a single run:
 | dare_shards, shards     | 1       | tasks that decode                                             |
 | dare_set, set           | []      | keys of the configuration, a list of `path.to.key=value`      |
 | (no variable) partition |         | this partition instead of the date or the event's             |
+
+The XCom of `evaluate` holds what relaxed decoding changes: `results` by setting, entity type and framework, and
+`downstream` with its `statement`. It decodes `evaluate.limit` users and items again; features are published before it,
+whatever it finds.
 
 Every task asks DARE whether there is anything to do, so a skipped one skips nothing after it (`none_failed`).
 """
@@ -123,4 +127,5 @@ with DAG(
         shard=shards(pools.output)
     )
     publish = DareOperator(task_id="publish", stage="publish", outlets=[FEATURES], **common)
-    segment >> prompts >> pools >> decode >> publish
+    evaluate = DareOperator(task_id="evaluate", stage="evaluate", **common)
+    segment >> prompts >> pools >> decode >> publish >> evaluate

@@ -40,7 +40,7 @@ class DareOperator(BaseOperator):
     No shell reads the arguments, so no value needs quoting. Exit codes: 0 done; 2 fails at once, whatever the
     task's retries; 99 (nothing to do) skips; anything else fails and is retried.
 
-    :param stage: segment, prompts, pools, decode or publish
+    :param stage: segment, prompts, pools, decode, publish or evaluate
     :param settings: see RunSettings
     :param shard: `k/n`, for decode only; None decodes everything
 

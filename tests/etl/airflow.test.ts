@@ -11,7 +11,7 @@ import { MOVIES, USERS, writeConfig, writeRaw } from './small.js';
 
 const FIRST = '2026-10-05';
 const SECOND = '2026-10-06';
-const STAGES = ['segment', 'prompts', 'pools', 'decode', 'publish'];
+const STAGES = ['segment', 'prompts', 'pools', 'decode', 'publish', 'evaluate'];
 
 interface Task {
   state: string;
@@ -68,7 +68,10 @@ async function runDag(): Promise<Run[]> {
     AIRFLOW_VAR_DARE_CONFIG: config,
     AIRFLOW_VAR_DARE_COMMAND: command,
     AIRFLOW_VAR_DARE_SHARDS: '2',
-    AIRFLOW_VAR_DARE_SET: JSON.stringify(['decode.mode=relaxed']),
+    AIRFLOW_VAR_DARE_SET: JSON.stringify([
+      'decode.mode=relaxed',
+      'evaluate={ limit: 4, divergenceBudgets: [] }',
+    ]),
   });
   assert.is(code, 0, output.slice(-4000));
   return JSON.parse(last) as Run[];
@@ -96,6 +99,7 @@ airflowTest('another date in two shards: one is killed, and retried', 1, ({ stat
   assert.equal(tries(tasks), {
     'decode[0]': 1,
     'decode[1]': 2,
+    evaluate: 1,
     pools: 1,
     prompts: 1,
     publish: 1,
@@ -109,6 +113,16 @@ airflowTest('another date in two shards: one is killed, and retried', 1, ({ stat
   const rows = shards.reduce((sum, result) => sum + Number(result?.rows), 0);
   assert.is(rows, tasks.prompts?.result?.rows);
   assert.equal(updates, [{ partition: SECOND, rows: MOVIES + USERS }]);
+});
+
+airflowTest('the figures of an evaluation are its XCom', 1, ({ tasks }) => {
+  const { state, result } = tasks.evaluate as Task;
+  assert.is(state, 'success');
+  const { results, downstream } = result as Record<string, unknown>;
+  const rows = results as { mode: string; sameTexts: number; tokensPerStep: number }[];
+  assert.ok(rows.filter(({ mode }) => mode === 'relaxed').every(({ tokensPerStep }) => tokensPerStep > 1));
+  assert.ok(rows.filter(({ mode }) => mode === 'greedy').every(({ sameTexts }) => sameTexts === 1));
+  assert.match((downstream as { statement: string }).statement, /AUC|too weak/);
 });
 
 airflowTest('the same date again: every stage is skipped, the files are the same', 2, (run, before) => {
