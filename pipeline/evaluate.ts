@@ -17,7 +17,6 @@ export async function evaluate(context: StageContext): Promise<StageResult> {
   const { config, lake, partition } = context;
   const { limit, divergenceBudgets } = config.evaluate;
   const started = performance.now();
-  lake.prepare('evaluation', partition);
   return await withTrialSession(context, async (duck) => {
     const { origin, checkUnchanged } = await sourcesOf('evaluation', context);
     const settings = comparedSettings(config.decode, config.decode.nodes, divergenceBudgets);
@@ -41,6 +40,7 @@ export async function evaluate(context: StageContext): Promise<StageResult> {
     const file = lake.file('evaluation', partition);
     const params = { rows: JSON.stringify(table), partition };
     checkUnchanged();
+    lake.prepare('evaluation', partition);
     await replaceTable(file, 'the evaluation could not be written', manifest, (path) =>
       duck.script('evaluate/write', { params: { ...params, path } }),
     );
