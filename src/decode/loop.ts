@@ -67,7 +67,7 @@ export class DecodeLoop {
    * Decodes one prompt. Rejects with runError when the prompt doesn't fit the model's context; an error of the engine
    * rejects every request that is waiting or active.
    */
-  decode({ promptIds, stream }: SequenceRequest, pools: DraftPools): Promise<Outcome> {
+  decode({ promptIds, stream, traced = false }: SequenceRequest, pools: DraftPools): Promise<Outcome> {
     if (promptIds.length === 0) return Promise.reject(runError('The prompt has no tokens'));
     if (promptIds.length >= this.engine.context) {
       const limit = this.engine.context - 1;
@@ -76,7 +76,7 @@ export class DecodeLoop {
       );
     }
     return new Promise((resolve, reject) => {
-      this.waiting.push({ promptIds, stream, pools, resolve, reject });
+      this.waiting.push({ promptIds, stream, traced, pools, resolve, reject });
       if (!this.running) this.ended = this.run();
     });
   }

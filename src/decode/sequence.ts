@@ -9,7 +9,8 @@ import { type StreamKey, uniform } from './random.js';
 import { samplePath } from './sample.js';
 import type { Sampler, SamplingRule } from './sampler.js';
 import { type Detokenise, StopMatcher, type StoppedText } from './stop.js';
-import { type AcceptRule, tokensToSee, type Verification, verify } from './verify.js';
+import { markEnded, stateStep, type TracedStep, traceStep } from './trace.js';
+import { type AcceptRule, type RowVerdicts, tokensToSee, type Verification, verify } from './verify.js';
 
 /** How texts are decoded; the same for all requests of a run. */
 export interface DecodeSettings extends AcceptRule {
@@ -41,6 +42,8 @@ export interface SequenceRequest {
   promptIds: Int32Array;
   /** Mode sample: the random numbers of this text. */
   stream: StreamKey;
+  /** Whether the outcome tells of each step. */
+  traced?: boolean;
 }
 
 /** What the sequences of a loop have in common. */
@@ -85,6 +88,8 @@ export interface Outcome {
    * tell the probabilities of drafts and of the likeliest tokens alone.
    */
   logProbability: number | null;
+  /** The steps, of a request that asked for them. */
+  trace?: TracedStep[];
 }
 
 const nothing = new Float64Array(0);
@@ -119,6 +124,7 @@ export class Sequence {
   private lastStateMissing = false;
   private last: number;
   private readonly most: number;
+  private readonly trace: TracedStep[] | undefined;
   private readonly counts = {
     steps: 0,
     emitted: 0,
@@ -145,6 +151,7 @@ export class Sequence {
     if (minPathProbability === undefined) this.pause = new DraftPause();
     if (repetitionPenalty !== 1) this.penalty = new RepetitionPenalty(repetitionPenalty);
     if (stop.length > 0) this.stops = new StopMatcher(stop, model.detokenise as Detokenise);
+    if (request.traced === true) this.trace = [];
     for (const token of promptIds) this.see(token);
   }
 
@@ -222,11 +229,13 @@ export class Sequence {
       divergence: counts.divergence,
       nearTies: counts.nearTies,
       logProbability: needsLogits(this.settings) ? null : counts.logProbability,
+      ...(this.trace === undefined ? {} : { trace: this.trace }),
     };
   }
 
   private judge(verdicts: Verdicts): number[] {
     if (this.lastStateMissing) {
+      this.trace?.push(stateStep(this.last, this.counts.divergence));
       this.addState(verdicts, 0);
       this.lastStateMissing = false;
       return [0];
@@ -234,7 +243,13 @@ export class Sequence {
     const verification = this.decide(verdicts);
     this.counts.nearTies += verification.nearTies;
     if (this.output.length > 0) this.addState(verdicts, 0);
+    const traced = this.trace && this.traceStep(verification, verdicts);
+    const { emitted } = this.counts;
     this.take(verification, verdicts);
+    if (traced !== undefined) {
+      markEnded(traced, verification.path, this.counts.emitted - emitted);
+      this.trace?.push(traced);
+    }
     return verification.path;
   }
 
@@ -246,11 +261,30 @@ export class Sequence {
         return this.model.sampler.draw(logits, uniform(this.request.stream, this.output.length + depth));
       });
     }
-    const judged =
-      penalty === undefined
-        ? verdicts
-        : new PenalisedVerdicts(tree, verdicts, penalty, tokensToSee(settings));
-    return verify(tree, judged, settings, this.counts.divergence);
+    return verify(tree, this.judged(verdicts), settings, this.counts.divergence);
+  }
+
+  /** The verdicts after the repetition penalty. */
+  private judged(verdicts: Verdicts): RowVerdicts {
+    const { rows, penalty } = this;
+    return penalty === undefined
+      ? verdicts
+      : new PenalisedVerdicts(rows, verdicts, penalty, tokensToSee(this.settings));
+  }
+
+  /** Before the step is taken: what a penalty makes of the logits depends on the text so far. */
+  private traceStep(verification: Verification, verdicts: Verdicts): TracedStep {
+    const { rows: tree, settings: rule, gains: chances, drafter } = this;
+    return traceStep({
+      tree,
+      verdicts: this.judged(verdicts),
+      rule,
+      shown: tokensToSee(rule),
+      verification,
+      chances,
+      matched: (parent) => drafter.contextsOf(parent),
+      spent: this.counts.divergence,
+    });
   }
 
   private take({ path, costs, next }: Verification, verdicts: Verdicts): void {

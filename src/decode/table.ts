@@ -21,6 +21,7 @@ import { inShard } from './run-key.js';
 import { type LoopStatistics, noStatistics } from './statistics.js';
 import { takeOver } from './take-over.js';
 import { settingsKey, type TextSettings, textKey } from './text-key.js';
+import type { TraceFile } from './trace-file.js';
 
 export interface TableJob {
   prompts: string;
@@ -39,6 +40,8 @@ export interface TableJob {
   tokenizer: TextModel;
   worker: DecodeWorker;
   tools: StageTools;
+  /** Told of the steps of the prompts that it takes. */
+  trace?: TraceFile | undefined;
   /** What decides the texts. */
   settings: TextSettings;
   /** Earlier tables whose texts are taken over where this run would write the same. */
@@ -250,7 +253,7 @@ export class TableRun {
   }
 
   private async decodePrompt(prompt: PromptRow, round: number, last: boolean): Promise<void> {
-    const { tokenizer, worker, tools } = this.job;
+    const { tokenizer, worker, tools, trace } = this.job;
     const source = { poolVersion: this.pools.version, round };
     const ids = prompt.problem === undefined ? promptIds(tokenizer, prompt) : undefined;
     const problem = prompt.problem ?? this.misfit(ids as Int32Array);
@@ -265,8 +268,10 @@ export class TableRun {
     const key = poolKey(prompt.entityType, prompt.cohort);
     if (lacksPool(this.pools, key)) this.counts.unknownCohort++;
     const stream = streamKey(this.job.config.sampling.seed, prompt.promptId);
-    const outcome = await worker.decode({ promptIds: ids, stream }, key);
+    const traced = trace?.takes(prompt.promptId) === true;
+    const outcome = await worker.decode({ promptIds: ids, stream, traced }, key);
     const text = outcome.stoppedText ?? tokenizer.decode(outcome.outputIds);
+    if (traced) trace.add(prompt, { ...source, promptTokens: ids.length, text }, outcome);
     const row = textRow(prompt, ids.length, outcome, text, source, this.keyOf(prompt));
     if (!last) {
       const { promptId, entityType, cohort } = prompt;

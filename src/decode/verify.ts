@@ -85,9 +85,10 @@ function relaxedPath(tree: TreeRows, verdicts: RowVerdicts, rule: AcceptRule, sp
     const parent = parents[row] as number;
     const before = divergence[parent] as number;
     if (Number.isNaN(before)) continue;
-    const { cost, near } = relaxedCost(row, parent, tokens[row] as number, verdicts, rule, spent + before);
-    if (near) nearTies++;
-    if (cost === undefined) continue;
+    const decision = decideRelaxed(row, parent, tokens[row] as number, verdicts, rule, spent + before);
+    if (decision.near) nearTies++;
+    if (decision.refused !== undefined) continue;
+    const { cost } = decision;
     divergence[row] = before + cost;
     length[row] = (length[parent] as number) + 1;
     if (isBetter(row, best, length, divergence)) best = row;
@@ -109,18 +110,28 @@ function isBetter(row: number, best: number, length: Int32Array, divergence: Flo
   return (divergence[row] as number) < (divergence[best] as number);
 }
 
-/** What accepting `token` after `parent` costs, undefined where the rule refuses it; `near`: decided by a hair. */
-function relaxedCost(
+/** What relaxed verification says of one row. */
+export interface RelaxedDecision {
+  /** Nats that accepting it costs. */
+  cost: number;
+  /** The first condition that it fails; undefined where it may be accepted. */
+  refused: 'rank' | 'probability' | 'budget' | undefined;
+  /** Decided by a hair. */
+  near: boolean;
+}
+
+/** Whether `token` may follow `parent`, once the text and the path to there have cost `spent` nats. */
+export function decideRelaxed(
   row: number,
   parent: number,
   token: number,
   verdicts: RowVerdicts,
   rule: AcceptRule,
   spent: number,
-): { cost: number | undefined; near: boolean } {
+): RelaxedDecision {
   let rank = 0;
   while (rank < rule.topK && verdicts.token(parent, rank) !== token) rank++;
-  if (rank === 0) return { cost: 0, near: false };
+  if (rank === 0) return { cost: 0, refused: undefined, near: false };
   const probability = verdicts.ownProbability(row);
   const cost = Math.log(verdicts.probability(parent, 0)) - Math.log(probability);
   const probable = probability >= rule.minProb;
@@ -137,5 +148,6 @@ function relaxedCost(
     (probable && affordable && rankMargin < margin) ||
     (ranked && affordable && probabilityMargin < margin) ||
     (ranked && probable && budgetMargin < margin);
-  return { cost: ranked && probable && affordable ? cost : undefined, near };
+  const refused = !ranked ? 'rank' : !probable ? 'probability' : !affordable ? 'budget' : undefined;
+  return { cost, refused, near };
 }

@@ -99,6 +99,15 @@ export class Drafter {
     return longest;
   }
 
+  /**
+   * How many tokens before a row of the last draft each source knows: of the context that the row was looked up by.
+   * Valid until the next draft.
+   */
+  contextsOf(parent: number): { cohort: number; shared: number; own: number } {
+    const depth = (source: number) => this.states[parent * stateSize + 2 * source + 1] as number;
+    return { cohort: depth(0), shared: depth(1), own: depth(2) };
+  }
+
   /** The draft tree below `last`, the sequence's last token (already appended). */
   draft(last: number, { nodes, depth, minPathProbability, line }: DraftBudget): TreeRows {
     const { tree, confidence } = this;
