@@ -10,6 +10,8 @@ import type { DecodeRules } from '../src/decode/sequence.js';
 import { decodeSettings, defaultModelCache, engineOptions } from '../src/decode/settings.js';
 import { keepCosts, releaseCosts, storedCosts } from '../src/decode/stored-costs.js';
 import { type Described, type TableJob, type TableResult, TableRun } from '../src/decode/table.js';
+import { TraceFile, type TraceOptions } from '../src/decode/trace-file.js';
+import type { RunRecord } from '../src/decode/trace-records.js';
 import type { CostTable } from '../src/engine/cost-table.js';
 import { DareError, inputError, runError } from '../src/errors.js';
 import { recordFile } from '../src/lake/fingerprint.js';
@@ -46,6 +48,8 @@ export interface DecodeJob {
   compare: boolean;
   /** What the table of a lake is made from; without it there is no manifest. */
   sources?: Sources;
+  /** Where the steps of some prompts are told. */
+  trace?: TraceOptions | undefined;
 }
 
 /** One run at a time. What it leaves goes when it is published: then the folder is empty. */
@@ -116,6 +120,7 @@ export async function decodeJob(job: DecodeJob, tools: StageTools): Promise<Deco
   const { config, tokenizer } = job;
   const settings = decodeSettings(config.decode);
   checkVocabulary(job);
+  const trace = openTrace(job, settings);
   const worker = await DecodeWorker.start({
     engine: engineOptions(job.model, config),
     vocabulary: tokenizer.vocabularySize,
@@ -131,12 +136,13 @@ export async function decodeJob(job: DecodeJob, tools: StageTools): Promise<Deco
       { concurrency: slots, costs: costs?.file },
       `decoding on ${device}${costsLine(costs, slots)}`,
     );
-    const table = await tableJob(job, worker, costs, tools);
+    const table = { ...(await tableJob(job, worker, costs, tools)), trace };
     const loading = (performance.now() - started) / 1000;
     const decoded = await decodeAndPublish(table, settings, job.compare ? { costs } : undefined);
     tools.log.info({}, draftsLine(decoded.result.statistics));
     const phases = { loading, ...decoded.phases };
-    return { ...decoded, costs, phases, seconds: loading + phases.decoding + phases.writing };
+    const warnings = [...decoded.warnings, ...(trace?.warnings() ?? [])];
+    return { ...decoded, warnings, costs, phases, seconds: loading + phases.decoding + phases.writing };
   } catch (error) {
     // after an abort every failure is its consequence
     tools.signal.throwIfAborted();
@@ -144,7 +150,24 @@ export async function decodeJob(job: DecodeJob, tools: StageTools): Promise<Deco
   } finally {
     tools.signal.removeEventListener('abort', stop);
     await worker.close();
+    trace?.close();
   }
+}
+
+function openTrace({ trace, model, tokenizer }: DecodeJob, rules: DecodeRules): TraceFile | undefined {
+  if (trace === undefined) return undefined;
+  const { mode, topK, minProb, divergenceBudget } = rules;
+  const run: RunRecord = {
+    type: 'run',
+    version: 1,
+    model,
+    mode,
+    top_k: topK,
+    min_prob: minProb,
+    divergence_budget: divergenceBudget,
+    end_tokens: [...tokenizer.endTokens],
+  };
+  return TraceFile.open(trace, run, tokenizer);
 }
 
 /** Tells the worker how texts are decoded, and what drafts are weighed by: the partition's table where texts depend on it. */

@@ -4,6 +4,7 @@ import { loadStandalone } from '../src/config/load.js';
 import { perStep, type TableCounts } from '../src/decode/counts.js';
 import { countsOf, joinedShard } from '../src/decode/join.js';
 import { costsIn } from '../src/decode/stored-costs.js';
+import type { TraceOptions } from '../src/decode/trace-file.js';
 import { inputError } from '../src/errors.js';
 import { differences } from '../src/lake/kept-rows.js';
 import { makeFolder, removeStale } from '../src/lake/lake.js';
@@ -29,6 +30,7 @@ export interface DecodeOptions {
   weights?: string;
   mode?: string;
   concurrency?: string | number;
+  trace?: TraceOptions;
   /** `decode.key=value` and `model.key=value` settings. */
   set: string[];
 }
@@ -39,11 +41,17 @@ export interface DecodeOptions {
  */
 export async function decode(
   context: StageContext,
-  options: { compare?: boolean; shard?: Shard } = {},
+  options: { compare?: boolean; shard?: Shard; trace?: TraceOptions } = {},
 ): Promise<StageResult> {
   const { config, lake, partition } = context;
-  const { shard } = options;
+  const { shard, trace } = options;
   if (shard === undefined && shardsOf(config) > 1) {
+    if (trace !== undefined) {
+      throw inputError(
+        `--trace records what one process decodes, and the configuration has ${shardsOf(config)} shards`,
+        'Trace one of them (--shard 1/N), or decode in one process (--set decode.shards=1).',
+      );
+    }
     const decoded = await decodeInShards(context);
     if (decoded !== undefined) return decoded;
   }
@@ -121,6 +129,7 @@ export async function decodeStandalone(options: DecodeOptions, tools: StageTools
     tokenizer,
     reuse: { tables: [], strict: false },
     compare: false,
+    trace: options.trace,
   };
   return await locked(job, tools, async () => {
     return stageResult('', job, await decodeJob(job, tools));

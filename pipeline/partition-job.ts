@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../src/config/schema.js';
+import type { TraceOptions } from '../src/decode/trace-file.js';
 import { inputError } from '../src/errors.js';
 import { type Shard, shardFile } from '../src/lake/shards.js';
 import { loadTextModel } from '../src/model/text.js';
@@ -20,9 +21,10 @@ export function firstRoundFolder(unfinished: string): string {
 /** The job that decodes the prompts of a partition, or a share of them. @throws inputError where there are none */
 export async function partitionJob(
   context: StageContext,
-  { shard, compare = false }: { shard?: Shard | undefined; compare?: boolean } = {},
+  options: { shard?: Shard | undefined; compare?: boolean; trace?: TraceOptions | undefined } = {},
 ): Promise<DecodeJob> {
   const { config, lake, partition } = context;
+  const { shard, compare = false, trace } = options;
   const prompts = lake.file('prompts', partition);
   if (!existsSync(prompts)) {
     throw inputError(
@@ -48,6 +50,7 @@ export async function partitionJob(
     tokenizer,
     reuse: reusable(context),
     compare,
+    trace,
     sources: await sourcesOf('texts', context),
     ...(shard === undefined ? {} : { shard }),
   };

@@ -24,6 +24,7 @@ try {
   else if (command.kind === 'review') await runReviewCommand(command);
   else if (command.kind === 'tool') await runToolCommand(command);
   else if (command.kind === 'verify') await runVerifyCommand(command);
+  else if (command.kind === 'explain') await runExplainCommand(command);
   else if (command.kind === 'model') await runModelCommand(command);
   else await printInformation(command);
 } catch (error) {
@@ -86,6 +87,13 @@ function runVerifyCommand({ options }: Command & { kind: 'verify' }): Promise<vo
   return runCommand('pools verify', options, async (tools) => {
     const { runVerify } = await import('./cli/stages.js');
     return await runVerify(options, tools);
+  });
+}
+
+function runExplainCommand({ promptId, options }: Command & { kind: 'explain' }): Promise<void> {
+  return runCommand('explain', options, async () => {
+    const { runExplain } = await import('./cli/stages.js');
+    return await runExplain(promptId, options);
   });
 }
 

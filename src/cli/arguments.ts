@@ -21,9 +21,18 @@ export type ViewName = (typeof VIEWS)[number];
 export const REVIEWS = ['evaluate', 'tune'] as const;
 export type ReviewName = (typeof REVIEWS)[number];
 /** What can be named first on the command line. */
-export const COMMANDS = [...STAGES, 'status', ...VIEWS, ...UPKEEP, ...REVIEWS, ...TOOLS, 'model'] as const;
+export const COMMANDS = [
+  ...STAGES,
+  'status',
+  ...VIEWS,
+  ...UPKEEP,
+  ...REVIEWS,
+  ...TOOLS,
+  'explain',
+  'model',
+] as const;
 export type CommandName = (typeof COMMANDS)[number];
-const BESIDE = ['status', ...VIEWS, ...UPKEEP, ...REVIEWS, ...TOOLS, 'model'].join(' or ');
+const BESIDE = COMMANDS.slice(STAGES.length).join(' or ');
 
 const OPTIONS = {
   config: { type: 'string' },
@@ -60,6 +69,9 @@ const OPTIONS = {
   force: { type: 'boolean' },
   'accept-types': { type: 'boolean' },
   shard: { type: 'string' },
+  trace: { type: 'string' },
+  'trace-prompts': { type: 'string', multiple: true },
+  'trace-limit': { type: 'string' },
   keep: { type: 'string' },
   'older-than': { type: 'string' },
   'dry-run': { type: 'boolean' },
@@ -99,7 +111,7 @@ const REVIEW_OPTIONS: Readonly<Record<ReviewName, readonly OptionName[]>> = {
   tune: [...STATUS, 'limit', 'divergence-budget', 'top-k', 'min-prob', 'nodes', 'max-loss'],
 };
 /** Options that may be given several times. */
-const REPEATABLE: readonly OptionName[] = ['set', 'user', 'item'];
+const REPEATABLE: readonly OptionName[] = ['set', 'user', 'item', 'trace-prompts'];
 /** What `dare pools verify` knows beside --pools. */
 const VERIFY = COMMON.filter((name) => name !== 'skip-exit-code');
 /** What `dare model` knows; import knows the weight type too. */
@@ -116,11 +128,15 @@ const PATHS: readonly OptionName[] = [
   'tokenizer',
   'cache',
   'users',
+  'trace',
 ];
+const TRACE: readonly OptionName[] = ['trace', 'trace-prompts', 'trace-limit'];
+/** What `dare explain` knows beside the prompt. */
+const EXPLAIN: readonly OptionName[] = ['trace', 'json', 'quiet', 'debug', 'help'];
 /** What a stage knows beyond the common options. */
 const OWN: Readonly<Partial<Record<StageName, readonly OptionName[]>>> = {
   pools: ['texts', 'tokenizer', 'out'],
-  decode: ['model', 'prompts', 'out', 'pools', 'weights', 'mode', 'concurrency', 'shard'],
+  decode: ['model', 'prompts', 'out', 'pools', 'weights', 'mode', 'concurrency', 'shard', ...TRACE],
   run: ['force', 'accept-types'],
   segment: ['accept-types'],
 };
@@ -203,6 +219,10 @@ export interface Options {
   'accept-types'?: boolean;
   /** `k/n` */
   shard?: string;
+  trace?: string;
+  /** Ids of prompts to trace. */
+  'trace-prompts'?: string[];
+  'trace-limit'?: string;
   /** Partitions that stay. */
   keep?: string;
   'older-than'?: string;
@@ -225,6 +245,7 @@ export type Command =
   | { kind: 'review'; name: ReviewName; options: Options }
   | { kind: 'tool'; tool: ToolName; options: Options }
   | { kind: 'model'; action: ModelAction; path: string; options: Options }
+  | { kind: 'explain'; promptId: string; options: Options }
   | { kind: 'verify'; options: Options }
   | { kind: 'stage'; stage: StageName; standalone: boolean; options: Options };
 
@@ -245,6 +266,7 @@ export function parseCommand(argv: readonly string[]): Command {
   if (values.help === true) return { kind: 'help', command };
   const given = tokens.flatMap((token) => (token.kind === 'option' ? [token.name as OptionName] : []));
   if (command === 'model') return modelCommand(values, given, rest);
+  if (command === 'explain') return explainCommand(values, given, rest);
   if (command === 'pools' && rest[0] === 'verify') return verifyCommand(values, given, rest.slice(1));
   if (rest[0] !== undefined) throw unexpected(command, rest[0]);
   if (command === 'status') {
@@ -337,6 +359,20 @@ function verifyCommand(
   return { kind: 'verify', options };
 }
 
+function explainCommand(
+  options: Options,
+  given: readonly OptionName[],
+  [promptId, unknown]: readonly string[],
+): Command {
+  const way = 'expected dare explain PROMPT_ID --trace FILE';
+  if (promptId === undefined || promptId === '')
+    throw usageError('explain', `the prompt's id is missing: ${way}`);
+  if (unknown !== undefined) throw unexpected('explain', unknown);
+  checkOptions('explain', EXPLAIN, given, options);
+  if (!given.includes('trace')) throw usageError('explain', `--trace FILE is missing: ${way}`);
+  return { kind: 'explain', promptId, options };
+}
+
 function modelCommand(
   options: Options,
   given: readonly OptionName[],
@@ -412,6 +448,7 @@ function checkOptions(
 /** The options of a command beyond those that most have. */
 function optionsOf(command: CommandName): readonly OptionName[] {
   if (command === 'model') return MODEL;
+  if (command === 'explain') return EXPLAIN;
   if (isTool(command)) return toolOptions(command);
   if (isView(command)) return VIEW_OPTIONS[command].filter((option) => !COMMON.includes(option));
   if (isUpkeep(command)) return UPKEEP_OPTIONS[command].filter((option) => !COMMON.includes(option));

@@ -13,6 +13,7 @@ const SUMMARIES: Readonly<Record<StageName, string>> = {
   publish: 'join the texts into one feature row per user and item',
   run: 'those of these that are needed, in order, and a summary',
 };
+const EXPLAIN_SUMMARY = "one prompt's decoding, step by step, from a trace";
 const STATUS_SUMMARY = 'which tables are fresh, stale (and why) or missing';
 const MODEL_SUMMARY = 'look at a model, or prepare it for decoding';
 
@@ -109,6 +110,11 @@ it took (decode steps, drafted, accepted and relaxed tokens, divergence in nats)
   --shard K/N              decode the K-th of N shares of the prompts, on any machine that sees the lake; dare publish
                            joins them. It needs pools, but in mode autoregressive
 
+  --trace FILE             write what every step did, for dare explain: drafts, what was accepted, relaxed, refused and
+                           why. JSON lines; the texts are the same. Ends after 256 MiB
+  --trace-limit N          of the first N prompts that are decoded, up to 1000 (default 10)
+  --trace-prompts ID       of this prompt instead; repeatable
+
 A run that was stopped or killed goes on behind the texts that it has finished when the same command is given again.
 Without pools prompts are decoded in rounds, whose texts make the pools of the next.
 
@@ -130,7 +136,8 @@ Examples
   dare decode --config dare.yaml --set model.device=webgpu --set model.adapter=H100
   dare decode --model model --prompts prompts.parquet --out texts.parquet --pools pools --set decode.nodes=8
   dare decode --config dare.yaml --mode sample --set 'decode.sampling={ temperature: 0.7, topP: 0.9, seed: 1 }'
-  dare decode --config dare.yaml --set 'decode.stop=["Question:"]'`,
+  dare decode --config dare.yaml --set 'decode.stop=["Question:"]'
+  dare decode --config dare.yaml --set decode.reuse=off --trace trace.jsonl --trace-prompts kar:item:1`,
   publish: `Usage
   dare publish --config FILE [options]
 
@@ -181,6 +188,23 @@ Examples
   ...UPKEEP_DETAILS,
   ...REVIEW_DETAILS,
   ...TOOL_DETAILS,
+  explain: `Usage
+  dare explain PROMPT_ID --trace FILE [options]
+
+Draws how a prompt was decoded: of each step the tree of drafted tokens, each with its probability, whether it was
+accepted, relaxed (its rank, nats below the first choice, nats spent of the budget) or refused, and why; then the text.
+On stderr, as all that is for people.
+
+  --trace FILE             what dare decode --trace wrote
+  --json                   no drawing: the JSON line holds "run", "prompt" and "steps"
+  --quiet                  no drawing
+  --debug                  show where an error arose
+  -h, --help               this text
+
+Examples
+  dare decode --config dare.yaml --set decode.reuse=off --trace trace.jsonl
+  dare explain kar:item:1 --trace trace.jsonl 2>&1 | less
+  dare explain kar:item:1 --trace trace.jsonl --json | jq '.steps[].nodes[] | select(.verdict == "relaxed")'`,
   model: `Usage
   dare model inspect PATH [options]
   dare model import PATH [options]
@@ -225,6 +249,7 @@ ${names.join('\n')}
 Beside them
   ${'status'.padEnd(9)}${STATUS_SUMMARY}
 ${tools.join('\n')}
+  ${'explain'.padEnd(9)}${EXPLAIN_SUMMARY}
   ${'model'.padEnd(9)}${MODEL_SUMMARY}
 
 ${COMMON}
@@ -246,6 +271,7 @@ export function commandHelp(command: CommandName): string {
     ...REVIEW_SUMMARIES,
     ...TOOL_SUMMARIES,
     status: STATUS_SUMMARY,
+    explain: EXPLAIN_SUMMARY,
     model: MODEL_SUMMARY,
   }[command];
   return `dare ${command}: ${summary}\n\n${DETAILS[command]}\n\n${OUTPUT}\n`;

@@ -1,5 +1,6 @@
 /** Runs a stage. Stages are loaded when they are needed, so that help and wrong usage answer at once. */
 import { checkPartition, type Flags, loadConfig } from '../config/load.js';
+import type { TraceOptions } from '../decode/trace-file.js';
 import { Lake } from '../lake/lake.js';
 import type { Shard } from '../lake/shards.js';
 import type { CommandResult, StageContext, StageResult, StageTools } from '../stage.js';
@@ -12,10 +13,11 @@ import type {
   UpkeepName,
   ViewName,
 } from './arguments.js';
+import { traceOptions } from './trace-options.js';
 
 type Stage = (
   context: StageContext,
-  options: { shard?: Shard; acceptTypes?: boolean },
+  options: { shard?: Shard; acceptTypes?: boolean; trace?: TraceOptions },
 ) => Promise<StageResult>;
 
 const stages: Readonly<Record<Exclude<StageName, 'run'>, () => Promise<Stage>>> = {
@@ -37,6 +39,7 @@ export async function runStage(stage: StageName, options: Options, tools: StageT
     return await run(context, { force: options.force === true, acceptTypes });
   }
   const { shard } = options;
+  const trace = traceOptions(options);
   // a shard knows itself whether it is done: the table that is joined of all says nothing of it
   if (options['skip-exit-code'] !== undefined && shard === undefined) {
     const { freshness, skippedResult, tableOfStage } = await import('../../pipeline/freshness.js');
@@ -46,6 +49,7 @@ export async function runStage(stage: StageName, options: Options, tools: StageT
   const runOne = await stages[stage]();
   const result = await runOne(context, {
     acceptTypes,
+    ...trace,
     ...(shard === undefined ? {} : { shard: shardOf(shard) }),
   });
   const { noteRun } = await import('../../pipeline/last-run.js');
@@ -188,6 +192,15 @@ export async function runTool(tool: ToolName, options: Options, tools: StageTool
   return await toolsByName[tool](options, tools);
 }
 
+/** `dare explain`: a trace in, a drawing out. */
+export async function runExplain(
+  promptId: string,
+  { trace = '', json = false }: Options,
+): Promise<CommandResult> {
+  const { explain } = await import('../../pipeline/explain.js');
+  return await explain({ promptId, trace, steps: json });
+}
+
 /** `dare model`: neither configuration nor lake. */
 export async function runModel(
   action: ModelAction,
@@ -227,6 +240,7 @@ export async function runStandalone(
       ...(weights === undefined ? {} : { weights }),
       ...(mode === undefined ? {} : { mode }),
       ...(concurrency === undefined ? {} : { concurrency }),
+      ...traceOptions(options),
     },
     tools,
   );

@@ -195,11 +195,8 @@ test('no text gives away more than divergenceBudget: 4 nats by default, fewer wh
       return divergence;
     };
     const free = await spent(DEFAULTS.divergenceBudget, []);
-    assert.ok(
-      free.some((nats) => nats > 0.05),
-      'a small budget would change nothing',
-    );
-    await spent(0.05, ['decode.divergenceBudget=0.05']);
+    const less = Math.max(...free) / 2;
+    await spent(less, [`decode.divergenceBudget=${less}`]);
   });
 });
 
