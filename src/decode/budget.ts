@@ -90,6 +90,8 @@ export function budgetFor(rules: BudgetRules): Budget {
   return new CostBudget(costs, nodes, hasOwnBudgets(rules) ? costs.batch.at(-1) : undefined);
 }
 
+/** Milliseconds of the host for a row, on any machine, to draft and to judge it: tables hold the model's time alone. */
+export const hostRow = 0.002;
 /** What was seen counts half as much after so many steps. */
 const halfLife = 32;
 const fading = 0.5 ** (1 / halfLife);
@@ -125,7 +127,7 @@ export class CostBudget implements Budget {
   limit(sequences: number): DraftLimit {
     const batch = this.batch ?? sequences;
     const curve = this.curveOf(batch);
-    // a step's first rows may be free, and every draft as large as it can be: what counts is what the usual last ones cost
+    // a step's first rows may be free, and every draft as large as it can be: what counts is what more than usual cost
     const cheapest = curve.cheapestRow(1 + (this.seen === 0 ? 0 : this.rows / this.seen));
     const minPathProbability = (this.speedup / curve.at(1)) * (cheapest / this.trust);
     return { nodes: this.nodes, minPathProbability };
@@ -166,8 +168,10 @@ export class CostBudget implements Budget {
 
   private priceOf(sequences: number): Price {
     const { batch, table } = this;
-    const { padding = 0 } = table;
-    const curve = this.curveOf(batch ?? sequences);
+    const together = batch ?? sequences;
+    // nothing stays empty beside a sequence that has the step to itself
+    const padding = together === 1 ? 0 : (table.padding ?? 0);
+    const curve = this.curveOf(together);
     const plain = curve.at(1);
     if (batch === undefined) {
       return (drafted, longest) =>
@@ -204,10 +208,19 @@ export class CostBudget implements Budget {
   private curveOf(batch: number): CostCurve {
     const known = this.curves.get(batch);
     if (known !== undefined) return known;
-    const curve = costCurve(this.table, batch);
+    const curve = costCurve(withHost(this.table), batch);
     this.curves.set(batch, curve);
     return curve;
   }
+}
+
+/** The table of whole steps: the model's, and the host's, which does one row after the other. */
+export function withHost(table: CostTable): CostTable {
+  const { batch, rows, milliseconds } = table;
+  const whole = milliseconds.map((line, b) =>
+    line.map((value, r) => value + hostRow * (batch[b] as number) * (rows[r] as number)),
+  );
+  return { ...table, milliseconds: whole };
 }
 
 /**

@@ -19,7 +19,7 @@ export interface MeasuredCosts {
 }
 
 /** Raised whenever steps take other times, or are measured in another way. */
-const costVersion = 2;
+const costVersion = 3;
 
 /**
  * What an engine's steps cost, from the folder `costs` of the model cache; measured where there is no file of this machine,
@@ -36,7 +36,7 @@ export async function engineCosts(
   const file = join(cache, 'costs', `${name}.json`);
   const known = readTable(file);
   if (known !== undefined) return { table: known, file, fresh: false };
-  const table = rounded(await measureCosts(engine));
+  const table = rounded(await measureCosts(engine, hardware === 'cpu'));
   try {
     mkdirSync(join(cache, 'costs'), { recursive: true });
     write(file, `${JSON.stringify({ about, ...table })}\n`);

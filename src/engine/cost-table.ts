@@ -131,13 +131,14 @@ export class CostCurve {
     return high === undefined ? low : low + shareOf(this.rows, r, rows) * (high - low);
   }
 
-  /** What a row of every sequence beyond the first `rows` costs at least, wherever it is added. */
+  /** What a row of every sequence costs beyond the first `rows`, on average over as many as make it least. */
   cheapestRow(rows: number): number {
+    // what goes on beyond the table does so as its last two points do
+    const from = Math.min(rows, this.rows.at(-2) ?? 1);
+    const here = this.at(from);
     let least = Number.POSITIVE_INFINITY;
-    for (let r = 1; r < this.rows.length; r++) {
-      if ((this.rows[r] as number) <= rows && r + 1 < this.rows.length) continue;
-      const step = (this.milliseconds[r] as number) - (this.milliseconds[r - 1] as number);
-      least = Math.min(least, step / ((this.rows[r] as number) - (this.rows[r - 1] as number)));
+    for (const point of this.rows) {
+      if (point > from) least = Math.min(least, (this.at(point) - here) / (point - from));
     }
     return least === Number.POSITIVE_INFINITY ? 0 : least;
   }

@@ -2,19 +2,21 @@
 import { type CostTable, makeMonotone, stepMilliseconds } from './cost-table.js';
 import type { Engine, StepInput } from './engine.js';
 
-/** Milliseconds within which passes over the points are repeated; the first may take longer. */
+/** Milliseconds of steps within which passes over the points are repeated; the first may take longer. */
 const enough = 1500;
+/** How many times as long that may take where other programs are in the way. */
+const patience = 3;
 /** The shortest of a point's times counts: whatever else the machine does can only add to it. */
 const mostPasses = 10;
 /** Times a step is timed in a pass: more often below so many milliseconds, where it costs nothing and noise is large beside it. */
-const repeats = { least: 2, most: 4, short: 5 };
+const repeats = { least: 2, most: 6, short: 5 };
 /**
  * A step that takes so many times what one of single rows takes can't be paid by its drafts; longer ones aren't measured,
  * nor those beyond a step of so many milliseconds. The first few points are measured in any case.
  */
 const beyond = { times: 8, milliseconds: 300, points: 4 };
-/** Milliseconds of a batch's pass above which every second batch size is left out, so that large models take seconds. */
-const slow = 100;
+/** Milliseconds of the steps of single texts, together, above which every second batch size is left out: large models take seconds. */
+const slow = 60;
 /** Cached columns: a prompt and a part of a text. */
 const usualColumns = 256;
 
@@ -22,25 +24,26 @@ const usualColumns = 256;
  * Times steps of batches in powers of two up to the slots, with rows in powers of two up to `engine.usualRows`: a second for
  * a small model, one pass over fewer points for a large one. All slots must be free, and are so again afterwards. Rejects
  * as the engine's steps do.
+ * @param onOwnThreads whether steps are computed by this process's threads, and by nothing else
  */
-export async function measureCosts(engine: Engine): Promise<CostTable> {
+export async function measureCosts(engine: Engine, onOwnThreads: boolean): Promise<CostTable> {
+  const timer = onOwnThreads ? threadTime : modelTime;
+  const watch = stopwatch(onOwnThreads);
   const most = Math.max(1, Math.min(engine.usualRows, Math.floor(engine.context / 2)));
   const rows = powersUpTo(most);
   let batch = powersUpTo(engine.slots);
   const shortest = new Map<number, number[]>();
   let uneven = Number.POSITIVE_INFINITY;
-  const started = performance.now();
   for (let pass = 0; pass < mostPasses; pass++) {
-    const before = performance.now();
     for (const sequences of batch) {
-      const since = performance.now();
-      const times = await timeBatch(engine, sequences, rows);
+      const times = await timeBatch(engine, timer, sequences, rows);
       shortest.set(sequences, minima(shortest.get(sequences) ?? [], times));
-      if (pass === 0 && sequences === 1 && performance.now() - since > slow) batch = everySecond(batch);
+      if (pass === 0 && sequences === 1 && sum(times) > slow) batch = everySecond(batch);
     }
-    uneven = Math.min(uneven, await timeUneven(engine, rows));
-    const now = performance.now();
-    if (now + (now - before) - started > enough) break;
+    uneven = Math.min(uneven, await timeUneven(engine, timer, rows));
+    const { passed, worked } = watch();
+    const afterNext = (pass + 2) / (pass + 1);
+    if (worked * afterNext > enough || passed * afterNext > patience * enough) break;
   }
   const measured = batch.map((sequences) => prolong(shortest.get(sequences) as number[], rows));
   const table = { batch, rows, milliseconds: makeMonotone(measured) };
@@ -57,24 +60,29 @@ function paddingOf(table: CostTable, sequences: number, uneven: number): number 
 }
 
 /** Milliseconds of a step of so many sequences by their rows, as far as it can be worth its time. */
-function timeBatch(engine: Engine, sequences: number, rows: readonly number[]): Promise<number[]> {
+function timeBatch(
+  engine: Engine,
+  timer: StepTimer,
+  sequences: number,
+  rows: readonly number[],
+): Promise<number[]> {
   return withSequences(engine, sequences, rows, async () => {
     const times: number[] = [];
     for (const count of rows) {
       const [single = 0] = times;
       const last = times.at(-1) ?? 0;
       if (times.length >= beyond.points && last > Math.min(beyond.times * single, beyond.milliseconds)) break;
-      times.push(await timeStep(engine, stepOf(new Array(sequences).fill(count))));
+      times.push(await timeStep(engine, timer, stepOf(new Array(sequences).fill(count))));
     }
     return times;
   });
 }
 
 /** Milliseconds of a step of all slots, one of which has many rows. */
-function timeUneven(engine: Engine, rows: readonly number[]): Promise<number> {
+function timeUneven(engine: Engine, timer: StepTimer, rows: readonly number[]): Promise<number> {
   const { slots } = engine;
   const counts = Array.from({ length: slots }, (_, slot) => (slot === 0 ? longRows(rows) : 1));
-  return withSequences(engine, slots, rows, () => timeStep(engine, stepOf(counts)));
+  return withSequences(engine, slots, rows, () => timeStep(engine, timer, stepOf(counts)));
 }
 
 /** As many rows as a long draft has, where there may be so many. */
@@ -102,15 +110,44 @@ async function withSequences<T>(
 }
 
 /** The shorter of two times at least: the first step of a shape may compile kernels or find memory. */
-async function timeStep(engine: Engine, inputs: readonly StepInput[]): Promise<number> {
+async function timeStep(engine: Engine, timer: StepTimer, inputs: readonly StepInput[]): Promise<number> {
   let shortest = Number.POSITIVE_INFINITY;
   for (let repeat = 0; repeat < repeats.most; repeat++) {
-    const before = engine.modelTime.steps;
-    await engine.step(inputs, 2);
-    shortest = Math.min(shortest, engine.modelTime.steps - before);
+    shortest = Math.min(shortest, await timer(engine, inputs));
     if (repeat + 1 >= repeats.least && shortest > repeats.short) break;
   }
   return shortest;
+}
+
+/** Runs a step and gives its milliseconds. */
+type StepTimer = (engine: Engine, inputs: readonly StepInput[]) => Promise<number>;
+
+async function modelTime(engine: Engine, inputs: readonly StepInput[]): Promise<number> {
+  const before = engine.modelTime.steps;
+  await engine.step(inputs, 2);
+  return engine.modelTime.steps - before;
+}
+
+/**
+ * A step that took longer than all threads together were at work has waited for other programs. They interrupt long steps
+ * more often than short ones, so that rows would seem to cost several times what they do, for as long as the table is kept.
+ */
+async function threadTime(engine: Engine, inputs: readonly StepInput[]): Promise<number> {
+  const watch = stopwatch(true);
+  const passed = await modelTime(engine, inputs);
+  return Math.min(passed, watch().worked);
+}
+
+/** Milliseconds since it was made, and those of them in which this process was at work. */
+function stopwatch(onOwnThreads: boolean): () => { passed: number; worked: number } {
+  const started = performance.now();
+  const before = process.cpuUsage();
+  return () => {
+    const passed = performance.now() - started;
+    if (!onOwnThreads) return { passed, worked: passed };
+    const { user, system } = process.cpuUsage(before);
+    return { passed, worked: Math.min(passed, (user + system) / 1000) };
+  };
 }
 
 /** Lines of so many rows by sequence: every engine takes them. */
@@ -136,6 +173,10 @@ function powersUpTo(most: number): number[] {
 /** The first, the last, and every second between them. */
 function everySecond(values: readonly number[]): number[] {
   return values.filter((_, at) => at % 2 === 0 || at === values.length - 1);
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
 }
 
 /** The smaller of two times at each place; where only one was measured, that. */

@@ -6,7 +6,6 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { engineCosts } from '../../src/engine/cost-cache.js';
 import { loadCostTable } from '../../src/engine/cost-table.js';
-import { minima, prolong } from '../../src/engine/measure-costs.js';
 import { openEngine } from '../../src/engine/open.js';
 import { DareError } from '../../src/errors.js';
 import { writeTinyModel } from '../decode/tiny-model.js';
@@ -69,14 +68,6 @@ test('a cache that cannot be written is an error with the file', async () => {
     },
   );
   await opened.engine.close();
-});
-
-test('of several times the shortest counts, and lines go on as far as they are needed', () => {
-  assert.equal(minima([3, 5], [4, 2, 9]), [3, 2, 9]);
-  assert.equal(minima([], [4]), [4]);
-  assert.equal(prolong([2, 4, 8], [1, 2, 4, 8]), [2, 4, 8, 16]);
-  assert.equal(prolong([4, 3], [1, 2, 4]), [4, 3, 3]);
-  assert.equal(prolong([5], [1]), [5]);
 });
 
 test.run();

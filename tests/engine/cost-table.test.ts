@@ -45,12 +45,13 @@ test('a table is read at its points, between them and beyond', () => {
   assert.is(stepMilliseconds(single, 9, 5), 27);
 });
 
-test('a further row costs at least what it costs on the flattest piece that is left', () => {
+test('a further row costs what those up to the best point do on average', () => {
   const bent = { ...table, rows: [1, 2, 8, 16], milliseconds: [[10, 10, 18, 22]], batch: [1] };
   assert.is(costCurve(bent, 1).cheapestRow(1), 0);
-  assert.is(costCurve(bent, 1).cheapestRow(2), 0.5);
-  assert.is(costCurve(bent, 1).cheapestRow(99), 0.5);
-  assert.is(costCurve(table, 4).cheapestRow(1), 6);
+  assert.is(costCurve(bent, 1).cheapestRow(2), 12 / 14);
+  assert.is(costCurve(bent, 1).cheapestRow(8), 0.5);
+  assert.is(costCurve(bent, 1).cheapestRow(99), 0.5, 'as it goes on');
+  assert.is(costCurve(table, 4).cheapestRow(1), 44 / 7, 'one point may be dearer than all up to the next');
   assert.is(costCurve({ batch: [1], rows: [1], milliseconds: [[1]] }, 1).cheapestRow(1), 0);
 });
 
