@@ -13,11 +13,14 @@ import { DareError, inputError, messageOf } from '../../src/errors.js';
 import type { PromptRow } from '../../src/lake/pages.js';
 import { loadTextModel } from '../../src/model/text.js';
 import type { PoolKey } from '../../src/pool/builder.js';
+import type { ReplayText } from '../../src/simulate/replay.js';
 import type { TextModel } from '../../src/text/tokenizer.js';
 import { ownMode, peerMode, type Setting } from './contender.js';
 import { chooseBenchPrompts, heldOutPools } from './inputs.js';
+import type { Result } from './measure.js';
 import { type BenchOptions, readOptions, usage } from './options.js';
 import { Peer } from './peers/peer.js';
+import { predictSpeeds, replayText } from './predict.js';
 import { sampleFiles } from './sample.js';
 import { shuffledPrompt } from './shuffle.js';
 import { table } from './table.js';
@@ -62,8 +65,17 @@ async function main(): Promise<void> {
       ...peers.map((peer) => peerMode(peer, peerSettings(peer, options, groups), tokenizer, settings)),
     ];
     say(`${prompts.length} prompts; pools of ${pools.texts} texts (${pools.dropped} left out)`);
-    const fastest = await chooseSettings(contenders, groups, say);
-    const results = await measure(fastest, groups, options.turns, say);
+    const { chosen: fastest, texts: decoded } = await chooseSettings(contenders, groups, say);
+    const measured = await measure(fastest, groups, options.turns, say);
+    const replayed = groups.map(([entity, rows]): [string, ReplayText[]] => [
+      entity,
+      rows.map((row) => replayText(tokenizer, row, decoded.get(row.promptId) as string)),
+    ]);
+    const speeds = await predictions(replayed, workers, tokenizer, pools.bytes);
+    const results = measured.map((result) => ({
+      ...result,
+      predictedTokensPerSecond: speeds.get(keyOf(result)) ?? null,
+    }));
     say(table(results, fastest));
     const processors = cpus();
     const report = {
@@ -104,6 +116,32 @@ function peerSettings(
   const useful = peerConcurrency[name].filter((_, i, all) => i === 0 || (all[i - 1] ?? 0) < largest);
   const lookups: Pick<Setting, 'lookup'>[] = greeting.lookup ? [{}, { lookup: true }] : [{}];
   return useful.flatMap((concurrency) => lookups.map((lookup) => ({ concurrency, ...lookup })));
+}
+
+/** Tokens a second that replays predict, by `keyOf`. */
+async function predictions(
+  groups: readonly [entity: string, texts: ReplayText[]][],
+  workers: ReadonlyMap<number, DecodeWorker>,
+  tokenizer: TextModel,
+  pools: ReadonlyMap<PoolKey, SharedArrayBuffer>,
+): Promise<Map<string, number>> {
+  const speeds = new Map<string, number>();
+  const all = groups.flatMap(([, texts]) => texts);
+  for (const [concurrency, worker] of workers) {
+    worker.use({ ...decodeSettings(loadStandalone().decode), mode: 'greedy' });
+    const costs = await worker.costs();
+    if (costs === undefined) continue;
+    for (const [entity, texts] of [...groups, ['all', all] as const]) {
+      const predicted = predictSpeeds(texts, tokenizer, pools, costs.table, concurrency);
+      for (const mode of ['autoregressive', 'greedy'] as const)
+        speeds.set(keyOf({ mode, entity, concurrency }), Number(predicted[mode].toFixed(1)));
+    }
+  }
+  return speeds;
+}
+
+function keyOf({ mode, entity, concurrency }: Pick<Result, 'mode' | 'entity' | 'concurrency'>): string {
+  return JSON.stringify([mode, entity, concurrency]);
 }
 
 /** A decoding thread for each concurrency, all with the same pools. */

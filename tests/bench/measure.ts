@@ -123,4 +123,6 @@ export function medianFigures(turns: readonly Sums[]): Figures {
 export interface Result extends Setting, Figures {
   mode: string;
   entity: string;
+  /** What a replay says from the cost table; null for modes that aren't replayed, and for peers. */
+  predictedTokensPerSecond: number | null;
 }

@@ -14,6 +14,7 @@ const columns: [title: string, width: number][] = [
   ['tokens/step', 13],
   ['in model', 10],
   ['draft us/tok', 14],
+  ['predicted', 11],
 ];
 
 /**
@@ -46,7 +47,7 @@ export function table(results: readonly Result[], chosen: readonly Chosen[]): st
 function cells(result: Result, base: Result): string[] {
   const ratio = (key: 'tokensPerSecond' | 'endToEndTokensPerSecond') =>
     `${(result[key] / base[key]).toFixed(2)}x`;
-  const { modelShare, draftMicrosPerToken } = result;
+  const { modelShare, draftMicrosPerToken, predictedTokensPerSecond: predicted } = result;
   return [
     result.entity,
     result.mode,
@@ -58,6 +59,7 @@ function cells(result: Result, base: Result): string[] {
     result.tokensPerStep.toFixed(2),
     modelShare === null ? '' : `${(modelShare * 100).toFixed(1)}%`,
     draftMicrosPerToken === null ? '' : draftMicrosPerToken.toFixed(1),
+    predicted === null ? '' : predicted.toFixed(0),
   ];
 }
 

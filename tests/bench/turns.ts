@@ -30,12 +30,15 @@ async function runAll({ run }: Contender, groups: Groups, setting: Setting) {
   return { sums, texts };
 }
 
-/** Each contender's fastest settings over all prompts, in one run each; it warms everything up as well. */
+/**
+ * Each contender's fastest settings over all prompts, in one run each; it warms everything up as well.
+ * @returns them, and the first contender's texts by prompt id
+ */
 export async function chooseSettings(
   contenders: readonly Contender[],
   groups: Groups,
   say: Say,
-): Promise<Chosen[]> {
+): Promise<{ chosen: Chosen[]; texts: Map<string, string> }> {
   const reference = new Map<string, string>();
   const chosen: Chosen[] = [];
   for (const contender of contenders) {
@@ -60,7 +63,7 @@ export async function chooseSettings(
     if (best === undefined) throw runError(`${contender.mode} has no memory for its smallest batch`);
     chosen.push({ contender, one, best });
   }
-  return chosen;
+  return { chosen, texts: reference };
 }
 
 /** Every contender at concurrency 1 and at its best, in turns, so that the machine's moods meet all alike. */
@@ -69,7 +72,7 @@ export async function measure(
   groups: Groups,
   count: number,
   say: Say,
-): Promise<Result[]> {
+): Promise<Omit<Result, 'predictedTokensPerSecond'>[]> {
   const cases = chosen
     .flatMap(({ contender, one, best }) =>
       [...new Set(one === undefined ? [best] : [one, best])].map((setting) => ({
