@@ -98,6 +98,8 @@ const fading = 0.5 ** (1 / halfLife);
 /** Weights of what is assumed before anything was seen: steps at the first one's best rate, tokens that came as estimated. */
 const assumedSteps = 8;
 const assumedTokens = 4;
+/** Draft rows of a step that are assumed of sequences that nothing is known of. */
+const assumedRows = 4;
 
 /**
  * Weighs rows against a cost table. Decides for the sequences of a step together, or for one alone as if the step's other
@@ -183,10 +185,11 @@ export class CostBudget implements Budget {
 
   /**
    * Places that a draft of so many rows leaves empty beside it, as the only one so long: a row costs them where no other
-   * sequence has one there. The others' lengths are taken as geometric, with this one's usual length as their mean.
+   * sequence has one there. The others' lengths are taken as geometric, their mean between this one's usual length and what
+   * is assumed: by its own alone, a text that begins with short drafts would never get longer ones.
    */
   private emptyPlaces(batch: number): (drafted: number) => number {
-    const mean = this.seen === 0 ? Number.POSITIVE_INFINITY : this.rows / this.seen;
+    const mean = (assumedSteps * assumedRows + this.rows) / (assumedSteps + this.seen);
     const longer = 1 / (1 + 1 / mean);
     const sums = [0];
     return (drafted) => {
