@@ -26,6 +26,9 @@ export const PARTITION = /^(?!\.)[A-Za-z0-9._-]{1,100}$/;
 export const PARTITION_RULE =
   'a name of 1 to 100 letters, digits, dots, dashes and underscores that does not start with a dot';
 
+export const MEMORY = /^\d{1,6}(\.\d+)? ?[KMGT]i?B$/i;
+export const MEMORY_RULE = 'an amount of memory such as "6GB"';
+
 /** Names that become column names of ours. */
 export const NAME = /^[a-z][a-z0-9_]{0,62}$/;
 export const NAME_RULE = 'a name of lower-case letters, digits and underscores that starts with a letter';
@@ -195,6 +198,8 @@ const modelSettings = {
 export const configSchema = group({
   lake: text('the path of a folder'),
   partition: z.string(PARTITION_RULE).regex(PARTITION, PARTITION_RULE),
+  /** What a query holds in memory before it spills to the disk; DuckDB's own choice if left out. */
+  memoryLimit: z.string(MEMORY_RULE).regex(MEMORY, MEMORY_RULE).exactOptional(),
   inputs,
   model: group({
     path: text("the path of the model's folder or GGUF file"),

@@ -3,6 +3,11 @@ import { Duck } from './duck.js';
 import { interruptOnAbort } from './interrupt.js';
 import type { TableName } from './lake.js';
 
+/** What a session needs of a stage's context. */
+export interface WorkContext extends Pick<StageContext, 'lake' | 'partition' | 'signal'> {
+  config: Pick<StageContext['config'], 'memoryLimit'>;
+}
+
 /**
  * Runs `work` with a DuckDB session that spills into the work folder of a table's partition. An abort of the signal
  * interrupts the running query, and every one after it. Whatever happens, the session is closed and the work folder
@@ -10,7 +15,7 @@ import type { TableName } from './lake.js';
  * @throws `signal.reason` where the signal was aborted and `work` failed, or had not begun
  */
 export async function withWorkSession<Result>(
-  { lake, partition, signal }: Pick<StageContext, 'lake' | 'partition' | 'signal'>,
+  { config, lake, partition, signal }: WorkContext,
   table: TableName,
   work: (duck: Duck) => Promise<Result>,
 ): Promise<Result> {
@@ -19,7 +24,8 @@ export async function withWorkSession<Result>(
   let duck: Duck | undefined;
   let listening: (() => void) | undefined;
   try {
-    duck = await Duck.open({ tempDirectory });
+    const { memoryLimit } = config;
+    duck = await Duck.open({ tempDirectory, ...(memoryLimit === undefined ? {} : { memoryLimit }) });
     listening = interruptOnAbort(duck, signal);
     signal.throwIfAborted();
     return await work(duck);

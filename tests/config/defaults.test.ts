@@ -30,6 +30,7 @@ const DEFAULTS: readonly [path: string, value: unknown, documented: string][] = 
   ['prompts.history.likedFrom', 4, 'Default 4'],
   ['prompts.history.disliked', 2, 'Default 2'],
   ['prompts.history.dislikedTo', 2, 'Default 2'],
+  ['memoryLimit', undefined, "Default: DuckDB's"],
   ['pools.maxLength', 6, 'Default 6'],
   ['pools.texts', undefined, "Default: the lake's earlier partitions"],
   ['pools.maxTokens', undefined, 'Default: no limit'],

@@ -141,6 +141,8 @@ const WRONG: readonly [overrides: string[], line: string][] = [
   [['model.adapters=[A]', 'model.adapter=A'], 'stands beside model.adapter; expected one of the two'],
   [['model.adapters=[A]', 'model.device=cpu'], 'is a list of GPUs, but model.device is cpu'],
   [['model.adapters=[A]', 'model.device=cuda'], 'is for model.device webgpu; CUDA_VISIBLE_DEVICES'],
+  [['memoryLimit=6'], 'is 6; expected an amount of memory such as "6GB"'],
+  [['memoryLimit=much'], 'is "much"; expected an amount of memory such as "6GB"'],
   [['model.adapters=A'], 'is "A"; expected a list of GPUs'],
   [
     ['model.adapters=[A, B]', 'decode.shards=3'],

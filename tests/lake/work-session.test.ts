@@ -3,20 +3,21 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Duck } from '../../src/lake/duck.js';
 import { Lake } from '../../src/lake/lake.js';
-import { withWorkSession } from '../../src/lake/work-session.js';
+import { type WorkContext, withWorkSession } from '../../src/lake/work-session.js';
 import { errorOf, inFolder } from './temporary.js';
 
 const stopped = new Error('stopped by SIGINT');
 
 /** Runs `test` with a stage's context in a fresh lake; afterwards the work folder must be gone. */
-function inLake(
-  body: (context: { lake: Lake; partition: string; signal: AbortSignal }, stop: () => void) => Promise<void>,
-) {
+function inLake(body: (context: WorkContext & { lake: Lake }, stop: () => void) => Promise<void>) {
   return () =>
     inFolder(async (root) => {
       const controller = new AbortController();
       const lake = new Lake(root);
-      await body({ lake, partition: 'p', signal: controller.signal }, () => controller.abort(stopped));
+      const config = { memoryLimit: '123MiB' };
+      await body({ config, lake, partition: 'p', signal: controller.signal }, () =>
+        controller.abort(stopped),
+      );
       assert.not.ok(existsSync(lake.work('cohorts', 'p')), 'the work folder is removed');
     });
 }
@@ -31,6 +32,8 @@ test(
     const answer = await withWorkSession(context, 'cohorts', async (duck) => {
       session = duck;
       assert.equal(readdirSync(left), []);
+      const [limit] = await duck.rows("select current_setting('memory_limit') as memory");
+      assert.is(limit?.memory, '123.0 MiB');
       const [row] = await duck.rows("select current_setting('temp_directory') as folder");
       assert.is(row?.folder, left);
       return 42;
