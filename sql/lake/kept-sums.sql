@@ -9,6 +9,8 @@ select
   coalesce(sum(output_tokens), 0)::double as output_tokens,
   coalesce(sum(emitted_tokens), 0)::double as emitted_tokens,
   coalesce(sum(decode_steps), 0)::double as decode_steps,
+  coalesce(sum(drafted_tokens), 0)::double as drafted_tokens,
+  coalesce(sum(accepted_tokens), 0)::double as accepted_tokens,
   coalesce(sum(relaxed_tokens), 0)::double as relaxed_tokens,
   coalesce(sum(near_ties), 0)::double as near_ties,
   coalesce(sum(divergence), 0) as divergence

@@ -18,6 +18,8 @@ export interface TableCounts {
   /** What the steps emitted: output tokens, end tokens, the tokens of stop strings. */
   emittedTokens: number;
   decodeSteps: number;
+  draftedTokens: number;
+  acceptedTokens: number;
   relaxedTokens: number;
   nearTies: number;
   /** Nats. */
@@ -35,6 +37,8 @@ export function noCounts(): TableCounts {
     outputTokens: 0,
     emittedTokens: 0,
     decodeSteps: 0,
+    draftedTokens: 0,
+    acceptedTokens: 0,
     relaxedTokens: 0,
     nearTies: 0,
     divergence: 0,
@@ -57,6 +61,8 @@ export function addOutcome(counts: TableCounts, outcome: Outcome): void {
   counts.outputTokens += outcome.outputIds.length;
   counts.emittedTokens += outcome.emittedTokens;
   counts.decodeSteps += outcome.decodeSteps;
+  counts.draftedTokens += outcome.draftedTokens;
+  counts.acceptedTokens += outcome.acceptedTokens;
   counts.relaxedTokens += outcome.relaxedTokens;
   counts.nearTies += outcome.nearTies;
   counts.divergence += outcome.divergence;
@@ -75,6 +81,8 @@ export function addKept(counts: TableCounts, sums: readonly KeptSums[], pools: P
     counts.outputTokens += kept.outputTokens;
     counts.emittedTokens += kept.emittedTokens;
     counts.decodeSteps += kept.decodeSteps;
+    counts.draftedTokens += kept.draftedTokens;
+    counts.acceptedTokens += kept.acceptedTokens;
     counts.relaxedTokens += kept.relaxedTokens;
     counts.nearTies += kept.nearTies;
     counts.divergence += kept.divergence;

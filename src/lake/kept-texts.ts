@@ -16,6 +16,8 @@ export interface KeptSums {
   outputTokens: number;
   emittedTokens: number;
   decodeSteps: number;
+  draftedTokens: number;
+  acceptedTokens: number;
   relaxedTokens: number;
   nearTies: number;
   /** Nats. */
@@ -85,6 +87,8 @@ export class KeptTexts {
       outputTokens: row.output_tokens as number,
       emittedTokens: row.emitted_tokens as number,
       decodeSteps: row.decode_steps as number,
+      draftedTokens: row.drafted_tokens as number,
+      acceptedTokens: row.accepted_tokens as number,
       relaxedTokens: row.relaxed_tokens as number,
       nearTies: row.near_ties as number,
       divergence: row.divergence as number,
