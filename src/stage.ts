@@ -15,9 +15,53 @@ export interface Progress {
   /** `total` is what the sum of all `advance(n)` will be; leave it out when it isn't known. */
   start(label: string, total?: number): void;
   advance(n: number): void;
+  /** Rows that were there before: they are done, but say nothing of the rate. */
+  skip(n: number): void;
+  /** Sums that go on changing; they are looked at until the next `start`. */
+  watch(sums: Readonly<DecodeSums>): void;
   /** A short text shown behind the numbers until the next one. */
   note(text: string): void;
   done(): void;
+}
+
+/** What decoding has come to. */
+export interface DecodeSums {
+  /** The failed ones too. */
+  rows: number;
+  failed: number;
+  outputTokens: number;
+  emittedTokens: number;
+  decodeSteps: number;
+  draftedTokens: number;
+  acceptedTokens: number;
+  relaxedTokens: number;
+  /** Nats. */
+  divergence: number;
+}
+
+/** One run of a stage. */
+export interface StageScope {
+  stage: string;
+  /** Empty without a lake. */
+  partition: string;
+  /** `k/n` */
+  shard?: string;
+  /** Files that it reads; asked for only where somebody wants to know. */
+  inputs?: () => Promise<readonly string[]>;
+}
+
+/** How a run of a stage ended. */
+export type StageOutcome = { result: StageResult } | { error: unknown; interrupted: boolean };
+
+/** Is told when stages begin and end. */
+export interface StageObserver {
+  begin(scope: StageScope): void | Promise<void>;
+  end(scope: StageScope, outcome: StageOutcome): void | Promise<void>;
+}
+
+/** Runs stages in view of observers; a stage may run others. */
+export interface StageWatch {
+  observe(scope: StageScope, run: () => Promise<StageResult>): Promise<StageResult>;
 }
 
 /** What a stage needs apart from its configuration, with or without a lake. */
@@ -26,6 +70,8 @@ export interface StageTools {
   progress: Progress;
   /** Aborted by SIGINT and SIGTERM: stop between two steps, leave no half file, throw `signal.reason`. */
   signal: AbortSignal;
+  /** Nobody looks on where it is left out. */
+  watch?: StageWatch;
 }
 
 export interface StageContext extends StageTools {

@@ -143,7 +143,8 @@ export class TableRun {
   async decode(): Promise<TableResult> {
     const { worker, tools, config } = this.job;
     worker.usePools(this.pools.bytes);
-    tools.progress.start('decode', this.prompts.rows);
+    tools.progress.start('decode', await this.countPrompts());
+    tools.progress.watch(this.counts);
     await this.takeOverAll();
     let pooled = this.ownPools.texts;
     for (let round = 0; round < this.shares.length; round++) {
@@ -190,6 +191,15 @@ export class TableRun {
     return { counts: this.counts, statistics: this.statistics, poolVersion: this.pools.version };
   }
 
+  /** Prompts of the table, or of the shard. */
+  private async countPrompts(): Promise<number> {
+    const { shard } = this.job;
+    if (shard === undefined) return this.prompts.rows;
+    let count = 0;
+    for await (const page of this.prompts.ids()) count += page.filter((id) => inShard(id, shard)).length;
+    return count;
+  }
+
   /** Counts what earlier tables had; in rounds it is there to draft from. */
   private async takeOverAll(): Promise<void> {
     const { tools } = this.job;
@@ -200,7 +210,7 @@ export class TableRun {
     const of = `of ${this.prompts.rows} texts`;
     if (count > 0) tools.log.info({}, `${count} ${of} are taken over from earlier tables`);
     if (resumed > 0) tools.log.info({}, `${resumed} ${of} were finished before: going on behind them`);
-    tools.progress.advance(count + resumed);
+    tools.progress.skip(count + resumed);
     if (count === 0 || this.shares.length === 1) return;
     for (const text of await this.kept.takenOver(roundTexts)) this.ownPools.add(text);
     this.refreshPools();
@@ -277,11 +287,9 @@ export class TableRun {
       const { promptId, entityType, cohort } = prompt;
       this.ownPools.add({ promptId, entityType, cohort, ids: outcome.outputIds, ended: row.ended === true });
     }
-    const { counts } = this;
-    addOutcome(counts, outcome);
+    addOutcome(this.counts, outcome);
     await this.rows.append(row);
     tools.progress.advance(1);
-    tools.progress.note(`${(counts.emittedTokens / counts.decodeSteps).toFixed(1)} tokens a step`);
   }
 
   private keyOf(prompt: PromptRow): string {

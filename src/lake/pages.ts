@@ -77,6 +77,16 @@ export class PromptFile {
     }
   }
 
+  /** The ids alone, in the file's order: that reads a small part of it. */
+  async *ids(): AsyncGenerator<string[]> {
+    const { file } = this;
+    try {
+      yield* this.session.pages('lake/prompt-id-page', { file }, this.rows, (row) => row.prompt_id as string);
+    } catch (error) {
+      throw readError(error, file, this.session.folder);
+    }
+  }
+
   close(): void {
     this.session.close();
   }

@@ -1,20 +1,29 @@
 /** Structured logging with pino on stderr: JSON lines for machines, or the same events as plain sentences. */
-import { type DestinationStream, type Level, type Logger, pino } from 'pino';
+import { type DestinationStream, type Logger, pino } from 'pino';
 import { DareError, messageOf } from '../errors.js';
 import type { Screen } from './screen.js';
+
+/** pino's levels, the most talkative first. */
+export const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+export type LogLevel = (typeof LEVELS)[number];
 
 export interface LogOptions {
   /** JSON lines instead of sentences. */
   json: boolean;
-  level: Level;
+  level: LogLevel;
   /** Adds the stack of errors logged under the key `err`. */
   stack?: boolean;
 }
 
 /** A logger onto the screen; it writes above the progress line. */
 export function createLog(screen: Screen, options: LogOptions): Logger {
+  // of stages people see the progress: begin and end are for machines, and for those who ask for everything
+  const all = LEVELS.indexOf(options.level) <= LEVELS.indexOf('debug');
   const destination: DestinationStream = {
-    write: (line) => screen.line(options.json ? line : sentence(line)),
+    write: (line) => {
+      if (options.json) screen.line(line);
+      else if (all || !('event' in JSON.parse(line))) screen.line(sentence(line));
+    },
   };
   return pino(
     {

@@ -1,5 +1,6 @@
 /** How far a stage is: a line that overwrites itself on a terminal, else a plain line now and then. */
-import type { Progress } from '../stage.js';
+import type { DecodeSums, Progress } from '../stage.js';
+import { Counters, type Phase } from './counters.js';
 import type { Screen } from './screen.js';
 
 /** Milliseconds between two drawings of the bar, and between two plain lines. */
@@ -14,8 +15,8 @@ export interface ProgressOptions {
   line: (text: string, fields: ProgressFields) => void;
   /** Never a bar. */
   plain?: boolean;
-  /** Milliseconds of a steady clock. */
-  now?: () => number;
+  /** What is counted into; its clock rules. */
+  counters?: Counters;
 }
 
 export interface ProgressFields {
@@ -24,114 +25,144 @@ export interface ProgressFields {
   total: number | null;
   /** Per second since the start. */
   rate: number;
+  /** Seconds; null where it isn't known. */
+  remaining: number | null;
 }
 
-/** Progress that shows nothing, for --quiet and tests. */
-export const silentProgress: Progress = { start() {}, advance() {}, note() {}, done() {} };
+/** Progress that counts and shows nothing, for --quiet. */
+export function countingProgress(counters: Counters): Progress {
+  return new Counting(counters);
+}
 
 export function createProgress(options: ProgressOptions): Progress {
-  return new Meter(options);
+  return new Meter(options, options.counters ?? new Counters());
 }
 
-class Meter implements Progress {
-  private label: string | undefined;
-  private total: number | undefined;
-  private finished = 0;
-  private extra = '';
-  private started = 0;
-  private lastShown = 0;
-  private readonly now: () => number;
-  private readonly bar: boolean;
-
-  constructor(private readonly options: ProgressOptions) {
-    this.now = options.now ?? (() => performance.now());
-    this.bar = options.screen.interactive && options.plain !== true;
-  }
+class Counting implements Progress {
+  constructor(protected readonly counters: Counters) {}
 
   start(label: string, total?: number): void {
-    this.done();
-    this.label = label;
-    this.total = total;
-    this.finished = 0;
-    this.extra = '';
-    this.started = this.now();
-    this.lastShown = this.started;
-    if (this.bar) this.draw();
-    else this.print(`${label}: ${total === undefined ? 'started' : `0 of ${amount(total)}`}`);
+    this.counters.startPhase(label, total);
   }
 
   advance(n: number): void {
-    this.finished += n;
+    const { phase } = this.counters;
+    if (phase !== undefined) phase.finished += n;
+  }
+
+  skip(n: number): void {
+    const { phase } = this.counters;
+    if (phase !== undefined) phase.skipped += n;
+  }
+
+  watch(sums: Readonly<DecodeSums>): void {
+    this.counters.watch(sums);
+  }
+
+  note(_text: string): void {}
+
+  done(): void {
+    this.counters.phase = undefined;
+  }
+}
+
+/** Progress that shows nothing, for tests. */
+export const silentProgress: Progress = countingProgress(new Counters());
+
+class Meter extends Counting {
+  private extra = '';
+  private lastShown = 0;
+  private readonly bar: boolean;
+
+  constructor(
+    private readonly options: ProgressOptions,
+    counters: Counters,
+  ) {
+    super(counters);
+    this.bar = options.screen.interactive && options.plain !== true;
+  }
+
+  override start(label: string, total?: number): void {
+    this.done();
+    super.start(label, total);
+    this.extra = '';
+    const phase = this.counters.phase as Phase;
+    this.lastShown = phase.started;
+    if (this.bar) this.draw(phase);
+    else this.print(phase, `${label}: ${total === undefined ? 'started' : `0 of ${amount(total)}`}`);
+  }
+
+  override advance(n: number): void {
+    super.advance(n);
     this.show();
   }
 
-  note(text: string): void {
+  override skip(n: number): void {
+    super.skip(n);
+    this.show();
+  }
+
+  override note(text: string): void {
     this.extra = text;
     this.show();
   }
 
-  done(): void {
-    if (this.label === undefined) return;
+  override done(): void {
+    const { phase } = this.counters;
+    if (phase === undefined) return;
     this.options.screen.status('');
-    const seconds = (this.now() - this.started) / 1000;
-    const count = this.finished === 0 ? '' : `${this.counted()}, ${this.rateText()}, `;
-    this.print(`${this.label}: ${count}done in ${duration(seconds)}`);
-    this.label = undefined;
+    const seconds = (this.counters.now() - phase.started) / 1000;
+    const count = phase.finished === 0 ? '' : `${counted(phase)}, ${this.rateText()}, `;
+    this.print(phase, `${phase.label}: ${count}done in ${duration(seconds)}`);
+    super.done();
   }
 
   private show(): void {
-    const now = this.now();
-    if (this.label === undefined || now - this.lastShown < (this.bar ? BAR_INTERVAL : LINE_INTERVAL)) return;
+    const { phase } = this.counters;
+    const now = this.counters.now();
+    if (phase === undefined || now - this.lastShown < (this.bar ? BAR_INTERVAL : LINE_INTERVAL)) return;
     this.lastShown = now;
-    if (this.bar) this.draw();
-    else this.print(`${this.label}: ${this.numbers()}${this.tail()}`);
+    if (this.bar) this.draw(phase);
+    else this.print(phase, `${phase.label}: ${this.numbers(phase)}${this.tail()}`);
   }
 
-  private draw(): void {
-    const share =
-      this.total === undefined || this.total === 0 ? undefined : Math.min(1, this.finished / this.total);
+  private draw(phase: Phase): void {
+    const { label, total, finished, skipped } = phase;
+    const share = total === undefined || total === 0 ? undefined : Math.min(1, (finished + skipped) / total);
     const filled = Math.round((share ?? 0) * BAR_WIDTH);
     const bar = share === undefined ? '' : `[${'#'.repeat(filled)}${'.'.repeat(BAR_WIDTH - filled)}] `;
-    this.options.screen.status(`${this.label}: ${bar}${this.numbers()}${this.tail()}`);
+    this.options.screen.status(`${label}: ${bar}${this.numbers(phase)}${this.tail()}`);
   }
 
-  private print(text: string): void {
-    this.options.line(text, {
-      label: this.label ?? '',
-      done: this.finished,
-      total: this.total ?? null,
-      rate: this.rate(),
-    });
+  private print({ label, finished, skipped, total }: Phase, text: string): void {
+    const { rate, remaining = null } = this.counters;
+    this.options.line(text, { label, done: finished + skipped, total: total ?? null, rate, remaining });
   }
 
   /** `495 of 1,100 (45%), 12.3/s, 0:49 left` */
-  private numbers(): string {
-    const share = this.total ? ` (${Math.floor((100 * this.finished) / this.total)}%)` : '';
-    const rate = this.rate();
-    const rest = this.total === undefined ? 0 : this.total - this.finished;
-    const left = rate > 0 && rest > 0 ? `, ${duration(rest / rate)} left` : '';
-    return `${this.counted()}${share}, ${this.rateText()}${left}`;
-  }
-
-  private counted(): string {
-    return this.total === undefined
-      ? amount(this.finished)
-      : `${amount(this.finished)} of ${amount(this.total)}`;
-  }
-
-  private rate(): number {
-    const seconds = (this.now() - this.started) / 1000;
-    return seconds > 0 ? this.finished / seconds : 0;
+  private numbers(phase: Phase): string {
+    const { total, finished, skipped } = phase;
+    const share = total ? ` (${Math.floor((100 * (finished + skipped)) / total)}%)` : '';
+    const { remaining } = this.counters;
+    const left = remaining === undefined || remaining === 0 ? '' : `, ${duration(remaining)} left`;
+    return `${counted(phase)}${share}, ${this.rateText()}${left}`;
   }
 
   private rateText(): string {
-    const rate = this.rate();
+    const { rate } = this.counters;
     return `${rate >= 100 ? amount(Math.round(rate)) : rate.toFixed(1)}/s`;
   }
 
   private tail(): string {
-    return this.extra === '' ? '' : `, ${this.extra}`;
+    const { emittedTokens = 0, decodeSteps = 0 } = this.counters.sums ?? {};
+    const speed = decodeSteps === 0 ? '' : `, ${(emittedTokens / decodeSteps).toFixed(1)} tokens a step`;
+    return this.extra === '' ? speed : `${speed}, ${this.extra}`;
   }
+}
+
+function counted({ finished, skipped, total }: Phase): string {
+  const done = amount(finished + skipped);
+  return total === undefined ? done : `${done} of ${amount(total)}`;
 }
 
 function amount(n: number): string {

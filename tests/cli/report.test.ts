@@ -1,6 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { inputError } from '../../src/errors.js';
+import { Counters } from '../../src/report/counters.js';
 import { createLog } from '../../src/report/log.js';
 import { createProgress, duration, type ProgressFields } from '../../src/report/progress.js';
 import { Screen } from '../../src/report/screen.js';
@@ -17,7 +18,7 @@ function recorder(isTTY: boolean, columns = 100) {
       screen.line(text);
       fields.push(numbers);
     },
-    now: () => clock.milliseconds,
+    counters: new Counters(() => clock.milliseconds),
   });
   return { written, screen, progress, clock, fields };
 }
@@ -36,7 +37,7 @@ test('without a terminal: plain lines at start and end and every ten seconds at 
     'decode: 800 of 1,000 (80%), 40.0/s, 5.0 s left\n',
     'decode: 1,000 of 1,000, 40.0/s, done in 25.0 s\n',
   ]);
-  assert.equal(fields.at(-1), { label: 'decode', done: 1000, total: 1000, rate: 40 });
+  assert.equal(fields.at(-1), { label: 'decode', done: 1000, total: 1000, rate: 40, remaining: 0 });
 });
 
 test('on a terminal: one line that overwrites itself, and the log above it', () => {

@@ -11,6 +11,7 @@ import { encodePool } from '../../src/pool/file.js';
 import { loadPools, type PoolEntry, readPoolList } from '../../src/pool/folder.js';
 import { type Refreshed, type RefreshJob, refreshPools } from '../../src/pool/refresh.js';
 import { SharedGrams } from '../../src/pool/sharing.js';
+import { silentProgress } from '../../src/report/progress.js';
 import type { StageTools } from '../../src/stage.js';
 import { errorOf, inFolder } from '../lake/temporary.js';
 import { writeTable } from '../prompts/fixture.js';
@@ -34,7 +35,7 @@ const silent = () => undefined;
 const tools: StageTools = {
   signal: new AbortController().signal,
   log: { debug: silent, info: silent, warn: silent, error: silent },
-  progress: { start: silent, advance: silent, note: silent, done: silent },
+  progress: silentProgress,
 };
 
 /** Rows -> `<folder>/<name>.parquet`. */

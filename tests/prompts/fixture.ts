@@ -6,6 +6,7 @@ import { type Config, configSchema } from '../../src/config/schema.js';
 import { Duck } from '../../src/lake/duck.js';
 import { Lake } from '../../src/lake/lake.js';
 import { packageRoot } from '../../src/paths.js';
+import { silentProgress } from '../../src/report/progress.js';
 import type { StageContext } from '../../src/stage.js';
 
 /** Runs `body` with a fresh folder, which is removed afterwards. */
@@ -45,7 +46,7 @@ export function contextIn(
     partition: 'p',
     signal,
     log: { debug: silent, info: silent, warn: silent, error: silent },
-    progress: { start: silent, advance: silent, note: silent, done: silent },
+    progress: silentProgress,
   };
 }
 

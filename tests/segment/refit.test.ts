@@ -5,13 +5,14 @@ import { segment } from '../../pipeline/segment.js';
 import { matchCohorts, type Overlap } from '../../src/cohorts/names.js';
 import { Lake } from '../../src/lake/lake.js';
 import { readManifest } from '../../src/lake/manifest.js';
+import { silentProgress } from '../../src/report/progress.js';
 import { errorOf, readTable } from '../prompts/fixture.js';
 import { type Data, draw, withFolder, writeData } from './data.js';
 
 const silent = () => undefined;
 const tools = {
   log: { debug: silent, info: silent, warn: silent, error: silent },
-  progress: { start: silent, advance: silent, note: silent, done: silent },
+  progress: silentProgress,
   signal: new AbortController().signal,
 };
 

@@ -8,6 +8,7 @@ import { Duck } from '../../src/lake/duck.js';
 import { Lake } from '../../src/lake/lake.js';
 import { readManifest } from '../../src/lake/manifest.js';
 import { originOf } from '../../src/lake/origin.js';
+import { silentProgress } from '../../src/report/progress.js';
 import type { StageContext } from '../../src/stage.js';
 import { type Data, draw, planted, segmented, withFolder, writeData } from './data.js';
 import { nmi } from './nmi.js';
@@ -21,7 +22,7 @@ function context(folder: string, data: Data, signal = new AbortController().sign
     lake: new Lake(config.lake),
     partition: 'p',
     log: { debug: silent, info: silent, warn: silent, error: silent },
-    progress: { start: silent, advance: silent, note: silent, done: silent },
+    progress: silentProgress,
     signal,
   };
 }
