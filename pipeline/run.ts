@@ -1,4 +1,5 @@
 import type { Comparison } from '../src/decode/compare.js';
+import { observed } from '../src/report/observe.js';
 import { runSummary } from '../src/report/summary.js';
 import type { StageContext, StageResult } from '../src/stage.js';
 import { decode } from './decode.js';
@@ -64,7 +65,9 @@ async function runOrSkip(
   }
   const why = state === 'fresh' ? 'its table is fresh, but --force was given' : `its table is ${state}`;
   context.log.info({ stage, reasons }, `${stage}: ${[why, ...reasons].join('; ')}`);
-  return await noteRun(stage, await stages[stage](context, options), context);
+  return await observed(context.watch, { stage, partition: context.partition }, async () =>
+    noteRun(stage, await stages[stage](context, options), context),
+  );
 }
 
 function inShort({ rows, seconds, skipped }: StageResult): Record<string, unknown> {

@@ -2,10 +2,10 @@
 /** Arguments -> stage; exit codes; the JSON line. */
 import { type Command, commandOf, type Options, parseCommand } from './cli/arguments.js';
 import { Interrupted, watchSignals } from './cli/interrupt.js';
+import { isQuiet, levelOf, startWatching, type Watching } from './cli/watching.js';
 import { DareError, messageOf, runError } from './errors.js';
 import { packageVersion } from './paths.js';
-import { createLog } from './report/log.js';
-import { createProgress, silentProgress } from './report/progress.js';
+import { createLog, type LogLevel } from './report/log.js';
 import { Screen } from './report/screen.js';
 import type { CommandResult, StageTools } from './stage.js';
 
@@ -29,7 +29,7 @@ try {
   else await printInformation(command);
 } catch (error) {
   const json = argv.includes('--json');
-  fail(commandOf(argv), error, { json, stack: argv.includes('--debug') });
+  fail(commandOf(argv), error, { json, stack: argv.includes('--debug'), level: 'error' });
 }
 
 async function printInformation(command: Command & { kind: 'help' | 'version' }): Promise<void> {
@@ -109,33 +109,39 @@ async function runCommand(
   options: Options,
   run: (tools: StageTools) => Promise<CommandResult>,
 ): Promise<void> {
-  const { json = false, quiet = false, debug = false } = options;
-  const log = createLog(screen, { json, level: quiet ? 'warn' : debug ? 'debug' : 'info', stack: debug });
-  const line = (text: string, fields: object) => log.info(json ? { progress: fields } : {}, text);
-  const progress = quiet ? silentProgress : createProgress({ screen, line, plain: json });
+  const { json = false, debug = false } = options;
+  const level = levelOf(options);
+  const log = createLog(screen, { json, level, stack: debug });
   const signal = watchSignals(process, ({ message }) =>
     log.warn({}, `${message}: ending the current step; a second signal ends at once`),
   );
-  const tools: StageTools = { log, progress, signal };
-  const failed = (error: unknown) => {
+  let watching: Watching | undefined;
+  const failed = async (error: unknown) => {
     // After a signal whatever went wrong is its consequence.
     if (signal.aborted && error !== signal.reason) log.debug({ err: error }, 'while stopping');
-    fail(name, signal.aborted ? signal.reason : error, { json, stack: debug });
+    await watching?.close(error);
+    fail(name, signal.aborted ? signal.reason : error, { json, stack: debug, level });
   };
   process.on('uncaughtException', failed);
   try {
-    const { summary, ...result } = await run(tools);
+    watching = await startWatching(options, screen, log, signal);
+    const { summary, ...result } = await run(watching.tools);
     screen.status('');
     for (const warning of result.warnings) log.warn({}, warning);
-    if (summary !== undefined && !json && !quiet) screen.line(summary);
+    if (summary !== undefined && !json && !isQuiet(options)) screen.line(summary);
+    await watching.close();
     finish(result, result.skipped === true ? Number(options['skip-exit-code'] ?? 0) : 0);
   } catch (error) {
-    failed(error);
+    await failed(error);
   }
 }
 
 /** Says what went wrong on stderr and ends the process with the error's exit code. */
-function fail(stage: string | undefined, error: unknown, mode: { json: boolean; stack: boolean }): void {
+function fail(
+  stage: string | undefined,
+  error: unknown,
+  mode: { json: boolean; stack: boolean; level: LogLevel },
+): void {
   const known = error instanceof DareError || error instanceof Interrupted;
   const reported = known
     ? error
@@ -148,7 +154,7 @@ function fail(stage: string | undefined, error: unknown, mode: { json: boolean; 
     reported.stack = error.stack;
   screen.status('');
   const name = stage === undefined ? 'dare' : `dare ${stage}`;
-  createLog(screen, { ...mode, level: 'error' }).error({ err: reported }, `${name}: ${reported.message}`);
+  createLog(screen, mode).error({ err: reported }, `${name}: ${reported.message}`);
   const details = reported instanceof DareError ? reported.details : {};
   const result = { stage, error: reported.message, exitCode: reported.exitCode, ...details };
   finish(stage === undefined ? undefined : result, reported.exitCode);

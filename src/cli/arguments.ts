@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { isRemote, LOCAL_PATH } from '../config/paths.js';
 import { didYouMean } from '../config/suggest.js';
 import { inputError } from '../errors.js';
+import { LEVELS } from '../report/log.js';
 import { OPTIONS, type OptionName, type Options } from './options.js';
 
 export type { Options } from './options.js';
@@ -45,6 +46,7 @@ const COMMON: readonly OptionName[] = [
   'json',
   'quiet',
   'debug',
+  'log-level',
   'skip-exit-code',
   'help',
 ];
@@ -68,7 +70,7 @@ const REPEATABLE: readonly OptionName[] = ['set', 'user', 'item', 'trace-prompts
 /** What `dare pools verify` knows beside --pools. */
 const VERIFY = COMMON.filter((name) => name !== 'skip-exit-code');
 /** What `dare model` knows; import knows the weight type too. */
-const MODEL: readonly OptionName[] = ['cache', 'json', 'quiet', 'debug', 'help'];
+const MODEL: readonly OptionName[] = ['cache', 'json', 'quiet', 'debug', 'log-level', 'help'];
 /** Options that hold a path. */
 const PATHS: readonly OptionName[] = [
   'config',
@@ -82,10 +84,13 @@ const PATHS: readonly OptionName[] = [
   'cache',
   'users',
   'trace',
+  'metrics-file',
 ];
+/** What every stage knows: who looks on. */
+const WATCHING: readonly OptionName[] = ['metrics-file'];
 const TRACE: readonly OptionName[] = ['trace', 'trace-prompts', 'trace-limit'];
 /** What `dare explain` knows beside the prompt. */
-const EXPLAIN: readonly OptionName[] = ['trace', 'json', 'quiet', 'debug', 'help'];
+const EXPLAIN: readonly OptionName[] = ['trace', 'json', 'quiet', 'debug', 'log-level', 'help'];
 /** What a stage knows beyond the common options. */
 const OWN: Readonly<Partial<Record<StageName, readonly OptionName[]>>> = {
   pools: ['texts', 'tokenizer', 'out'],
@@ -187,7 +192,7 @@ export function parseCommand(argv: readonly string[]): Command {
     return { kind: 'review', name: command, options: values };
   }
   if (isTool(command)) return toolCommand(command, values, given);
-  checkOptions(command, [...COMMON, ...(OWN[command] ?? [])], given, values);
+  checkOptions(command, [...COMMON, ...WATCHING, ...(OWN[command] ?? [])], given, values);
   if (values.shard !== undefined && !isShard(values.shard))
     throw usageError(command, `--shard is ${values.shard}: expected K/N, whole numbers with K from 1 to N`);
   return { kind: 'stage', stage: command, standalone: checkStandalone(command, given), options: values };
@@ -204,7 +209,7 @@ function toolCommand(tool: ToolName, options: Options, given: readonly OptionNam
 }
 
 function toolOptions(tool: ToolName): OptionName[] {
-  return [...TOOL[tool].required, ...TOOL[tool].optional, 'json', 'quiet', 'debug', 'help'];
+  return [...TOOL[tool].required, ...TOOL[tool].optional, 'json', 'quiet', 'debug', 'log-level', 'help'];
 }
 
 function upkeepCommand(name: UpkeepName, options: Options, given: readonly OptionName[]): Command {
@@ -341,9 +346,18 @@ function checkOptions(
       throw usageError(command, `--${option} is ${value}: expected ${LOCAL_PATH}`);
     if (value === '') throw usageError(command, `--${option} is empty`);
   }
+  checkLevel(command, values);
   const code = values['skip-exit-code'];
   if (code !== undefined && !(/^\d{1,3}$/.test(code) && Number(code) <= 255))
     throw usageError(command, `--skip-exit-code is ${code}: expected a whole number from 0 to 255`);
+}
+
+function checkLevel(command: CommandName, { quiet, debug, 'log-level': level }: Options): void {
+  if (level === undefined) return;
+  if (!LEVELS.some((known) => known === level))
+    throw usageError(command, `--log-level is ${level}: expected one of ${LEVELS.join(', ')}`);
+  const contrary = quiet === true ? 'quiet' : debug === true ? 'debug' : undefined;
+  if (contrary !== undefined) throw usageError(command, `--log-level and --${contrary} exclude each other`);
 }
 
 /** The options of a command beyond those that most have. */
@@ -354,7 +368,7 @@ function optionsOf(command: CommandName): readonly OptionName[] {
   if (isView(command)) return VIEW_OPTIONS[command].filter((option) => !COMMON.includes(option));
   if (isUpkeep(command)) return UPKEEP_OPTIONS[command].filter((option) => !COMMON.includes(option));
   if (isReview(command)) return REVIEW_OPTIONS[command].filter((option) => !COMMON.includes(option));
-  return command === 'status' ? [] : (OWN[command] ?? []);
+  return command === 'status' ? [] : [...WATCHING, ...(OWN[command] ?? [])];
 }
 
 function unexpected(command: CommandName, argument: string) {

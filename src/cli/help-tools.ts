@@ -9,6 +9,7 @@ export const TOOL_SUMMARIES: Readonly<Record<ToolName, string>> = {
 export const LOGGING = `  --json                   stderr carries JSON log lines only, no sentences and no progress bar
   --quiet                  stderr carries warnings and errors only
   --debug                  log more, and show where an error arose
+  --log-level L            trace, debug, info (default), warn, error, fatal or silent
   -h, --help               this text`;
 
 export const PLACE = `  --config FILE            the configuration, YAML. data-samples/dare.yaml explains every key

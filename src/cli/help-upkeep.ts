@@ -13,6 +13,7 @@ const OPTIONS = `  --config FILE            the configuration, YAML. data-sample
   --json                   stderr carries JSON log lines only, no sentences and no progress bar
   --quiet                  stderr carries warnings and errors only
   --debug                  log more, and show where an error arose
+  --log-level L            trace, debug, info (default), warn, error, fatal or silent
   -h, --help               this text`;
 
 export const UPKEEP_DETAILS: Readonly<Record<UpkeepName, string>> = {

@@ -24,6 +24,7 @@ Options
   --json                   stderr carries JSON log lines only, no sentences and no progress bar
   --quiet                  stderr carries warnings and errors only
   --debug                  log more, and show where an error arose
+  --log-level L            trace, debug, info (default), warn, error, fatal or silent
   -h, --help               this text
 
 Output of report

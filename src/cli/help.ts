@@ -27,8 +27,18 @@ const COMMON = `Options
   --json                   stderr carries JSON log lines only, no sentences and no progress bar
   --quiet                  stderr carries warnings and errors only
   --debug                  log more, and show where an error arose
+  --log-level L            trace, debug, info (default), warn, error, fatal or silent
   --skip-exit-code N       end with N, 0 to 255, where there was nothing to do (default 0). Airflow takes 99 as skipped
   -h, --help               this text`;
+
+const WATCHED = `${COMMON}
+
+Watching a run
+  --metrics-file FILE      write counters for Prometheus (node_exporter's textfile collector reads *.prom) every five
+                           seconds and at the end, also when the stage fails: dare_rows_total, dare_output_tokens_total,
+                           dare_rows_per_second, dare_remaining_seconds, dare_last_success_timestamp_seconds, ...
+  --json                   logs each stage with the fields event (start, end, fail, abort), stage, partition, shard,
+                           rows, seconds`;
 
 const OUTPUT = `Output
   The last line of stdout is one line of JSON: {"stage", "partition", "rows", "files", "seconds", "warnings", ...},
@@ -54,7 +64,7 @@ items by attributes or by a column (keys under cohorts).
   --accept-types           take columns of the inputs whose types differ from those of the last run, which are refused
                            otherwise
 
-${COMMON}
+${WATCHED}
 
 Examples
   dare segment --config data-samples/dare.yaml
@@ -66,7 +76,7 @@ Examples
 Reads the inputs and the table cohorts. Writes the table prompts: prompt_id, entity_type, entity_id, framework,
 cohort, prompt, prompt_tokens. Frameworks: kar, trawl, once, rlmrec, or names of your own with prompts.templates.
 
-${COMMON}
+${WATCHED}
 
 Examples
   dare prompts --config data-samples/dare.yaml
@@ -89,7 +99,7 @@ Without a configuration
   --tokenizer PATH         folder with the model's tokenizer.json, or GGUF file
   --out DIR                folder for the pools
 
-${COMMON}
+${WATCHED}
 
 Examples
   dare pools --config data-samples/dare.yaml
@@ -127,7 +137,7 @@ Without a configuration
                            texts make the pools of the next
   --set                    keys under decode, and model.weights, model.device, model.adapter, model.threads, model.cache
 
-${COMMON}
+${WATCHED}
 
 Examples
   dare decode --config data-samples/dare.yaml
@@ -147,7 +157,7 @@ column of its own, its vector in <framework>_vector, the cohort and where the te
 empty, cut, repetitive, no JSON or missing than publish.quality allows it ends with 1, and the features stay as they
 were. The features that it replaces are kept for dare rollback (publish.keep).
 
-${COMMON}
+${WATCHED}
 
 Examples
   dare publish --config data-samples/dare.yaml
@@ -163,7 +173,7 @@ templates, model, versions). The log says what is skipped, and why the others ar
   --force                  run the stages whose tables are fresh too
   --accept-types           as for dare segment
 
-${COMMON}
+${WATCHED}
 
 Examples
   dare run --config data-samples/dare.yaml
@@ -199,6 +209,7 @@ On stderr, as all that is for people.
   --json                   no drawing: the JSON line holds "run", "prompt" and "steps"
   --quiet                  no drawing
   --debug                  show where an error arose
+  --log-level L            trace, debug, info (default), warn, error, fatal or silent
   -h, --help               this text
 
 Examples
@@ -220,6 +231,7 @@ Options
   --json                   stderr carries JSON log lines only, no sentences and no progress bar
   --quiet                  stderr carries warnings and errors only
   --debug                  log more, and show where an error arose
+  --log-level L            trace, debug, info (default), warn, error, fatal or silent
   -h, --help               this text
 
 Examples
@@ -252,7 +264,7 @@ ${tools.join('\n')}
   ${'explain'.padEnd(9)}${EXPLAIN_SUMMARY}
   ${'model'.padEnd(9)}${MODEL_SUMMARY}
 
-${COMMON}
+${WATCHED}
 
 Examples
   dare run --config data-samples/dare.yaml

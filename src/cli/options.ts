@@ -36,6 +36,8 @@ export const OPTIONS = {
   force: { type: 'boolean' },
   'accept-types': { type: 'boolean' },
   shard: { type: 'string' },
+  'log-level': { type: 'string' },
+  'metrics-file': { type: 'string' },
   trace: { type: 'string' },
   'trace-prompts': { type: 'string', multiple: true },
   'trace-limit': { type: 'string' },
@@ -86,6 +88,8 @@ export interface Options {
   'accept-types'?: boolean;
   /** `k/n` */
   shard?: string;
+  'log-level'?: string;
+  'metrics-file'?: string;
   trace?: string;
   /** Ids of prompts to trace. */
   'trace-prompts'?: string[];

@@ -3,6 +3,7 @@ import { checkPartition, type Flags, loadConfig } from '../config/load.js';
 import type { TraceOptions } from '../decode/trace-file.js';
 import { Lake } from '../lake/lake.js';
 import type { Shard } from '../lake/shards.js';
+import { observed } from '../report/observe.js';
 import type { CommandResult, StageContext, StageResult, StageTools } from '../stage.js';
 import type {
   ModelAction,
@@ -36,7 +37,9 @@ export async function runStage(stage: StageName, options: Options, tools: StageT
   const acceptTypes = options['accept-types'] === true;
   if (stage === 'run') {
     const { run } = await import('../../pipeline/run.js');
-    return await run(context, { force: options.force === true, acceptTypes });
+    return await observed(context.watch, { stage, partition: context.partition }, () =>
+      run(context, { force: options.force === true, acceptTypes }),
+    );
   }
   const { shard } = options;
   const trace = traceOptions(options);
@@ -47,13 +50,16 @@ export async function runStage(stage: StageName, options: Options, tools: StageT
       return skippedResult(stage, context);
   }
   const runOne = await stages[stage]();
-  const result = await runOne(context, {
-    acceptTypes,
-    ...trace,
-    ...(shard === undefined ? {} : { shard: shardOf(shard) }),
-  });
   const { noteRun } = await import('../../pipeline/last-run.js');
-  return await noteRun(stage, result, context);
+  const scope = { stage, partition: context.partition, ...(shard === undefined ? {} : { shard }) };
+  return await observed(context.watch, scope, async () => {
+    const result = await runOne(context, {
+      acceptTypes,
+      ...trace,
+      ...(shard === undefined ? {} : { shard: shardOf(shard) }),
+    });
+    return await noteRun(stage, result, context);
+  });
 }
 
 /** `k/n`, checked with the arguments. */
@@ -224,24 +230,23 @@ export async function runStandalone(
   tools: StageTools,
 ): Promise<StageResult> {
   const { model = '', prompts = '', out = '', texts = '', tokenizer = '' } = options;
+  const scope = { stage, partition: '' };
   if (stage === 'pools') {
     const { poolsStandalone } = await import('../../pipeline/pools.js');
-    return await poolsStandalone({ texts, tokenizer, out }, tools);
+    return await observed(tools.watch, scope, () => poolsStandalone({ texts, tokenizer, out }, tools));
   }
   const { decodeStandalone } = await import('../../pipeline/decode.js');
   const { pools, weights, mode, concurrency, set = [] } = options;
-  return await decodeStandalone(
-    {
-      model,
-      prompts,
-      out,
-      set,
-      ...(pools === undefined ? {} : { pools }),
-      ...(weights === undefined ? {} : { weights }),
-      ...(mode === undefined ? {} : { mode }),
-      ...(concurrency === undefined ? {} : { concurrency }),
-      ...traceOptions(options),
-    },
-    tools,
-  );
+  const job = {
+    model,
+    prompts,
+    out,
+    set,
+    ...(pools === undefined ? {} : { pools }),
+    ...(weights === undefined ? {} : { weights }),
+    ...(mode === undefined ? {} : { mode }),
+    ...(concurrency === undefined ? {} : { concurrency }),
+    ...traceOptions(options),
+  };
+  return await observed(tools.watch, scope, () => decodeStandalone(job, tools));
 }

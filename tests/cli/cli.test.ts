@@ -217,7 +217,10 @@ const VIEWS: readonly [options: string[], stderr: RegExp][] = [
     /^prompts: 0 of 1,100\nprompts: 1,100 of 1,100, .*done in .*\nwarning: there is no cohorts table.*\n$/,
   ],
   [['--quiet'], /^warning: there is no cohorts table.*\n$/],
-  [['--json'], /^\{"level":"info".*"progress":\{"label":"prompts".*\n(\{.*\}\n)*$/],
+  [
+    ['--json'],
+    /^\{"level":"info".*"event":"start","stage":"prompts".*\n\{.*"progress":\{"label":"prompts".*\n(\{.*\}\n)*$/,
+  ],
   [['--json', '--quiet'], /^\{"level":"warn".*\}\n$/],
 ];
 
