@@ -12,6 +12,8 @@ const program = fileURLToPath(new URL('../src/cli.js', import.meta.url));
 const logLine = z.looseObject({
   level: z.string(),
   msg: z.string(),
+  /** That a stage began or ended. */
+  event: z.string().optional(),
   progress: z.object({ label: z.string(), done: z.number(), total: z.number().nullable() }).optional(),
 });
 /** What a process says at its end; of a failure the sentence. */
@@ -80,6 +82,9 @@ function runShard(
     if (data === undefined) log.warn({ shard }, line);
     else if (data.progress !== undefined) {
       if (data.progress.label === 'decode') advance(shard, data.progress.done);
+    } else if (data.event !== undefined) {
+      const { level: _, time: __, msg, ...event } = data;
+      log.info(event, msg);
     } else if (data.level === 'info') log.info({ shard }, data.msg);
     // warnings and the error come with the result
   });

@@ -1,5 +1,18 @@
 /** What a process has done so far: the one source of its progress and its metrics. */
+import { z } from 'zod';
 import type { DecodeSums, StageObserver, StageOutcome, StageScope } from '../stage.js';
+
+const sumsSchema = z.object({
+  rows: z.number(),
+  failed: z.number(),
+  outputTokens: z.number(),
+  emittedTokens: z.number(),
+  decodeSteps: z.number(),
+  draftedTokens: z.number(),
+  acceptedTokens: z.number(),
+  relaxedTokens: z.number(),
+  divergence: z.number(),
+}) satisfies z.ZodType<DecodeSums>;
 
 /** What a stage is busy with. */
 export interface Phase {
@@ -25,7 +38,7 @@ export interface StageCounters {
   /** Seconds since 1970. */
   succeeded?: number;
   /** Of decoding. */
-  sums?: Readonly<DecodeSums>;
+  sums?: Readonly<DecodeSums> | undefined;
 }
 
 /** Counts; shows nothing. */
@@ -52,6 +65,8 @@ export class Counters implements StageObserver {
     this.phase = undefined;
     if ('result' in outcome) {
       counters.rows = outcome.result.rows;
+      // other processes may have counted
+      counters.sums ??= sumsSchema.safeParse(outcome.result).data;
       counters.seconds = outcome.result.seconds;
       counters.succeeded = Date.now() / 1000;
     } else {
