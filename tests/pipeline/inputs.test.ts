@@ -5,7 +5,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { prompts } from '../../pipeline/prompts.js';
 import { segment } from '../../pipeline/segment.js';
-import type { StageContext, StageResult } from '../../src/stage.js';
+import type { Progress, StageContext, StageResult } from '../../src/stage.js';
 import {
   assertUntouched,
   bytesBelow,
@@ -162,7 +162,8 @@ test('an input that is replaced while a stage reads it: exit code 1, and the ear
         done = true;
         replace();
       };
-      return { ...first, progress: { ...first.progress, note: once, start: once } };
+      const progress = Object.assign(Object.create(first.progress) as Progress, { note: once, start: once });
+      return { ...first, progress };
     };
     for (const [stage, word] of [
       [segment, 'users'],
