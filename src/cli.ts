@@ -1,13 +1,13 @@
 #!/usr/bin/env node
 /** Arguments -> stage; exit codes; the JSON line. */
-import { type Command, commandOf, type Options, parseCommand } from './cli/arguments.js';
+import { type Command, commandOf, parseCommand } from './cli/arguments.js';
 import { Interrupted, watchSignals } from './cli/interrupt.js';
+import type { Action } from './cli/perform.js';
 import { isQuiet, levelOf, startWatching, type Watching } from './cli/watching.js';
 import { DareError, messageOf, runError } from './errors.js';
 import { packageVersion } from './paths.js';
 import { createLog, type LogLevel } from './report/log.js';
 import { Screen } from './report/screen.js';
-import type { CommandResult, StageTools } from './stage.js';
 
 const argv = process.argv.slice(2);
 const screen = new Screen(process.stderr);
@@ -17,16 +17,8 @@ for (const stream of [process.stdout, process.stderr]) stream.on('error', () => 
 
 try {
   const command = parseCommand(argv);
-  if (command.kind === 'stage') await runStageCommand(command);
-  else if (command.kind === 'status') await runStatusCommand(command);
-  else if (command.kind === 'view') await runViewCommand(command);
-  else if (command.kind === 'upkeep') await runUpkeepCommand(command);
-  else if (command.kind === 'review') await runReviewCommand(command);
-  else if (command.kind === 'tool') await runToolCommand(command);
-  else if (command.kind === 'verify') await runVerifyCommand(command);
-  else if (command.kind === 'explain') await runExplainCommand(command);
-  else if (command.kind === 'model') await runModelCommand(command);
-  else await printInformation(command);
+  if (command.kind === 'help' || command.kind === 'version') await printInformation(command);
+  else await run(command);
 } catch (error) {
   const json = argv.includes('--json');
   fail(commandOf(argv), error, { json, stack: argv.includes('--debug'), level: 'error' });
@@ -41,74 +33,28 @@ async function printInformation(command: Command & { kind: 'help' | 'version' })
   process.stdout.write(command.command === undefined ? overview() : commandHelp(command.command));
 }
 
-function runStageCommand({ stage, standalone, options }: Command & { kind: 'stage' }): Promise<void> {
-  return runCommand(stage, options, async (tools) => {
-    const { runStage, runStandalone } = await import('./cli/stages.js');
-    return await (standalone ? runStandalone : runStage)(stage, options, tools);
-  });
+/** What stands in results and messages. */
+function nameOf(action: Action): string {
+  switch (action.kind) {
+    case 'stage':
+      return action.stage;
+    case 'tool':
+      return action.tool;
+    case 'verify':
+      return 'pools verify';
+    case 'model':
+      return `model ${action.action}`;
+    case 'status':
+    case 'explain':
+      return action.kind;
+    default:
+      return action.name;
+  }
 }
 
-function runStatusCommand({ options }: Command & { kind: 'status' }): Promise<void> {
-  return runCommand('status', options, async () => {
-    const { runStatus } = await import('./cli/stages.js');
-    return await runStatus(options);
-  });
-}
-
-function runViewCommand({ name, options }: Command & { kind: 'view' }): Promise<void> {
-  return runCommand(name, options, async (tools) => {
-    const { runView } = await import('./cli/stages.js');
-    return await runView(name, options, tools);
-  });
-}
-
-function runUpkeepCommand({ name, options }: Command & { kind: 'upkeep' }): Promise<void> {
-  return runCommand(name, options, async (tools) => {
-    const { runUpkeep } = await import('./cli/stages.js');
-    return await runUpkeep(name, options, tools);
-  });
-}
-
-function runReviewCommand({ name, options }: Command & { kind: 'review' }): Promise<void> {
-  return runCommand(name, options, async (tools) => {
-    const { runReview } = await import('./cli/stages.js');
-    return await runReview(name, options, tools);
-  });
-}
-
-function runToolCommand({ tool, options }: Command & { kind: 'tool' }): Promise<void> {
-  return runCommand(tool, options, async (tools) => {
-    const { runTool } = await import('./cli/stages.js');
-    return await runTool(tool, options, tools);
-  });
-}
-
-function runVerifyCommand({ options }: Command & { kind: 'verify' }): Promise<void> {
-  return runCommand('pools verify', options, async (tools) => {
-    const { runVerify } = await import('./cli/stages.js');
-    return await runVerify(options, tools);
-  });
-}
-
-function runExplainCommand({ promptId, options }: Command & { kind: 'explain' }): Promise<void> {
-  return runCommand('explain', options, async () => {
-    const { runExplain } = await import('./cli/stages.js');
-    return await runExplain(promptId, options);
-  });
-}
-
-function runModelCommand({ action, path, options }: Command & { kind: 'model' }): Promise<void> {
-  return runCommand(`model ${action}`, options, async (tools) => {
-    const { runModel } = await import('./cli/stages.js');
-    return await runModel(action, path, options, tools);
-  });
-}
-
-async function runCommand(
-  name: string,
-  options: Options,
-  run: (tools: StageTools) => Promise<CommandResult>,
-): Promise<void> {
+async function run(action: Action): Promise<void> {
+  const name = nameOf(action);
+  const { options } = action;
   const { json = false, debug = false } = options;
   const level = levelOf(options);
   const log = createLog(screen, { json, level, stack: debug });
@@ -125,7 +71,9 @@ async function runCommand(
   process.on('uncaughtException', failed);
   try {
     watching = await startWatching(options, screen, log, signal);
-    const { summary, ...result } = await run(watching.tools);
+    // loaded when it is needed, so that help and wrong usage answer at once
+    const { perform } = await import('./cli/perform.js');
+    const { summary, ...result } = await perform(action, watching.tools);
     screen.status('');
     for (const warning of result.warnings) log.warn({}, warning);
     if (summary !== undefined && !json && !isQuiet(options)) screen.line(summary);
