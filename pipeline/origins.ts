@@ -1,5 +1,6 @@
 /** What each table is made from: files, other tables, keys of the configuration, versions. */
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Config } from '../src/config/schema.js';
 import { decodeSettings } from '../src/decode/settings.js';
 import { decisiveSettings } from '../src/decode/text-key.js';
@@ -7,7 +8,7 @@ import { inputError } from '../src/errors.js';
 import { Duck, duckVersion } from '../src/lake/duck.js';
 import { type FileRecord, FileWatch, recordFile, rememberFiles } from '../src/lake/fingerprint.js';
 import { inputPaths } from '../src/lake/input-files.js';
-import type { Lake, TableName } from '../src/lake/lake.js';
+import { type Lake, listFolder, type TableName } from '../src/lake/lake.js';
 import { readManifest } from '../src/lake/manifest.js';
 import { fingerprintOf, flattened, type Origin, originOf } from '../src/lake/origin.js';
 import { modelFiles } from '../src/model/files.js';
@@ -41,6 +42,28 @@ export async function sourcesOf(table: TableName, place: Place): Promise<Sources
   for (const [name, from] of Object.entries(tables))
     origin.tables[name] = await fingerprint(place.lake, from.table, from.partition);
   return { origin, checkUnchanged: () => watch.check() };
+}
+
+/**
+ * Paths of all that a stage reads when it makes the table: files, those of other tables, for texts the pools too.
+ * @throws inputError for files that are missing
+ */
+export async function filesRead(table: TableName, place: Place): Promise<string[]> {
+  const { lake, partition } = place;
+  const { files, tables } = await ingredients[table](place);
+  const read = Object.values(tables);
+  if (table === 'texts') read.push({ table: 'pools', partition });
+  const paths = read.flatMap((from) => tableFiles(lake, from.table, from.partition));
+  return [...new Set([...Object.values(files).flat(), ...paths])];
+}
+
+function tableFiles(lake: Lake, table: TableName, partition: string): string[] {
+  const folder = lake.dir(table, partition);
+  const files =
+    table === 'pools'
+      ? listFolder(folder).flatMap((name) => (name.endsWith('.arrow') ? [join(folder, name)] : []))
+      : [lake.file(table, partition)];
+  return files.filter((file) => existsSync(file));
 }
 
 /** What a table is made from, by name: paths of files, tables of the lake, keys and versions. */

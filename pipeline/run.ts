@@ -5,6 +5,7 @@ import type { StageContext, StageResult } from '../src/stage.js';
 import { decode } from './decode.js';
 import { freshness, skippedResult, type TableStage, tableOfStage } from './freshness.js';
 import { noteRun } from './last-run.js';
+import { filesRead } from './origins.js';
 import { pools } from './pools.js';
 import { prompts } from './prompts.js';
 import { publish } from './publish.js';
@@ -65,7 +66,12 @@ async function runOrSkip(
   }
   const why = state === 'fresh' ? 'its table is fresh, but --force was given' : `its table is ${state}`;
   context.log.info({ stage, reasons }, `${stage}: ${[why, ...reasons].join('; ')}`);
-  return await observed(context.watch, { stage, partition: context.partition }, async () =>
+  const scope = {
+    stage,
+    partition: context.partition,
+    inputs: () => filesRead(tableOfStage[stage], context),
+  };
+  return await observed(context.watch, scope, async () =>
     noteRun(stage, await stages[stage](context, options), context),
   );
 }

@@ -85,9 +85,10 @@ const PATHS: readonly OptionName[] = [
   'users',
   'trace',
   'metrics-file',
+  'lineage-file',
 ];
 /** What every stage knows: who looks on. */
-const WATCHING: readonly OptionName[] = ['metrics-file'];
+const WATCHING: readonly OptionName[] = ['metrics-file', 'lineage-file'];
 const TRACE: readonly OptionName[] = ['trace', 'trace-prompts', 'trace-limit'];
 /** What `dare explain` knows beside the prompt. */
 const EXPLAIN: readonly OptionName[] = ['trace', 'json', 'quiet', 'debug', 'log-level', 'help'];

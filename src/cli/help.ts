@@ -37,6 +37,8 @@ Watching a run
   --metrics-file FILE      write counters for Prometheus (node_exporter's textfile collector reads *.prom) every five
                            seconds and at the end, also when the stage fails: dare_rows_total, dare_output_tokens_total,
                            dare_rows_per_second, dare_remaining_seconds, dare_last_success_timestamp_seconds, ...
+  --lineage-file FILE      append OpenLineage run events, one a line: START, then COMPLETE, FAIL or ABORT, of each stage,
+                           with what it read and wrote
   --json                   logs each stage with the fields event (start, end, fail, abort), stage, partition, shard,
                            rows, seconds`;
 

@@ -38,6 +38,7 @@ export const OPTIONS = {
   shard: { type: 'string' },
   'log-level': { type: 'string' },
   'metrics-file': { type: 'string' },
+  'lineage-file': { type: 'string' },
   trace: { type: 'string' },
   'trace-prompts': { type: 'string', multiple: true },
   'trace-limit': { type: 'string' },
@@ -90,6 +91,7 @@ export interface Options {
   shard?: string;
   'log-level'?: string;
   'metrics-file'?: string;
+  'lineage-file'?: string;
   trace?: string;
   /** Ids of prompts to trace. */
   'trace-prompts'?: string[];

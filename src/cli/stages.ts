@@ -43,15 +43,21 @@ export async function runStage(stage: StageName, options: Options, tools: StageT
   }
   const { shard } = options;
   const trace = traceOptions(options);
+  const { freshness, skippedResult, tableOfStage } = await import('../../pipeline/freshness.js');
   // a shard knows itself whether it is done: the table that is joined of all says nothing of it
   if (options['skip-exit-code'] !== undefined && shard === undefined) {
-    const { freshness, skippedResult, tableOfStage } = await import('../../pipeline/freshness.js');
     if ((await freshness(tableOfStage[stage], context)).state === 'fresh')
       return skippedResult(stage, context);
   }
   const runOne = await stages[stage]();
   const { noteRun } = await import('../../pipeline/last-run.js');
-  const scope = { stage, partition: context.partition, ...(shard === undefined ? {} : { shard }) };
+  const { filesRead } = await import('../../pipeline/origins.js');
+  const scope = {
+    stage,
+    partition: context.partition,
+    inputs: () => filesRead(tableOfStage[stage], context),
+    ...(shard === undefined ? {} : { shard }),
+  };
   return await observed(context.watch, scope, async () => {
     const result = await runOne(context, {
       acceptTypes,
@@ -230,10 +236,12 @@ export async function runStandalone(
   tools: StageTools,
 ): Promise<StageResult> {
   const { model = '', prompts = '', out = '', texts = '', tokenizer = '' } = options;
-  const scope = { stage, partition: '' };
+  const reading = (...inputs: string[]) => ({ stage, partition: '', inputs: async () => inputs });
   if (stage === 'pools') {
     const { poolsStandalone } = await import('../../pipeline/pools.js');
-    return await observed(tools.watch, scope, () => poolsStandalone({ texts, tokenizer, out }, tools));
+    return await observed(tools.watch, reading(texts, tokenizer), () =>
+      poolsStandalone({ texts, tokenizer, out }, tools),
+    );
   }
   const { decodeStandalone } = await import('../../pipeline/decode.js');
   const { pools, weights, mode, concurrency, set = [] } = options;
@@ -248,5 +256,6 @@ export async function runStandalone(
     ...(concurrency === undefined ? {} : { concurrency }),
     ...traceOptions(options),
   };
-  return await observed(tools.watch, scope, () => decodeStandalone(job, tools));
+  const read = [prompts, model, ...(pools === undefined ? [] : [pools])];
+  return await observed(tools.watch, reading(...read), () => decodeStandalone(job, tools));
 }

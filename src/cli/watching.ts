@@ -1,4 +1,4 @@
-/** What looks on while a command runs: progress, the log of stages, the metrics file. */
+/** What looks on while a command runs: progress, the log of stages, the files of metrics and lineage. */
 import { Counters } from '../report/counters.js';
 import { LEVELS, type LogLevel } from '../report/log.js';
 import { StageLog, Watch } from '../report/observe.js';
@@ -23,14 +23,14 @@ export interface Watching {
   close(error?: unknown): Promise<void>;
 }
 
-/** @throws as MetricsFile.open */
+/** @throws as MetricsFile.open and LineageFile.open */
 export async function startWatching(
   options: Options,
   screen: Screen,
   log: Logger,
   signal: AbortSignal,
 ): Promise<Watching> {
-  const { json = false, 'metrics-file': metricsFile } = options;
+  const { json = false, 'metrics-file': metricsFile, 'lineage-file': lineageFile } = options;
   const counters = new Counters();
   const line = (text: string, fields: object) => log.info(json ? { progress: fields } : {}, text);
   const progress = isQuiet(options)
@@ -42,6 +42,10 @@ export async function startWatching(
     const { MetricsFile } = await import('../report/metrics.js');
     const metrics = await MetricsFile.open(metricsFile, counters, log);
     endings.push(() => metrics.close());
+  }
+  if (lineageFile !== undefined) {
+    const { LineageFile } = await import('../report/lineage.js');
+    observers.push(LineageFile.open(lineageFile, log));
   }
   const watch = new Watch(observers, signal);
   const close = async (error: unknown) => {

@@ -1,0 +1,149 @@
+/** `--lineage-file`: events that OpenLineage's specification allows, in pairs, also where a stage fails or is stopped. */
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { z } from 'zod';
+import { dare, resultOf } from '../cli/spawn.js';
+import { inFolder, schemaOf } from '../prompts/fixture.js';
+import { cache, sampleModel, smallCatalogue, somePrompts, writePrompts } from './fixture.js';
+
+// What spec/2-0-2/OpenLineage.json and the facets' files require.
+const uri = z.string().regex(/^[a-z][a-z0-9+.-]*:\S+$/);
+const base = { _producer: uri, _schemaURL: uri };
+const job = z.object({ namespace: z.string().min(1), name: z.string().min(1) });
+const parent = z.object({ ...base, run: z.object({ runId: z.uuid() }), job });
+const error = z.object({ ...base, message: z.string(), programmingLanguage: z.string() });
+const field = z.object({ name: z.string(), type: z.string() });
+const key = z.object({ column: z.string(), value: z.string() });
+const partitions = z.array(z.object({ identifier: z.array(key) }));
+const dataset = z.object({
+  namespace: z.literal('file'),
+  name: z.string().startsWith('/'),
+  facets: z.strictObject({
+    dataSource: z.object({ ...base, name: z.string(), uri }),
+    schema: z.object({ ...base, fields: z.array(field) }).optional(),
+    partitioning: z.object({ ...base, partitions }).optional(),
+  }),
+});
+const statistics = z.object({ ...base, rowCount: z.int(), size: z.int() });
+const runEvent = z.object({
+  eventType: z.enum(['START', 'COMPLETE', 'FAIL', 'ABORT']),
+  eventTime: z.iso.datetime(),
+  producer: uri,
+  schemaURL: z.literal('https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent'),
+  run: z.object({
+    runId: z.uuid(),
+    facets: z.strictObject({ parent: parent.optional(), errorMessage: error.optional() }),
+  }),
+  job,
+  inputs: z.array(dataset),
+  outputs: z.array(dataset.extend({ outputFacets: z.object({ outputStatistics: statistics }) })),
+});
+type RunEvent = z.output<typeof runEvent>;
+
+/** The events of a file; fails where one breaks the specification. */
+function eventsIn(file: string): RunEvent[] {
+  const lines = readFileSync(file, 'utf8').trimEnd().split('\n');
+  return lines.map((line) => runEvent.parse(JSON.parse(line)));
+}
+
+/** Begin and end of each run by its job; fails where a run hasn't one of each, in this order. */
+function pairs(events: readonly RunEvent[]): Map<string, { start: RunEvent; end: RunEvent }> {
+  const runs = new Map<string, RunEvent[]>();
+  for (const event of events) runs.set(event.run.runId, [...(runs.get(event.run.runId) ?? []), event]);
+  return new Map(
+    [...runs.values()].map(([start, end, ...more]) => {
+      assert.ok(start !== undefined && end !== undefined && more.length === 0);
+      assert.is(start.eventType, 'START');
+      assert.is.not(end.eventType, 'START');
+      assert.equal(end.job, start.job);
+      return [start.job.name, { start, end }];
+    }),
+  );
+}
+
+test('run: each stage has a run with the parent run; data sets link one stage to the next', async () => {
+  await inFolder(async (folder) => {
+    const { config } = smallCatalogue(folder);
+    const file = join(folder, 'new', 'lineage.jsonl');
+    const mode = ['--set', 'decode.mode=autoregressive'];
+    const done = await dare(['run', '--config', config, '--quiet', ...mode, '--lineage-file', file]);
+    assert.is(done.code, 0, done.stderr);
+    const stages = resultOf(done).stages as Record<string, { rows: number }>;
+    const runs = pairs(eventsIn(file));
+    assert.equal([...runs.keys()], ['run', 'segment', 'prompts', 'pools', 'decode', 'publish']);
+    const whole = runs.get('run')?.start.run.runId;
+    for (const [name, { start, end }] of runs) {
+      assert.is(end.eventType, 'COMPLETE');
+      for (const { run } of [start, end])
+        assert.is(run.facets.parent?.run.runId, name === 'run' ? undefined : whole);
+      for (const { outputFacets } of end.outputs)
+        assert.is(outputFacets.outputStatistics.rowCount, stages[name]?.rows);
+    }
+    const table = (name: string) => join(folder, 'lake', name);
+    const reads = (name: string) => runs.get(name)?.start.inputs.map((input) => input.name) ?? [];
+    assert.ok(reads('segment').includes(join(folder, 'movies.csv')));
+    assert.ok(reads('prompts').includes(table('cohorts')));
+    assert.ok(reads('decode').includes(table('prompts')));
+    assert.ok(reads('publish').includes(table('texts')));
+    const [texts, ...others] = runs.get('decode')?.end.outputs ?? [];
+    assert.equal([texts?.name, others], [table('texts'), []]);
+    const path = join(table('texts'), 'partition=a/texts.parquet');
+    assert.is(texts?.outputFacets.outputStatistics.size, statSync(path).size);
+    const fields = texts?.facets.schema?.fields.map(({ name, type }) => [name, type]);
+    // with the column that the folder's name adds for readers
+    assert.equal(Object.fromEntries(fields ?? []), { ...(await schemaOf(path)), partition: 'VARCHAR' });
+    assert.equal(texts?.facets.partitioning?.partitions, [
+      { identifier: [{ column: 'partition', value: 'a' }] },
+    ]);
+
+    // the file grows
+    const failed = await dare(['decode', '--config', config, '--partition', 'none', '--lineage-file', file]);
+    assert.is(failed.code, 2);
+    const events = eventsIn(file);
+    assert.is(events.length, 14);
+    const { end } = pairs(events.slice(12)).get('decode') ?? {};
+    assert.is(end?.eventType, 'FAIL');
+    assert.match(end?.run.facets.errorMessage?.message ?? '', /there are no prompts for the partition none/);
+  });
+});
+
+test('stopped by a signal: ABORT', async () => {
+  await inFolder(async (folder) => {
+    const prompts = await writePrompts(folder, somePrompts(40));
+    const file = join(folder, 'lineage.jsonl');
+    const files = ['--model', sampleModel, '--prompts', prompts, '--out', join(folder, 'texts.parquet')];
+    const slowly = [
+      '--concurrency',
+      '1',
+      '--set',
+      'decode.maxNewTokens=256',
+      '--set',
+      `model.cache=${cache}`,
+    ];
+    const kill = { after: 'decode: 0 of 40', signal: 'SIGINT' } as const;
+    const stopped = await dare(['decode', ...files, ...slowly, '--lineage-file', file], folder, kill);
+    assert.is(stopped.code, 130, stopped.stderr);
+    const { start, end } = pairs(eventsIn(file)).get('decode') ?? {};
+    assert.equal(
+      start?.inputs.map(({ name }) => name),
+      [prompts, sampleModel],
+    );
+    assert.is(end?.eventType, 'ABORT');
+    assert.equal(end?.outputs, []);
+  });
+});
+
+test('a file of someone else stays as it is', async () => {
+  await inFolder(async (folder) => {
+    const file = join(folder, 'notes.txt');
+    writeFileSync(file, 'mine\n');
+    const { code, stderr } = await dare(['segment', '--config', 'none.yaml', '--lineage-file', file]);
+    assert.is(code, 2);
+    assert.match(stderr, /notes\.txt is there, and holds no events/);
+    assert.is(readFileSync(file, 'utf8'), 'mine\n');
+  });
+});
+
+test.run();
