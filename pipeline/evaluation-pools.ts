@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { LIST, listValue, VARCHAR } from 'duckdb';
+import { calibrate } from '../src/draft/calibrate.js';
 import { inputError } from '../src/errors.js';
 import type { Duck } from '../src/lake/duck.js';
 import type { PromptRow } from '../src/lake/pages.js';
@@ -87,6 +88,7 @@ export async function heldOutPools(
       needsTexts: false,
       earlier: [],
       settings: poolSettings(tokenizer, maxLength),
+      calibrate,
       encode: (text) => tokenizer.encodeText(text),
       rules: { ...(maxTokens === undefined ? {} : { maxTokens }), keep, exclude },
       manifest: {},

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import type { Config } from '../src/config/schema.js';
+import { calibrate } from '../src/draft/calibrate.js';
 import { runError } from '../src/errors.js';
 import type { TextRules } from '../src/lake/pool-texts.js';
 import { loadTextModel } from '../src/model/text.js';
@@ -86,9 +87,13 @@ async function run(job: RefreshJob, tools: StageTools): Promise<StageResult> {
   };
 }
 
-function encoding(tokenizer: TextModel, maxLength: number): Pick<RefreshJob, 'settings' | 'encode'> {
+function encoding(
+  tokenizer: TextModel,
+  maxLength: number,
+): Pick<RefreshJob, 'settings' | 'calibrate' | 'encode'> {
   return {
     settings: poolSettings(tokenizer, maxLength),
+    calibrate,
     encode: (text) => tokenizer.encodeText(text),
   };
 }

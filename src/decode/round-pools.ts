@@ -1,3 +1,4 @@
+import { calibrate } from '../draft/calibrate.js';
 import type { RoundText } from '../lake/kept-texts.js';
 import { PoolBuilder, type PoolSettings } from '../pool/builder.js';
 import { type PoolSet, setVersion } from '../pool/folder.js';
@@ -11,7 +12,7 @@ export class RoundPools {
   private round: RoundText[] = [];
 
   constructor(settings: PoolSettings) {
-    this.builder = new PoolBuilder(settings);
+    this.builder = new PoolBuilder(settings, calibrate);
   }
 
   /** A text of the round that is being decoded. */

@@ -1,8 +1,7 @@
 import type { TreeRows } from '../engine/engine.js';
 import { sources, usualEscapes } from '../pool/escape.js';
-import type { Ngrams, PoolState } from '../pool/ngrams.js';
+import type { Learnt, Ngrams, PoolState } from '../pool/ngrams.js';
 import { OwnText } from '../pool/own.js';
-import type { Pool } from '../pool/trie.js';
 import { Confidence } from './confidence.js';
 import { Estimate } from './estimate.js';
 import { DraftTree } from './tree.js';
@@ -21,8 +20,8 @@ export interface DraftBudget {
 
 /** Pools of one request; either may be missing. */
 export interface DraftPools {
-  cohort?: Pool;
-  shared?: Pool;
+  cohort?: Ngrams;
+  shared?: Ngrams & Learnt;
 }
 
 /** Sources that are pools: all but the last one. */
@@ -47,6 +46,9 @@ export class Drafter {
   private readonly end = new Int32Array(stateSize);
   private fresh = new Int32Array(1024);
   private freshTokens = 0;
+  private chances: Learnt['chances'];
+  /** Chances of the last draft's nodes, where what they are worth is known. */
+  private mapped = new Float64Array(64);
   private readonly walker: PoolState = { node: 0, depth: 0 };
 
   /** What contexts are looked up in: cohort pool, shared pool, own text. */
@@ -68,6 +70,7 @@ export class Drafter {
     this.end.fill(0);
     this.freshTokens = 0;
     this.estimate.use(this.sources, pools.shared?.escapes ?? usualEscapes);
+    this.chances = pools.shared?.chances;
   }
 
   /** Takes over a token of the prompt or of the output. */
@@ -82,9 +85,17 @@ export class Drafter {
     this.fresh[this.freshTokens++] = token;
   }
 
-  /** Estimated chances of being accepted of the last draft's nodes, none higher than the one before; valid until the next. */
+  /**
+   * Chances of being accepted of the last draft's nodes, none higher than the one before; valid until the next draft.
+   * Estimated, and then what such estimates are worth.
+   */
   get gains(): Float64Array {
-    return this.tree.scores.subarray(1, this.tree.size);
+    const scores = this.tree.scores.subarray(1, this.tree.size);
+    const { chances } = this;
+    if (chances === undefined) return scores;
+    if (this.mapped.length < scores.length) this.mapped = new Float64Array(2 * scores.length);
+    for (let i = 0; i < scores.length; i++) this.mapped[i] = chances.of(scores[i] as number);
+    return this.mapped.subarray(0, scores.length);
   }
 
   /** How far the next draft's first choices are raised: see `Confidence`. */
@@ -111,6 +122,7 @@ export class Drafter {
   /** The draft tree below `last`, the sequence's last token (already appended). */
   draft(last: number, { nodes, depth, minPathProbability, line }: DraftBudget): TreeRows {
     const { tree, confidence } = this;
+    const least = this.chances?.estimateOf(minPathProbability) ?? minPathProbability;
     tree.begin(last, depth > 0 ? nodes : 0);
     confidence.start(nodes + 1);
     if (this.states.length < (nodes + 1) * stateSize)
@@ -127,23 +139,20 @@ export class Drafter {
         const parent = tree.parents[row] as number;
         this.walk(this.states, parent * stateSize, token, this.states, row * stateSize, sources);
       }
-      this.expand(row, minPathProbability);
+      this.expand(row, least);
     }
     const rows = { tokens: tree.tokens.slice(0, tree.size), parents: tree.parents.slice(0, tree.size) };
     confidence.follow(rows);
     return rows;
   }
 
-  private expand(row: number, minPathProbability: number): void {
+  /** @param least estimate of a path that is worth its row */
+  private expand(row: number, least: number): void {
     const { estimate, tree, confidence } = this;
     const { lift } = confidence;
     const path = tree.scores[row] as number;
     // confidence raises a chance to at most 1 + lift times what it was estimated at
-    estimate.compute(
-      this.states,
-      row * stateSize,
-      Math.max(minPathProbability, tree.least) / path / (1 + lift),
-    );
+    estimate.compute(this.states, row * stateSize, Math.max(least, tree.least) / path / (1 + lift));
     const { size, tokens, scores, likeliest } = estimate;
     if (size === 0) return;
     // rounding may bring a probability above 1
@@ -154,7 +163,7 @@ export class Drafter {
     for (let i = 0; i < size; i++) {
       const score =
         i === likeliest ? path * (chance + lift * chance * (1 - chance)) : others * (scores[i] as number);
-      if (score >= minPathProbability) tree.push(score, tokens[i] as number, row);
+      if (score >= least) tree.push(score, tokens[i] as number, row);
     }
   }
 

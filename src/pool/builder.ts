@@ -1,7 +1,8 @@
 import { buildTrie } from './build.js';
+import { decodeEscapes } from './escape.js';
 import { encodePool, openPool, type PoolMetadata } from './file.js';
 import { chooseForFit, EscapeFit, fitTokens } from './fit.js';
-import { Pool } from './trie.js';
+import { Pool, type TrieColumns } from './trie.js';
 
 /** Identifies the pool of a cohort; '' is the pool that all share. */
 export type PoolKey = string;
@@ -58,13 +59,59 @@ export function poolSettings(tokenizer: PoolTokenizer, maxLength: number): PoolS
 }
 
 /** Tokens of the generation prompt that pools can make use of. */
-function contextLength({ generationPrompt, maxLength }: PoolSettings): number {
+export function contextLength({ generationPrompt, maxLength }: PoolSettings): number {
   return Math.min(generationPrompt.length, maxLength - 1);
 }
 
-/** A fit of escape probabilities to pools of these settings. */
-export function escapeFit(settings: PoolSettings): EscapeFit {
-  return new EscapeFit(settings.maxLength, contextLength(settings));
+/** Documents of one cohort that what the shared pool knows of all is learnt from. */
+export interface FitGroup {
+  documents: readonly Int32Array[];
+  /** Opens the pool that holds them; undefined for texts without a cohort. */
+  open: (() => Pool) | undefined;
+}
+
+/**
+ * Learns what estimated chances are worth: drafting is what they are estimated by, and it knows pools, not they it.
+ * @param shared pool of all, with its escape probabilities
+ * @param members documents that it holds; groups may have others
+ * @returns what `encodeChances` makes of the map
+ */
+export type Calibrate = (
+  settings: PoolSettings,
+  groups: readonly FitGroup[],
+  shared: Pool,
+  members: ReadonlySet<Int32Array>,
+) => number[];
+
+/** What the shared pool knows beside counts, learnt from documents of every cohort. */
+export class SharedFit {
+  private readonly escapes: EscapeFit;
+  private readonly groups: FitGroup[] = [];
+
+  /** @param calibrate chances count as they are estimated if left out */
+  constructor(
+    private readonly settings: PoolSettings,
+    private readonly calibrate?: Calibrate,
+  ) {
+    this.escapes = new EscapeFit(settings.maxLength, contextLength(settings));
+  }
+
+  /** Takes in a part of a cohort's documents; all of them are given. `pool` holds them, and isn't kept. */
+  add(documents: readonly Int32Array[], cohorts: number, pool?: Pool, open?: () => Pool): void {
+    const chosen = chooseForFit(documents, fitTokens / cohorts);
+    this.escapes.add(chosen, pool);
+    this.groups.push({ documents: chosen, open });
+  }
+
+  /** As they stand in the metadata of the shared pool. */
+  learn(columns: TrieColumns, documents: readonly Int32Array[]): Pick<PoolMetadata, 'weights' | 'chances'> {
+    const { settings, groups } = this;
+    const { maxLength } = settings;
+    const members = new Set(documents);
+    const weights = this.escapes.weights(new Pool(columns, maxLength), members);
+    const shared = new Pool(columns, maxLength, { escapes: decodeEscapes(weights) });
+    return { weights, chances: this.calibrate?.(settings, groups, shared, members) };
+  }
 }
 
 /**
@@ -91,13 +138,13 @@ export function buildPool(
   settings: PoolSettings,
   { entityType, cohort }: PoolOwner,
   documents: readonly Int32Array[],
-  fit?: EscapeFit,
+  fit?: SharedFit,
 ): BuiltPool {
   const { tokenizer, maxLength } = settings;
   const columns = buildTrie(documents, maxLength);
-  const weights = fit?.weights(new Pool(columns, maxLength), new Set(documents));
+  const learnt = fit?.learn(columns, documents);
   const tokens = documents.reduce((sum, document) => sum + document.length, 0);
-  const source = { tokenizer, entityType, cohort, maxLength, documents: documents.length, tokens, weights };
+  const source = { tokenizer, entityType, cohort, maxLength, documents: documents.length, tokens, ...learnt };
   return { key: poolKey(entityType, cohort), ...encodePool(columns, source) };
 }
 
@@ -106,7 +153,11 @@ export class PoolBuilder {
   private readonly groups = new Map<PoolKey, Group>();
   texts = 0;
 
-  constructor(private readonly settings: PoolSettings) {}
+  /** @param calibrate chances count as they are estimated if left out */
+  constructor(
+    private readonly settings: PoolSettings,
+    private readonly calibrate?: Calibrate,
+  ) {}
 
   /** @param complete whether the text ended by itself */
   add(entityType: string | null, cohort: string | null, ids: ArrayLike<number>, complete: boolean): void {
@@ -122,12 +173,12 @@ export class PoolBuilder {
     if (this.texts === 0) return [];
     const groups = [...this.groups.values()].sort(byName);
     const own: BuiltPool[] = [];
-    const fit = escapeFit(this.settings);
+    const fit = new SharedFit(this.settings, this.calibrate);
     for (const group of groups) {
       const built = group.cohort === null ? undefined : buildPool(this.settings, group, group.documents);
       if (built !== undefined) own.push(built);
-      const sample = chooseForFit(group.documents, fitTokens / groups.length);
-      fit.add(sample, built && openPool(built.bytes, 'A pool').pool);
+      const pool = built && openPool(built.bytes, 'A pool').pool;
+      fit.add(group.documents, groups.length, pool, pool && (() => pool));
     }
     const everything = groups.flatMap(({ documents }) => documents);
     return [buildPool(this.settings, everybody, everything, fit), ...own];

@@ -7,6 +7,7 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { z } from 'zod';
 import { type DareError, inputError, messageOf } from '../errors.js';
 import { listsIn, schemaText, writeLists } from './arrow.js';
+import { Chances, certain, chancePoints } from './chances.js';
 import { columnKeys, columnLengths, faultIn, largestOf } from './columns.js';
 import { decodeEscapes, escapeClasses } from './escape.js';
 import { nodeWidth, Pool, type TrieColumns } from './trie.js';
@@ -30,7 +31,9 @@ export interface PoolMetadata {
   largestToken: number;
   /** Of the shared pool: how far counts are trusted, by class of contexts; see `encodeEscapes`. */
   weights?: number[] | undefined;
-  /** First half of the sha256 over the columns and the weights: equal texts make equal versions. */
+  /** Of the shared pool, where they were learnt: what estimated chances are worth; see `encodeChances`. */
+  chances?: number[] | undefined;
+  /** First half of the sha256 over the columns, the weights and the chances: equal texts make equal versions. */
   version: string;
 }
 
@@ -55,12 +58,13 @@ const metadataSchema = z.object({
   places: size,
   largestToken: z.number().int().min(-1),
   weights: z.array(z.number().int().min(1).max(9999)).length(escapeClasses).optional(),
+  chances: z.array(z.number().int().min(0).max(certain)).length(chancePoints).optional(),
   version: z.string(),
 });
 
 export type PoolSource = Pick<
   PoolMetadata,
-  'tokenizer' | 'entityType' | 'cohort' | 'maxLength' | 'documents' | 'tokens' | 'weights'
+  'tokenizer' | 'entityType' | 'cohort' | 'maxLength' | 'documents' | 'tokens' | 'weights' | 'chances'
 >;
 
 /** The pool as an Arrow IPC file's bytes, in shared memory. */
@@ -76,7 +80,7 @@ export function encodePool(
     leaves: leaf.length,
     places: text.length,
     largestToken: largestOf(text),
-    version: versionOf(columns, source.weights),
+    version: versionOf(columns, source),
   };
   const lists = columnKeys.map((name) => ({ name: columnName(name), values: columns[name] }));
   return { bytes: writeLists(lists, metadataKey, sealed(metadata)), metadata };
@@ -124,8 +128,10 @@ export function openPool(bytes: SharedArrayBuffer, name: string): { pool: Pool; 
   const columns = Object.fromEntries(columnKeys.map((key, i) => [key, lists[i]])) as unknown as TrieColumns;
   const fault = faultIn(columns, metadata.largestToken);
   if (fault !== undefined) throw broken(name, fault);
-  const { maxLength, weights } = metadata;
-  return { pool: new Pool(columns, maxLength, weights && decodeEscapes(weights)), metadata };
+  const { maxLength, weights, chances } = metadata;
+  if (chances?.some((chance, i) => chance < (chances[i - 1] ?? 0))) throw broken(name, 'its chances fall');
+  const learnt = { escapes: weights && decodeEscapes(weights), chances: chances && new Chances(chances) };
+  return { pool: new Pool(columns, maxLength, learnt), metadata };
 }
 
 /**
@@ -135,7 +141,7 @@ export function openPool(bytes: SharedArrayBuffer, name: string): { pool: Pool; 
  */
 export function verifyPool(bytes: SharedArrayBuffer, name: string): PoolMetadata {
   const { pool, metadata } = openPool(bytes, name);
-  if (versionOf(pool.columns, metadata.weights) !== metadata.version)
+  if (versionOf(pool.columns, metadata) !== metadata.version)
     throw broken(name, 'its columns are not those that its version was made of');
   return metadata;
 }
@@ -149,10 +155,14 @@ function columnName(key: string): string {
   return key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
-function versionOf(columns: TrieColumns, weights: readonly number[] | undefined): string {
+function versionOf(
+  columns: TrieColumns,
+  { weights, chances }: Pick<PoolMetadata, 'weights' | 'chances'>,
+): string {
   const hash = createHash('sha256');
   for (const key of columnKeys) hash.update(columns[key]);
   if (weights !== undefined) hash.update(JSON.stringify(weights));
+  if (chances !== undefined) hash.update(JSON.stringify({ chances }));
   return hash.digest('hex').slice(0, 32);
 }
 

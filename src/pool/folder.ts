@@ -167,10 +167,16 @@ export async function loadPools(dir: string, tokenizer: string): Promise<PoolSet
   return { bytes, version: setVersion(metadata) };
 }
 
+/** A pool that `writePools` has written into the folder. */
+export function openWritten(dir: string, metadata: PoolMetadata): Pool {
+  const path = join(dir, fileName(metadata));
+  return openPool(readPoolFile(path), path).pool;
+}
+
 function entryOf({ bytes, metadata, fingerprint }: BuiltPool & { fingerprint?: string }): PoolEntry {
   const file = { file: fileName(metadata), sha256: sha256(bytes), size: bytes.byteLength };
-  // a thousand weights are of use beside the columns alone
-  const { weights: _, ...facts } = metadata;
+  // what was learnt is of use beside the columns alone
+  const { weights: _, chances: __, ...facts } = metadata;
   // parsed, so that keys stand in the order that they have when they are taken over
   return entrySchema.parse({ ...file, ...(fingerprint === undefined ? {} : { fingerprint }), ...facts });
 }

@@ -1,3 +1,14 @@
+import type { Chances } from './chances.js';
+import type { Escapes } from './escape.js';
+
+/** What was learnt from texts when pools were built; `usualEscapes`, and chances as they are estimated, if left out. */
+export interface Learnt {
+  /** How far counts are trusted. */
+  readonly escapes?: Escapes | undefined;
+  /** How often paths of an estimated chance come. */
+  readonly chances?: Chances | undefined;
+}
+
 /** Where a walk stands: a context that the table knows, and its length in tokens. Node 0 is the empty context. */
 export interface PoolState {
   node: number;

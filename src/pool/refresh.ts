@@ -5,15 +5,16 @@ import type { Manifest } from '../lake/manifest.js';
 import { PoolTexts, type TextGroup, type TextRules } from '../lake/pool-texts.js';
 import { sqlVersion } from '../sql-version.js';
 import type { StageTools } from '../stage.js';
-import { buildPool, documentOf, escapeFit, everybody, type PoolSettings } from './builder.js';
+import { buildPool, type Calibrate, documentOf, everybody, type PoolSettings, SharedFit } from './builder.js';
+import { chancePoints } from './chances.js';
 import { escapeClasses } from './escape.js';
 import { openPool, poolFormat } from './file.js';
-import { chooseForFit, type EscapeFit, fitTokens } from './fit.js';
 import {
   type EarlierPool,
   earlierPools,
   isWhole,
   openEarlier,
+  openWritten,
   type PoolToWrite,
   type WrittenPools,
   writePools,
@@ -31,6 +32,8 @@ export interface RefreshJob {
   /** Folders with earlier pools that may be taken over, the first one first. They need not exist. */
   earlier: readonly string[];
   settings: PoolSettings;
+  /** Learns what estimated chances are worth. */
+  calibrate: Calibrate;
   encode: (text: string) => Int32Array;
   rules: TextRules;
   /** What the manifest says beyond what it always says. */
@@ -106,7 +109,7 @@ class Refresh {
 
   /** @throws what `checkUnchanged` does, when all are built and none is published */
   async *pools(): AsyncGenerator<PoolToWrite> {
-    const { settings, rules } = this.job;
+    const { settings, rules, calibrate, out } = this.job;
     const { groups } = this.texts;
     const ofAll = sharedFingerprint(groups);
     const shared = await this.take(ofAll);
@@ -115,7 +118,7 @@ class Refresh {
       own.push(group.cohort === null ? undefined : await this.take(fingerprintOf(group)));
     // a cohort whose texts are all longer than the cap has no pool, then and now
     const all = new BalancedDocuments(rules.maxTokens);
-    const fit = escapeFit(settings);
+    const fit = new SharedFit(settings, calibrate);
     const wanted = groups.map(
       ({ cohort }, i) => shared === undefined || (cohort !== null && own[i] === undefined),
     );
@@ -125,22 +128,26 @@ class Refresh {
       if (before !== undefined) yield before;
       if (!wanted[i]) continue;
       const documents = await this.keptOf(i);
-      let pool = before === undefined ? undefined : openEarlier(before);
+      let open = before && (() => openEarlier(before));
+      let pool = open?.();
       if (pool === undefined && group.cohort !== null && documents.length > 0) {
         this.built++;
         const built = buildPool(settings, group, documents);
         yield { ...built, fingerprint: fingerprintOf(group) };
         pool = openPool(built.bytes, 'A pool').pool;
+        // from its file: its memory is given back meanwhile
+        const { metadata } = built;
+        open = () => openWritten(out, metadata);
       }
       if (shared !== undefined) continue;
       all.add(documents);
-      fit.add(chooseForFit(documents, fitTokens / groups.length), pool);
+      fit.add(documents, groups.length, pool, open);
     }
     yield shared ?? this.buildShared(all, ofAll, fit);
     this.job.checkUnchanged();
   }
 
-  private buildShared(documents: BalancedDocuments, fingerprint: string, fit: EscapeFit): PoolToWrite {
+  private buildShared(documents: BalancedDocuments, fingerprint: string, fit: SharedFit): PoolToWrite {
     this.built++;
     return { ...buildPool(this.job.settings, everybody, documents.documents(), fit), fingerprint };
   }
@@ -215,6 +222,7 @@ function keyOf({ settings, rules }: RefreshJob, columns: PoolTexts['columns']): 
   const versions = {
     format: poolFormat,
     weights: escapeClasses,
+    chances: chancePoints,
     duckdb: duckVersion(),
     sql: sqlVersion('pools'),
   };

@@ -1,5 +1,4 @@
-import type { Escapes } from './escape.js';
-import type { Followers, Ngrams, PoolState } from './ngrams.js';
+import type { Followers, Learnt, Ngrams, PoolState } from './ngrams.js';
 
 /**
  * The n-grams of a pool, in columns. Those that occur more than once are the nodes of a trie: node 0 is the root (the
@@ -60,20 +59,23 @@ export function slotOf(node: number, token: number, slots: number): number {
  * A read-only n-gram table of one cohort. A context that repeats in its texts is a node; one that occurs once is the
  * place in the text where it ends, with the number `nodes` + place.
  */
-export class Pool implements Ngrams {
+export class Pool implements Ngrams, Learnt {
   readonly nodes: number;
+  readonly escapes: Learnt['escapes'];
+  readonly chances: Learnt['chances'];
 
   /**
    * @param columns shared between threads, never written
    * @param maxLength longest n-gram; contexts have up to maxLength - 1 tokens
-   * @param escapes how far counts are trusted, fitted to the texts of this pool and of the cohorts beside it; of the
-   * shared pool
+   * @param learnt from the texts of this pool and of the cohorts beside it; of the shared pool
    */
   constructor(
     readonly columns: TrieColumns,
     readonly maxLength: number,
-    readonly escapes?: Escapes,
+    { escapes, chances }: Learnt = {},
   ) {
+    this.escapes = escapes;
+    this.chances = chances;
     this.nodes = columns.node.length / nodeWidth - 1;
   }
 
@@ -93,6 +95,11 @@ export class Pool implements Ngrams {
         if (rows[child * nodeWidth + tokenAt] === token) return child;
     }
     return this.leafOf(row, token);
+  }
+
+  /** How often the n-gram of a node occurs. */
+  count(node: number): number {
+    return node >= this.nodes ? 1 : (this.columns.node[node * nodeWidth + countAt] as number);
   }
 
   private childBySlot(node: number, token: number, first: number, end: number): number {

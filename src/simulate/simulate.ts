@@ -1,3 +1,4 @@
+import { calibrate } from '../draft/calibrate.js';
 import { Drafter } from '../draft/drafter.js';
 import { type CostTable, stepMilliseconds } from '../engine/cost-table.js';
 import { PoolBuilder, poolSettings } from '../pool/builder.js';
@@ -129,7 +130,7 @@ function* contenders(
   for (const size of plan.poolSizes) {
     const sample = sampleOf(documents, size);
     for (const ngram of plan.lengths) {
-      const builder = new PoolBuilder(poolSettings(tokenizer, ngram));
+      const builder = new PoolBuilder(poolSettings(tokenizer, ngram), calibrate);
       for (const { entityType, cohort, ids } of sample) builder.add(entityType, cohort, ids, true);
       const pools = openPools(builder.build());
       for (const source of sources) {

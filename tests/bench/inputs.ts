@@ -1,5 +1,6 @@
 /** The prompts of a benchmark, and pools from texts of other entities. */
 import { choosePrompts } from '../../src/decode/prompt-choice.js';
+import { calibrate } from '../../src/draft/calibrate.js';
 import { type PromptRow, textPages } from '../../src/lake/pages.js';
 import { PoolBuilder, type PoolKey } from '../../src/pool/builder.js';
 import type { TextModel } from '../../src/text/tokenizer.js';
@@ -33,7 +34,10 @@ export async function heldOutPools(
 ): Promise<HeldOutPools> {
   const { fingerprint, generationPrompt, endTokens } = tokenizer;
   const endToken = [...endTokens][0];
-  const builder = new PoolBuilder({ tokenizer: fingerprint, maxLength, generationPrompt, endToken });
+  const builder = new PoolBuilder(
+    { tokenizer: fingerprint, maxLength, generationPrompt, endToken },
+    calibrate,
+  );
   const ids = new Set(prompts.map(({ promptId }) => promptId));
   const entities = new Set(
     prompts.filter(({ entityId }) => entityId !== null).map((prompt) => entityKey(prompt)),

@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { hashShare } from '../../src/decode/rounds.js';
+import { calibrate } from '../../src/draft/calibrate.js';
 import { textPages } from '../../src/lake/pages.js';
 import { loadTextModel } from '../../src/model/text.js';
 import { buildTrie } from '../../src/pool/build.js';
@@ -108,7 +109,7 @@ async function compare(): Promise<void> {
 
 async function readTexts(file: string): Promise<Texts> {
   const tokenizer = loadTextModel(options.model, undefined);
-  const builder = new PoolBuilder(poolSettings(tokenizer, defaultMaxLength));
+  const builder = new PoolBuilder(poolSettings(tokenizer, defaultMaxLength), calibrate);
   const [held, documents]: [ReplayText[], Int32Array[]] = [[], []];
   for await (const page of textPages([file])) {
     for (const { text, entityType, entityId, cohort } of page) {

@@ -1,5 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { calibrate } from '../../src/draft/calibrate.js';
 import { Drafter } from '../../src/draft/drafter.js';
 import { PoolBuilder, poolKey, sharedKey } from '../../src/pool/builder.js';
 import { openPool } from '../../src/pool/file.js';
@@ -44,7 +45,7 @@ function textsOf(cohort: number, count: number, seed: number): number[][] {
 /** Sums by tenth of the estimated chance: nodes, chances, nodes that were accepted. */
 function reliability(nodes: number): { nodes: number; chance: number; accepted: number }[] {
   const table = Array.from({ length: 10 }, () => ({ nodes: 0, chance: 0, accepted: 0 }));
-  const builder = new PoolBuilder(settings);
+  const builder = new PoolBuilder(settings, calibrate);
   for (const cohort of [0, 1])
     for (const text of textsOf(cohort, 300, 17 + cohort)) builder.add('item', `${cohort}`, text, true);
   const pools = new Map(builder.build().map(({ key, bytes }) => [key, openPool(bytes, key).pool]));

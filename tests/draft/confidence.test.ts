@@ -71,7 +71,7 @@ test('trees grow deeper where first choices come true', () => {
     ...Array.from({ length: 2 }, () => [at as number, (at as number) + 1, next as number]),
   ]);
   const trusted = usualEscapes.map(() => 0.05);
-  const shared = new Pool(buildTrie(texts, 2), 2, trusted);
+  const shared = new Pool(buildTrie(texts, 2), 2, { escapes: trusted });
   const budget = { nodes: 14, minPathProbability: 0, depth: 100 };
   const depths = [true, false].map((drafting) => {
     const drafter = new Drafter(100, new Set());

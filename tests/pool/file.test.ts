@@ -16,6 +16,7 @@ import * as assert from 'uvu/assert';
 import { DareError } from '../../src/errors.js';
 import { buildTrie } from '../../src/pool/build.js';
 import { PoolBuilder, poolKey, sharedKey } from '../../src/pool/builder.js';
+import { chancePoints } from '../../src/pool/chances.js';
 import { columnKeys } from '../../src/pool/columns.js';
 import { encodeEscapes, usualEscapes } from '../../src/pool/escape.js';
 import {
@@ -397,6 +398,26 @@ test('weights: kept with the pool, part of its version, whole or not at all', ()
       () => openPool(broken, 'pool.arrow'),
       /pool.arrow is no whole pool file: its metadata lacks/,
     );
+  }
+});
+
+test('chances: kept with the pool, part of its version, whole and never falling', () => {
+  const chances = Array.from({ length: chancePoints }, (_, i) => 300 * (i + 1));
+  const { bytes, metadata } = encodePool(buildTrie(documents, 4), { ...source, chances });
+  const { pool, metadata: read } = openPool(bytes, 'pool.arrow');
+  assert.equal(read.chances, chances);
+  assert.is(pool.chances?.of(1), 0.6);
+  assert.equal(verifyPool(bytes, 'pool.arrow'), metadata);
+  assert.is(openPool(encoded().bytes, 'pool.arrow').pool.chances, undefined);
+  const other = encodePool(buildTrie(documents, 4), { ...source, chances: [1, ...chances.slice(1)] });
+  assert.is(new Set([encoded(), other].map((one) => one.metadata.version)).has(metadata.version), false);
+  for (const [wrong, message] of [
+    [chances.slice(1), /its metadata lacks/],
+    [[...chances.slice(1), 10_001], /its metadata lacks/],
+    [chances.toReversed(), /its chances fall/],
+  ] as const) {
+    const { bytes: broken } = encodePool(buildTrie(documents, 4), { ...source, chances: [...wrong] });
+    assert.throws(() => openPool(broken, 'pool.arrow'), message);
   }
 });
 

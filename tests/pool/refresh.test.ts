@@ -4,6 +4,7 @@ import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { calibrate } from '../../src/draft/calibrate.js';
 import type { TextRules } from '../../src/lake/pool-texts.js';
 import { buildTrie } from '../../src/pool/build.js';
 import { documentOf, type PoolSettings } from '../../src/pool/builder.js';
@@ -50,7 +51,7 @@ type Change = Partial<RefreshJob> & { signal?: AbortSignal };
 function refresh(out: string, sources: readonly string[], change: Change = {}): Promise<Refreshed> {
   const { signal = tools.signal, ...others } = change;
   const rules: TextRules = { keep: 'recent', exclude: [] };
-  const parts = { settings, encode, rules, manifest: {}, checkUnchanged: silent };
+  const parts = { settings, calibrate, encode, rules, manifest: {}, checkUnchanged: silent };
   const job = { out, sources, needsTexts: true, earlier: [out], ...parts, ...others };
   return refreshPools(job, { ...tools, signal });
 }

@@ -1,0 +1,90 @@
+import fc from 'fast-check';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { ChanceFit, calibrate } from '../../src/draft/calibrate.js';
+import { Drafter } from '../../src/draft/drafter.js';
+import { PoolBuilder, poolKey, sharedKey } from '../../src/pool/builder.js';
+import { Chances, certain, chancePoints, encodeChances, estimateAt } from '../../src/pool/chances.js';
+import { openPool } from '../../src/pool/file.js';
+import { Pool } from '../../src/pool/trie.js';
+
+test('outcomes decide where there are many, estimates where there are few', () => {
+  const fit = new ChanceFit();
+  const few = new ChanceFit();
+  for (let i = 0; i < 30_000; i++) {
+    const estimate = ((i * 7919) % 30_000) / 30_000;
+    // comes with the root of its chance
+    fit.add(estimate, ((i * 104_729) % 9973) / 9973 < Math.sqrt(estimate));
+  }
+  for (let i = 0; i < 5; i++) few.add(0.5, true);
+  const chances = new Chances(encodeChances(fit.values()));
+  for (const estimate of [0.15, 0.3, 0.5, 0.8])
+    assert.ok(
+      Math.abs(chances.of(estimate) - Math.sqrt(estimate)) < 0.04,
+      `${estimate}: ${chances.of(estimate)}`,
+    );
+  for (const [i, value] of few.values().entries())
+    assert.ok(Math.abs(value - estimateAt(i + 1)) < 0.05, `${value} at ${estimateAt(i + 1)}`);
+  assert.equal(
+    encodeChances(new ChanceFit().values()),
+    Array.from({ length: chancePoints }, (_, i) => ((i + 1) * certain) / chancePoints),
+    'nothing seen',
+  );
+});
+
+/** Texts of two cohorts, whose pools and shared pool are built in the order given. */
+function built(texts: readonly number[][]) {
+  const settings = { tokenizer: '', maxLength: 4, generationPrompt: Int32Array.of(1), endToken: 0 };
+  const builder = new PoolBuilder(settings, calibrate);
+  for (const text of texts) builder.add('item', `${(text[0] as number) % 2}`, text, true);
+  return builder.build();
+}
+
+const texts = Array.from({ length: 60 }, (_, i) =>
+  Array.from({ length: 20 }, (_, k) => 2 + ((i * 3 + k * k * (1 + (i % 7))) % 11)),
+);
+
+test('equal texts in any order make equal pools; drafts are the same with what was learnt, their chances are mapped', () => {
+  const pools = built(texts);
+  const turned = built([...texts].reverse());
+  for (const [i, { bytes }] of pools.entries())
+    assert.equal(new Uint8Array(turned[i]?.bytes as SharedArrayBuffer), new Uint8Array(bytes));
+  const { pool: shared } = openPool(
+    pools.find(({ key }) => key === sharedKey)?.bytes as SharedArrayBuffer,
+    'p',
+  );
+  const { pool: cohort } = openPool(
+    pools.find(({ key }) => key === poolKey('item', '1'))?.bytes as SharedArrayBuffer,
+    'p',
+  );
+  const { escapes, chances } = shared;
+  assert.ok(chances !== undefined && cohort.chances === undefined);
+  const estimating = new Pool(shared.columns, shared.maxLength, { escapes });
+  const token = fc.integer({ min: 2, max: 12 });
+  fc.assert(
+    fc.property(
+      fc.array(token, { minLength: 1, maxLength: 6 }),
+      fc.constantFrom(0, 0.02, 0.3, 0.97),
+      (sequence, least) => {
+        const last = sequence.at(-1) as number;
+        const [mapped, plain] = [shared, estimating].map((pool) => {
+          const drafter = new Drafter(13, new Set([0]));
+          drafter.begin({ cohort, shared: pool });
+          for (const one of sequence) drafter.append(one);
+          // no node falls out by itself where the bound is mapped back
+          const minPathProbability = pool === shared ? least : chances.estimateOf(least);
+          const rows = drafter.draft(last, { nodes: 12, depth: 9, minPathProbability });
+          return { rows, gains: [...drafter.gains] };
+        }) as [{ rows: object; gains: number[] }, { rows: object; gains: number[] }];
+        assert.equal(mapped.rows, plain.rows);
+        assert.equal(
+          mapped.gains,
+          plain.gains.map((gain) => chances.of(gain)),
+        );
+        assert.ok(mapped.gains.every((gain) => gain >= least - 1e-9));
+      },
+    ),
+  );
+});
+
+test.run();
