@@ -44,10 +44,9 @@ function nameOf(action: Action): string {
       return 'pools verify';
     case 'model':
       return `model ${action.action}`;
-    case 'status':
     case 'explain':
       return action.kind;
-    default:
+    case 'lake':
       return action.name;
   }
 }

@@ -15,26 +15,11 @@ export type ModelAction = (typeof MODEL_ACTIONS)[number];
 /** What looks ahead, and writes no table. */
 export const TOOLS = ['simulate', 'plan'] as const;
 export type ToolName = (typeof TOOLS)[number];
-/** What takes care of tables that are there. */
-export const UPKEEP = ['rollback', 'prune', 'forget'] as const;
-export type UpkeepName = (typeof UPKEEP)[number];
-/** What shows tables that are there to people. */
-export const VIEWS = ['report'] as const;
-export type ViewName = (typeof VIEWS)[number];
-/** What judges how a partition is decoded. */
-export const REVIEWS = ['evaluate', 'tune'] as const;
-export type ReviewName = (typeof REVIEWS)[number];
+/** What is done with a lake beside its stages: all of it is told the lake by a configuration. */
+export const LAKE_COMMANDS = ['status', 'report', 'rollback', 'prune', 'forget', 'evaluate', 'tune'] as const;
+export type LakeCommand = (typeof LAKE_COMMANDS)[number];
 /** What can be named first on the command line. */
-export const COMMANDS = [
-  ...STAGES,
-  'status',
-  ...VIEWS,
-  ...UPKEEP,
-  ...REVIEWS,
-  ...TOOLS,
-  'explain',
-  'model',
-] as const;
+export const COMMANDS = [...STAGES, ...LAKE_COMMANDS, ...TOOLS, 'explain', 'model'] as const;
 export type CommandName = (typeof COMMANDS)[number];
 const BESIDE = COMMANDS.slice(STAGES.length).join(' or ');
 
@@ -50,25 +35,21 @@ const COMMON: readonly OptionName[] = [
   'skip-exit-code',
   'help',
 ];
-/** What `dare status` knows. */
-const STATUS: readonly OptionName[] = COMMON.filter((option) => option !== 'skip-exit-code');
-/** What views know. */
-const VIEW_OPTIONS: Readonly<Record<ViewName, readonly OptionName[]>> = { report: [...STATUS, 'out'] };
-/** What is kept in order is told the lake by a configuration; prune and forget see to all of its partitions. */
-const UPKEEP_OPTIONS: Readonly<Record<UpkeepName, readonly OptionName[]>> = {
-  rollback: STATUS,
-  prune: [...STATUS.filter((option) => option !== 'partition'), 'keep', 'older-than', 'dry-run'],
-  forget: [...STATUS.filter((option) => option !== 'partition'), 'user', 'users', 'item'],
-};
-/** Of the lake of a configuration, too. */
-const REVIEW_OPTIONS: Readonly<Record<ReviewName, readonly OptionName[]>> = {
+/** What commands know that always do something. */
+const ALWAYS: readonly OptionName[] = COMMON.filter((option) => option !== 'skip-exit-code');
+/** Those for all partitions of a lake. */
+const ALL_PARTITIONS = ALWAYS.filter((option) => option !== 'partition');
+const LAKE_OPTIONS: Readonly<Record<LakeCommand, readonly OptionName[]>> = {
+  status: ALWAYS,
+  report: [...ALWAYS, 'out'],
+  rollback: ALWAYS,
+  prune: [...ALL_PARTITIONS, 'keep', 'older-than', 'dry-run'],
+  forget: [...ALL_PARTITIONS, 'user', 'users', 'item'],
   evaluate: [...COMMON, 'limit', 'divergence-budget'],
-  tune: [...STATUS, 'limit', 'divergence-budget', 'top-k', 'min-prob', 'nodes', 'max-loss'],
+  tune: [...ALWAYS, 'limit', 'divergence-budget', 'top-k', 'min-prob', 'nodes', 'max-loss'],
 };
 /** Options that may be given several times. */
 const REPEATABLE: readonly OptionName[] = ['set', 'user', 'item', 'trace-prompts'];
-/** What `dare pools verify` knows beside --pools. */
-const VERIFY = COMMON.filter((name) => name !== 'skip-exit-code');
 /** What `dare model` knows; import knows the weight type too. */
 const MODEL: readonly OptionName[] = ['cache', 'json', 'quiet', 'debug', 'log-level', 'help'];
 /** Options that hold a path. */
@@ -146,10 +127,7 @@ const TOOL: Readonly<Record<ToolName, { required: OptionName[]; optional: Option
 export type Command =
   | { kind: 'help'; command?: CommandName }
   | { kind: 'version' }
-  | { kind: 'status'; options: Options }
-  | { kind: 'view'; name: ViewName; options: Options }
-  | { kind: 'upkeep'; name: UpkeepName; options: Options }
-  | { kind: 'review'; name: ReviewName; options: Options }
+  | { kind: 'lake'; name: LakeCommand; options: Options }
   | { kind: 'tool'; tool: ToolName; options: Options }
   | { kind: 'model'; action: ModelAction; path: string; options: Options }
   | { kind: 'explain'; promptId: string; options: Options }
@@ -176,22 +154,7 @@ export function parseCommand(argv: readonly string[]): Command {
   if (command === 'explain') return explainCommand(values, given, rest);
   if (command === 'pools' && rest[0] === 'verify') return verifyCommand(values, given, rest.slice(1));
   if (rest[0] !== undefined) throw unexpected(command, rest[0]);
-  if (command === 'status') {
-    checkOptions(command, STATUS, given, values);
-    if (!given.includes('config')) throw usageError(command, '--config FILE is missing');
-    return { kind: 'status', options: values };
-  }
-  if (isView(command)) {
-    checkOptions(command, VIEW_OPTIONS[command], given, values);
-    if (!given.includes('config')) throw usageError(command, '--config FILE is missing');
-    return { kind: 'view', name: command, options: values };
-  }
-  if (isUpkeep(command)) return upkeepCommand(command, values, given);
-  if (isReview(command)) {
-    checkOptions(command, REVIEW_OPTIONS[command], given, values);
-    if (!given.includes('config')) throw usageError(command, '--config FILE is missing');
-    return { kind: 'review', name: command, options: values };
-  }
+  if (isLakeCommand(command)) return lakeCommand(command, values, given);
   if (isTool(command)) return toolCommand(command, values, given);
   checkOptions(command, [...COMMON, ...WATCHING, ...(OWN[command] ?? [])], given, values);
   if (values.shard !== undefined && !isShard(values.shard))
@@ -213,35 +176,29 @@ function toolOptions(tool: ToolName): OptionName[] {
   return [...TOOL[tool].required, ...TOOL[tool].optional, 'json', 'quiet', 'debug', 'log-level', 'help'];
 }
 
-function upkeepCommand(name: UpkeepName, options: Options, given: readonly OptionName[]): Command {
-  checkOptions(name, UPKEEP_OPTIONS[name], given, options);
+function lakeCommand(name: LakeCommand, options: Options, given: readonly OptionName[]): Command {
+  checkOptions(name, LAKE_OPTIONS[name], given, options);
   if (!given.includes('config')) throw usageError(name, '--config FILE is missing');
-  if (name === 'prune') {
-    const { keep } = options;
-    if (keep !== undefined && given.includes('older-than'))
-      throw usageError(name, '--keep and --older-than exclude each other: expected one of them');
-    if (keep !== undefined && !/^[1-9]\d{0,6}$/.test(keep))
-      throw usageError(name, `--keep is ${keep}: expected the number of partitions that stay, from 1`);
-  }
-  if (name === 'forget') {
-    if (!given.some((option) => ['user', 'users', 'item'].includes(option)))
-      throw usageError(name, 'whom to forget is missing: expected --user ID, --users FILE or --item ID');
-    if ([...(options.user ?? []), ...(options.item ?? [])].includes(''))
-      throw usageError(name, 'an id is empty');
-  }
-  return { kind: 'upkeep', name, options };
+  if (name === 'prune') checkPrune(options, given);
+  if (name === 'forget') checkForget(options, given);
+  return { kind: 'lake', name, options };
 }
 
-function isView(command: CommandName): command is ViewName {
-  return VIEWS.some((name) => name === command);
+function checkPrune({ keep }: Options, given: readonly OptionName[]): void {
+  if (keep !== undefined && given.includes('older-than'))
+    throw usageError('prune', '--keep and --older-than exclude each other: expected one of them');
+  if (keep !== undefined && !/^[1-9]\d{0,6}$/.test(keep))
+    throw usageError('prune', `--keep is ${keep}: expected the number of partitions that stay, from 1`);
 }
 
-function isUpkeep(command: CommandName): command is UpkeepName {
-  return UPKEEP.some((name) => name === command);
+function checkForget({ user = [], item = [] }: Options, given: readonly OptionName[]): void {
+  if (!given.some((option) => ['user', 'users', 'item'].includes(option)))
+    throw usageError('forget', 'whom to forget is missing: expected --user ID, --users FILE or --item ID');
+  if ([...user, ...item].includes('')) throw usageError('forget', 'an id is empty');
 }
 
-function isReview(command: CommandName): command is ReviewName {
-  return REVIEWS.some((name) => name === command);
+function isLakeCommand(command: CommandName): command is LakeCommand {
+  return LAKE_COMMANDS.some((name) => name === command);
 }
 
 function isTool(command: CommandName): command is ToolName {
@@ -254,7 +211,7 @@ function verifyCommand(
   [unknown]: readonly string[],
 ): Command {
   if (unknown !== undefined) throw unexpected('pools', unknown);
-  checkOptions('pools', [...VERIFY, 'pools'], given, options);
+  checkOptions('pools', [...ALWAYS, 'pools'], given, options);
   const ways = 'expected either --config FILE or --pools DIR';
   if (!given.includes('pools')) {
     if (!given.includes('config')) throw usageError('pools', `no pools given: ${ways}`);
@@ -366,10 +323,8 @@ function optionsOf(command: CommandName): readonly OptionName[] {
   if (command === 'model') return MODEL;
   if (command === 'explain') return EXPLAIN;
   if (isTool(command)) return toolOptions(command);
-  if (isView(command)) return VIEW_OPTIONS[command].filter((option) => !COMMON.includes(option));
-  if (isUpkeep(command)) return UPKEEP_OPTIONS[command].filter((option) => !COMMON.includes(option));
-  if (isReview(command)) return REVIEW_OPTIONS[command].filter((option) => !COMMON.includes(option));
-  return command === 'status' ? [] : [...WATCHING, ...(OWN[command] ?? [])];
+  if (isLakeCommand(command)) return LAKE_OPTIONS[command].filter((option) => !COMMON.includes(option));
+  return [...WATCHING, ...(OWN[command] ?? [])];
 }
 
 function unexpected(command: CommandName, argument: string) {

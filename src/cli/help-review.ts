@@ -1,13 +1,13 @@
 /** What `dare evaluate --help` and `dare tune --help` print. */
-import type { ReviewName } from './arguments.js';
-import { LOGGING, PLACE } from './help-tools.js';
+import type { LakeCommand } from './arguments.js';
+import { LOGGING, place } from './help-options.js';
 
-export const REVIEW_SUMMARIES: Readonly<Record<ReviewName, string>> = {
+export const REVIEW_SUMMARIES: Readonly<Record<Extract<LakeCommand, 'evaluate' | 'tune'>, string>> = {
   evaluate: 'what relaxed decoding changes: texts, vectors, a recommender',
   tune: 'the fastest decode settings that lose no more than allowed',
 };
 
-export const REVIEW_DETAILS: Readonly<Record<ReviewName, string>> = {
+export const REVIEW_DETAILS: Readonly<Record<Extract<LakeCommand, 'evaluate' | 'tune'>, string>> = {
   evaluate: `Usage
   dare evaluate --config FILE [options]
 
@@ -28,7 +28,7 @@ more than a fifth of all, it is decoded in parts, each with pools that lack its 
   --divergence-budget LIST other budgets, in nats a text; as --set evaluate.divergenceBudgets=[LIST]
   --skip-exit-code N       end with N, 0 to 255, where the evaluation is of what there is now, and decode nothing then
 
-${PLACE}
+${place('look at')}
 ${LOGGING}
 
 Output of evaluate
@@ -55,7 +55,7 @@ factor of 1.05 on the probability of a token. Writes no table and changes no con
   --nodes LIST             draft nodes a step: auto, or numbers from 1 to 256; default the configuration's
   --limit N                users, and items, whose prompts are decoded, chosen by hash; default evaluate.limit
 
-${PLACE}
+${place('look at')}
 ${LOGGING}
 
 Output of tune

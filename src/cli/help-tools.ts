@@ -1,21 +1,11 @@
 /** What `dare simulate --help` and `dare plan --help` print. */
 import type { ToolName } from './arguments.js';
+import { LOGGING } from './help-options.js';
 
 export const TOOL_SUMMARIES: Readonly<Record<ToolName, string>> = {
   simulate: 'what drafts from pools bring, by replaying texts without a model',
   plan: 'prompts, tokens, hours and memory of a run, before a GPU is rented',
 };
-
-export const LOGGING = `  --json                   stderr carries JSON log lines only, no sentences and no progress bar
-  --quiet                  stderr carries warnings and errors only
-  --debug                  log more, and show where an error arose
-  --log-level L            trace, debug, info (default), warn, error, fatal or silent
-  -h, --help               this text`;
-
-export const PLACE = `  --config FILE            the configuration, YAML. data-samples/dare.yaml explains every key
-  --lake DIR               folder of the tables, instead of the configuration's lake
-  --partition P            partition to look at, instead of the configuration's partition
-  --set path.to.key=value  change a key of the configuration; repeatable`;
 
 export const TOOL_DETAILS: Readonly<Record<ToolName, string>> = {
   simulate: `Usage

@@ -1,23 +1,18 @@
 /** What `dare rollback --help`, `dare prune --help` and `dare forget --help` print. */
-import type { UpkeepName } from './arguments.js';
+import type { LakeCommand } from './arguments.js';
+import { LAKE, LOGGING } from './help-options.js';
 
-export const UPKEEP_SUMMARIES: Readonly<Record<UpkeepName, string>> = {
+export const UPKEEP_SUMMARIES: Readonly<
+  Record<Extract<LakeCommand, 'rollback' | 'prune' | 'forget'>, string>
+> = {
   rollback: 'publish the features again that a partition had before',
   prune: 'remove old partitions, and what killed runs left',
   forget: 'remove users and items from all tables and pools',
 };
 
-const OPTIONS = `  --config FILE            the configuration, YAML. data-samples/dare.yaml explains every key
-  --lake DIR               folder of the tables, instead of the configuration's lake
-  --set path.to.key=value  change a key of the configuration; repeatable
-  --json                   stderr carries JSON log lines only, no sentences and no progress bar
-  --quiet                  stderr carries warnings and errors only
-  --debug                  log more, and show where an error arose
-  --log-level L            trace, debug, info (default), warn, error, fatal or silent
-  -h, --help               this text`;
-
-export const UPKEEP_DETAILS: Readonly<Record<UpkeepName, string>> = {
-  rollback: `Usage
+export const UPKEEP_DETAILS: Readonly<Record<Extract<LakeCommand, 'rollback' | 'prune' | 'forget'>, string>> =
+  {
+    rollback: `Usage
   dare rollback --config FILE [options]
 
 Exchanges the features of the partition with those that the last publish replaced (publish.keep). Run again it
@@ -26,11 +21,12 @@ they were rolled back, until something that they are made from changes; dare pub
 
 Options
   --partition P            partition to roll back, instead of the configuration's partition
-${OPTIONS}
+${LAKE}
+${LOGGING}
 
 Examples
   dare rollback --config dare.yaml --partition 2026-10-01`,
-  prune: `Usage
+    prune: `Usage
   dare prune --config FILE [--keep N | --older-than P] [--dry-run] [options]
 
 Removes partitions from all tables, by the order of their names: all but the last N, or those before P. The last
@@ -42,7 +38,8 @@ Options
   --keep N                 the number of partitions that stay, from 1
   --older-than P           remove partitions whose names come before P
   --dry-run                tell what would be removed, and remove nothing
-${OPTIONS}
+${LAKE}
+${LOGGING}
 
 Output of prune
   The JSON line holds "removed", a list of {"partition", "tables", "bytes"}, "garbage", a list of {"path", "bytes"},
@@ -51,7 +48,7 @@ Output of prune
 Examples
   dare prune --config dare.yaml --keep 14
   dare prune --config dare.yaml --older-than 2026-10-01 --dry-run`,
-  forget: `Usage
+    forget: `Usage
   dare forget --config FILE --user ID [--user ID ...] [--users FILE] [--item ID ...] [options]
 
 Removes the rows of users and items from cohorts, prompts, texts and features of all partitions, from features kept for
@@ -64,7 +61,8 @@ Options
   --user ID                user to forget; repeatable
   --users FILE             file with one user a line
   --item ID                item to forget; repeatable
-${OPTIONS}
+${LAKE}
+${LOGGING}
 
 Output of forget
   The JSON line holds "removed", a list of {"partition", "table", "rows"}, "rows" in all, and "pools", the partitions
@@ -73,4 +71,4 @@ Output of forget
 Examples
   dare forget --config dare.yaml --user 4711
   dare forget --config dare.yaml --users erasures.txt`,
-};
+  };

@@ -1,11 +1,12 @@
 /** What `dare report --help` prints. */
-import type { ViewName } from './arguments.js';
+import type { LakeCommand } from './arguments.js';
+import { LOGGING, place } from './help-options.js';
 
-export const VIEW_SUMMARIES: Readonly<Record<ViewName, string>> = {
+export const VIEW_SUMMARIES: Readonly<Record<Extract<LakeCommand, 'report'>, string>> = {
   report: 'write a page on a partition: time, acceptance, cohorts, texts',
 };
 
-export const VIEW_DETAILS: Readonly<Record<ViewName, string>> = {
+export const VIEW_DETAILS: Readonly<Record<Extract<LakeCommand, 'report'>, string>> = {
   report: `Usage
   dare report --config FILE [--partition P] [--out FILE] [options]
 
@@ -17,15 +18,8 @@ they are now. Each figure stands in an element with data-figure (its name), valu
 
 Options
   --out FILE               the page, instead of _report.html beside the texts of the partition
-  --config FILE            the configuration, YAML. data-samples/dare.yaml explains every key
-  --lake DIR               folder of the tables, instead of the configuration's lake
-  --partition P            partition to report on, instead of the configuration's partition
-  --set path.to.key=value  change a key of the configuration; repeatable
-  --json                   stderr carries JSON log lines only, no sentences and no progress bar
-  --quiet                  stderr carries warnings and errors only
-  --debug                  log more, and show where an error arose
-  --log-level L            trace, debug, info (default), warn, error, fatal or silent
-  -h, --help               this text
+${place('report on')}
+${LOGGING}
 
 Output of report
   The JSON line holds "files" (the page), "rows" (texts), "tokensPerStep", "relaxedShare" and "stageWarnings", their

@@ -1,18 +1,8 @@
 /** A parsed command -> its result. */
 import type { CommandResult, StageTools } from '../stage.js';
 import type { Command } from './arguments.js';
-import {
-  runExplain,
-  runModel,
-  runReview,
-  runStage,
-  runStandalone,
-  runStatus,
-  runTool,
-  runUpkeep,
-  runVerify,
-  runView,
-} from './stages.js';
+import { runOnLake } from './lake-commands.js';
+import { runExplain, runModel, runStage, runStandalone, runTool, runVerify } from './stages.js';
 
 /** A command that does something, not one that only prints information. */
 export type Action = Exclude<Command, { kind: 'help' | 'version' }>;
@@ -22,14 +12,8 @@ export function perform(action: Action, tools: StageTools): Promise<CommandResul
   switch (action.kind) {
     case 'stage':
       return (action.standalone ? runStandalone : runStage)(action.stage, options, tools);
-    case 'status':
-      return runStatus(options);
-    case 'view':
-      return runView(action.name, options, tools);
-    case 'upkeep':
-      return runUpkeep(action.name, options, tools);
-    case 'review':
-      return runReview(action.name, options, tools);
+    case 'lake':
+      return runOnLake(action.name, options, tools);
     case 'tool':
       return runTool(action.tool, options, tools);
     case 'verify':

@@ -5,15 +5,7 @@ import { Lake } from '../lake/lake.js';
 import type { Shard } from '../lake/shards.js';
 import { observed } from '../report/observe.js';
 import type { CommandResult, StageContext, StageResult, StageTools } from '../stage.js';
-import type {
-  ModelAction,
-  Options,
-  ReviewName,
-  StageName,
-  ToolName,
-  UpkeepName,
-  ViewName,
-} from './arguments.js';
+import type { ModelAction, Options, StageName, ToolName } from './arguments.js';
 import { traceOptions } from './trace-options.js';
 
 type Stage = (
@@ -74,13 +66,6 @@ function shardOf(text: string): Shard {
   return { index, count };
 }
 
-/** `dare status`: of the partition that was asked for, or of all. */
-export async function runStatus(options: Options): Promise<CommandResult> {
-  const { config, lake } = placeOf(options);
-  const { status } = await import('../../pipeline/status.js');
-  return await status({ config, lake, partition: options.partition });
-}
-
 /** `dare pools verify`: of a folder, or of the partition. */
 export async function runVerify(options: Options, tools: StageTools): Promise<CommandResult> {
   const { verify } = await import('../../pipeline/pools.js');
@@ -89,7 +74,8 @@ export async function runVerify(options: Options, tools: StageTools): Promise<Co
   return await verify(lake.dir('pools', partition), tools);
 }
 
-function placeOf({ config: file = '', set, ...flags }: Options) {
+/** The configuration, the lake and the partition that options lead to. @throws inputError */
+export function placeOf({ config: file = '', set, ...flags }: Options) {
   if (flags.partition !== undefined) checkPartition(flags.partition);
   const config = loadConfig(file, set, flags);
   return {
@@ -105,83 +91,6 @@ function argumentsOf(config: string, set: readonly string[] | undefined, flags: 
   const names = ['lake', 'partition', 'weights', 'mode', 'concurrency'] as const;
   const given = names.flatMap((name) => (flags[name] === undefined ? [] : [`--${name}=${flags[name]}`]));
   return ['--config', config, ...(set ?? []).map((assignment) => `--set=${assignment}`), ...given];
-}
-
-type View = (options: Options, context: StageContext) => Promise<CommandResult>;
-
-const viewsByName: Readonly<Record<ViewName, View>> = {
-  report: async ({ out }, context) => {
-    const { report } = await import('../../pipeline/report.js');
-    return await report(context, out);
-  },
-};
-
-/** What shows the tables of a partition. */
-export async function runView(name: ViewName, options: Options, tools: StageTools): Promise<CommandResult> {
-  return await viewsByName[name](options, { ...tools, ...placeOf(options) });
-}
-
-type Upkeep = (options: Options, context: StageContext) => Promise<CommandResult>;
-
-const upkeepByName: Readonly<Record<UpkeepName, Upkeep>> = {
-  rollback: async (_, context) => {
-    const { rollback } = await import('../../pipeline/rollback.js');
-    return await rollback(context);
-  },
-  prune: async ({ keep, 'older-than': olderThan, 'dry-run': dryRun = false }, context) => {
-    if (olderThan !== undefined) checkPartition(olderThan);
-    const { prune } = await import('../../pipeline/prune.js');
-    return await prune(context, {
-      dryRun,
-      ...(keep === undefined ? {} : { keep: Number(keep) }),
-      ...(olderThan === undefined ? {} : { olderThan }),
-    });
-  },
-  forget: async ({ user = [], users, item = [] }, context) => {
-    const { forget, idsIn } = await import('../../pipeline/forget.js');
-    return await forget(context, {
-      users: [...user, ...(users === undefined ? [] : idsIn(users))],
-      items: item,
-    });
-  },
-};
-
-/** What takes care of the tables of a lake. */
-export async function runUpkeep(
-  name: UpkeepName,
-  options: Options,
-  tools: StageTools,
-): Promise<CommandResult> {
-  return await upkeepByName[name](options, { ...tools, ...placeOf(options) });
-}
-
-type Review = (options: Options, context: StageContext) => Promise<CommandResult>;
-
-const reviewsByName: Readonly<Record<ReviewName, Review>> = {
-  evaluate: async (options, context) => {
-    const { evaluateConfig } = await import('./review-options.js');
-    const place = { ...context, config: evaluateConfig(options, context.config) };
-    if (options['skip-exit-code'] !== undefined) {
-      const { freshness, skippedResult } = await import('../../pipeline/freshness.js');
-      if ((await freshness('evaluation', place)).state === 'fresh') return skippedResult('evaluate', place);
-    }
-    const { evaluate } = await import('../../pipeline/evaluate.js');
-    return await evaluate(place);
-  },
-  tune: async (options, context) => {
-    const { tuneOptions } = await import('./review-options.js');
-    const { tune } = await import('../../pipeline/tune.js');
-    return await tune(context, tuneOptions(options, context.config));
-  },
-};
-
-/** What judges how a partition is decoded. */
-export async function runReview(
-  name: ReviewName,
-  options: Options,
-  tools: StageTools,
-): Promise<CommandResult> {
-  return await reviewsByName[name](options, { ...tools, ...placeOf(options) });
 }
 
 type Tool = (options: Options, tools: StageTools) => Promise<CommandResult>;

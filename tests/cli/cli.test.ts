@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { REVIEWS, STAGES, TOOLS, UPKEEP } from '../../src/cli/arguments.js';
+import { LAKE_COMMANDS, STAGES, TOOLS } from '../../src/cli/arguments.js';
 import { packageRoot } from '../../src/paths.js';
 import { dare, resultOf } from './spawn.js';
 
@@ -25,8 +25,7 @@ test('--help explains stages, options, exit codes; --version tells the version',
   for (const word of [
     ...STAGES,
     ...TOOLS,
-    ...UPKEEP,
-    ...REVIEWS,
+    ...LAKE_COMMANDS,
     'model',
     '--config',
     '--set',
@@ -53,7 +52,7 @@ test('every stage explains itself, whatever else is given', async () => {
 });
 
 test('what takes care of tables, or judges them, explains itself', async () => {
-  for (const name of [...UPKEEP, ...REVIEWS]) {
+  for (const name of LAKE_COMMANDS) {
     const { code, stdout, stderr } = await dare([name, '--help']);
     assert.equal([code, stderr], [0, '']);
     assert.ok(stdout.startsWith(`dare ${name}: `), stdout);

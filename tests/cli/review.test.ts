@@ -50,7 +50,7 @@ test('they need a configuration, and know their own options alone', () => {
   ] as const)
     assert.throws(() => parseCommand(args), message);
   const command = parseCommand(['tune', '--config', 'x']);
-  assert.equal([command.kind, command.kind === 'review' && command.name], ['review', 'tune']);
+  assert.equal([command.kind, command.kind === 'lake' && command.name], ['lake', 'tune']);
 });
 
 test.run();

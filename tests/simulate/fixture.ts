@@ -1,5 +1,5 @@
 import { parseCommand } from '../../src/cli/arguments.js';
-import { runReview, runStage, runTool, runUpkeep } from '../../src/cli/stages.js';
+import { perform } from '../../src/cli/perform.js';
 import { Duck } from '../../src/lake/duck.js';
 import { silentProgress } from '../../src/report/progress.js';
 import type { CommandResult, StageTools } from '../../src/stage.js';
@@ -13,11 +13,8 @@ export const silentTools: StageTools = {
 /** A command as the command line runs it, in this process. */
 export async function runHere(args: readonly string[]): Promise<CommandResult> {
   const command = parseCommand(args);
-  if (command.kind === 'stage') return await runStage(command.stage, command.options, silentTools);
-  if (command.kind === 'upkeep') return await runUpkeep(command.name, command.options, silentTools);
-  if (command.kind === 'review') return await runReview(command.name, command.options, silentTools);
-  if (command.kind === 'tool') return await runTool(command.tool, command.options, silentTools);
-  throw new Error(`${command.kind} runs in a process of its own`);
+  if (command.kind === 'help' || command.kind === 'version') throw new Error(`${command.kind} does nothing`);
+  return await perform(command, silentTools);
 }
 
 /** Writes a query's rows to a Parquet file and returns its path. */

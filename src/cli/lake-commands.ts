@@ -1,0 +1,62 @@
+/** What is done with a lake beside its stages. Each is loaded when it is needed. */
+import { checkPartition } from '../config/load.js';
+import type { CommandResult, StageContext, StageTools } from '../stage.js';
+import type { LakeCommand, Options } from './arguments.js';
+import { placeOf } from './stages.js';
+
+type Run = (options: Options, context: StageContext) => Promise<CommandResult>;
+
+const commands: Readonly<Record<LakeCommand, Run>> = {
+  // of the partition that was asked for, or of all
+  status: async ({ partition }, { config, lake }) => {
+    const { status } = await import('../../pipeline/status.js');
+    return await status({ config, lake, partition });
+  },
+  report: async ({ out }, context) => {
+    const { report } = await import('../../pipeline/report.js');
+    return await report(context, out);
+  },
+  rollback: async (_, context) => {
+    const { rollback } = await import('../../pipeline/rollback.js');
+    return await rollback(context);
+  },
+  prune: async ({ keep, 'older-than': olderThan, 'dry-run': dryRun = false }, context) => {
+    if (olderThan !== undefined) checkPartition(olderThan);
+    const { prune } = await import('../../pipeline/prune.js');
+    return await prune(context, {
+      dryRun,
+      ...(keep === undefined ? {} : { keep: Number(keep) }),
+      ...(olderThan === undefined ? {} : { olderThan }),
+    });
+  },
+  forget: async ({ user = [], users, item = [] }, context) => {
+    const { forget, idsIn } = await import('../../pipeline/forget.js');
+    return await forget(context, {
+      users: [...user, ...(users === undefined ? [] : idsIn(users))],
+      items: item,
+    });
+  },
+  evaluate: async (options, context) => {
+    const { evaluateConfig } = await import('./review-options.js');
+    const place = { ...context, config: evaluateConfig(options, context.config) };
+    if (options['skip-exit-code'] !== undefined) {
+      const { freshness, skippedResult } = await import('../../pipeline/freshness.js');
+      if ((await freshness('evaluation', place)).state === 'fresh') return skippedResult('evaluate', place);
+    }
+    const { evaluate } = await import('../../pipeline/evaluate.js');
+    return await evaluate(place);
+  },
+  tune: async (options, context) => {
+    const { tuneOptions } = await import('./review-options.js');
+    const { tune } = await import('../../pipeline/tune.js');
+    return await tune(context, tuneOptions(options, context.config));
+  },
+};
+
+export async function runOnLake(
+  name: LakeCommand,
+  options: Options,
+  tools: StageTools,
+): Promise<CommandResult> {
+  return await commands[name](options, { ...tools, ...placeOf(options) });
+}
