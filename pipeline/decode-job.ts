@@ -2,12 +2,12 @@
 import { join } from 'node:path';
 import type { StandaloneConfig } from '../src/config/schema.js';
 import { hasOwnBudgets } from '../src/decode/budget.js';
-import { DecodeWorker } from '../src/decode/client.js';
+import type { DecodeWorker } from '../src/decode/client.js';
 import { type Comparison, compareSpeed } from '../src/decode/compare.js';
 import type { CostsInUse } from '../src/decode/messages.js';
 import { runKey } from '../src/decode/run-key.js';
 import type { DecodeRules } from '../src/decode/sequence.js';
-import { decodeSettings, defaultModelCache, engineOptions } from '../src/decode/settings.js';
+import { decodeSettings, defaultModelCache } from '../src/decode/settings.js';
 import { keepCosts, releaseCosts, storedCosts } from '../src/decode/stored-costs.js';
 import { type Described, type TableJob, type TableResult, TableRun } from '../src/decode/table.js';
 import { TraceFile, type TraceOptions } from '../src/decode/trace-file.js';
@@ -25,6 +25,7 @@ import { costsLine, draftsLine } from '../src/report/drafts.js';
 import type { StageTools } from '../src/stage.js';
 import type { TextModel } from '../src/text/tokenizer.js';
 import type { Sources } from './origins.js';
+import { withWorker } from './worker.js';
 
 export interface DecodeJob {
   model: string;
@@ -121,35 +122,23 @@ export async function decodeJob(job: DecodeJob, tools: StageTools): Promise<Deco
   const settings = decodeSettings(config.decode);
   checkVocabulary(job);
   const trace = openTrace(job, settings);
-  const worker = await DecodeWorker.start({
-    engine: engineOptions(job.model, config),
-    vocabulary: tokenizer.vocabularySize,
-    endTokens: [...tokenizer.endTokens],
-  });
-  const stop = () => void worker.close();
-  tools.signal.addEventListener('abort', stop);
   try {
-    tools.signal.throwIfAborted();
-    const costs = await useCosts(job, worker, settings);
-    const { slots, device } = worker;
-    tools.log.info(
-      { concurrency: slots, costs: costs?.file },
-      `decoding on ${device}${costsLine(costs, slots)}`,
-    );
-    const table = { ...(await tableJob(job, worker, costs, tools)), trace };
-    const loading = (performance.now() - started) / 1000;
-    const decoded = await decodeAndPublish(table, settings, job.compare ? { costs } : undefined);
-    tools.log.info({}, draftsLine(decoded.result.statistics));
-    const phases = { loading, ...decoded.phases };
-    const warnings = [...decoded.warnings, ...(trace?.warnings() ?? [])];
-    return { ...decoded, warnings, costs, phases, seconds: loading + phases.decoding + phases.writing };
-  } catch (error) {
-    // after an abort every failure is its consequence
-    tools.signal.throwIfAborted();
-    throw error;
+    return await withWorker(job.model, config, tokenizer, tools.signal, async (worker) => {
+      const costs = await useCosts(job, worker, settings);
+      const { slots, device } = worker;
+      tools.log.info(
+        { concurrency: slots, costs: costs?.file },
+        `decoding on ${device}${costsLine(costs, slots)}`,
+      );
+      const table = { ...(await tableJob(job, worker, costs, tools)), trace };
+      const loading = (performance.now() - started) / 1000;
+      const decoded = await decodeAndPublish(table, settings, job.compare ? { costs } : undefined);
+      tools.log.info({}, draftsLine(decoded.result.statistics));
+      const phases = { loading, ...decoded.phases };
+      const warnings = [...decoded.warnings, ...(trace?.warnings() ?? [])];
+      return { ...decoded, warnings, costs, phases, seconds: loading + phases.decoding + phases.writing };
+    });
   } finally {
-    tools.signal.removeEventListener('abort', stop);
-    await worker.close();
     trace?.close();
   }
 }

@@ -2,15 +2,14 @@
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { LIST, listValue, VARCHAR } from 'duckdb';
-import { calibrate } from '../src/draft/calibrate.js';
 import { inputError } from '../src/errors.js';
 import type { Duck } from '../src/lake/duck.js';
 import type { PromptRow } from '../src/lake/pages.js';
-import { poolSettings } from '../src/pool/builder.js';
 import { loadPools, type PoolSet } from '../src/pool/folder.js';
 import { refreshPools } from '../src/pool/refresh.js';
 import type { StageContext } from '../src/stage.js';
 import type { TextModel } from '../src/text/tokenizer.js';
+import { earlierTexts, encoding, rulesOf } from './pools.js';
 
 /** Files of texts that the pools of a partition can be made of, the oldest first. */
 export interface PoolSources {
@@ -24,14 +23,11 @@ export interface PoolSources {
  * that the partition's own rounds made.
  * @throws inputError where there are no texts at all
  */
-export async function poolSources(
-  duck: Duck,
-  { config, lake, partition }: StageContext,
-): Promise<PoolSources> {
+export async function poolSources(duck: Duck, context: StageContext): Promise<PoolSources> {
+  const { config, lake, partition } = context;
   const { texts } = config.pools;
-  const earlier = lake.earlierPartitions('texts', partition).map((name) => lake.file('texts', name));
   const own = lake.file('texts', partition);
-  const found = texts === undefined ? earlier.filter((file) => existsSync(file)) : await filesOf(duck, texts);
+  const found = texts === undefined ? earlierTexts(context) : await filesOf(duck, texts);
   const files = found.length === 0 && existsSync(own) ? [own] : found;
   if (files.length === 0) {
     throw inputError(
@@ -80,17 +76,15 @@ export async function heldOutPools(
     await duck.script('evaluate/pool-texts', { params: { file, path } });
     sources.push(path);
   }
-  const { maxLength, maxTokens, keep, exclude } = context.config.pools;
+  const { config } = context;
   const { texts } = await refreshPools(
     {
       out: folder,
       sources,
       needsTexts: false,
       earlier: [],
-      settings: poolSettings(tokenizer, maxLength),
-      calibrate,
-      encode: (text) => tokenizer.encodeText(text),
-      rules: { ...(maxTokens === undefined ? {} : { maxTokens }), keep, exclude },
+      ...encoding(tokenizer, config.pools.maxLength),
+      rules: rulesOf(config),
       manifest: {},
       checkUnchanged: () => undefined,
       temporary: dirname(folder),

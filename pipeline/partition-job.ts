@@ -18,6 +18,16 @@ export function firstRoundFolder(unfinished: string): string {
   return join(unfinished, 'first-round');
 }
 
+/** The file of the partition's prompts. @throws inputError where there is none */
+export function promptsOf({ lake, partition }: StageContext): string {
+  const prompts = lake.file('prompts', partition);
+  if (existsSync(prompts)) return prompts;
+  throw inputError(
+    `there are no prompts for the partition ${partition}: ${prompts} is missing`,
+    `Run dare prompts --partition ${partition} first.`,
+  );
+}
+
 /** The job that decodes the prompts of a partition, or a share of them. @throws inputError where there are none */
 export async function partitionJob(
   context: StageContext,
@@ -25,13 +35,7 @@ export async function partitionJob(
 ): Promise<DecodeJob> {
   const { config, lake, partition } = context;
   const { shard, compare = false, trace } = options;
-  const prompts = lake.file('prompts', partition);
-  if (!existsSync(prompts)) {
-    throw inputError(
-      `there are no prompts for the partition ${partition}: ${prompts} is missing`,
-      `Run dare prompts --partition ${partition} first.`,
-    );
-  }
+  const prompts = promptsOf(context);
   const tokenizer = loadTextModel(config.model.path, config.model.cache);
   const poolFolder = lake.dir('pools', partition);
   const unfinished = lake.unfinished('texts', partition);
@@ -57,7 +61,7 @@ export async function partitionJob(
 }
 
 /** A process decodes on one GPU: of several the shards take one after the other, and what is no shard the first. */
-function onOneGpu(config: Config, shard: Shard | undefined): Config {
+export function onOneGpu(config: Config, shard?: Shard): Config {
   const { adapters = [] } = config.model;
   const adapter = adapters[((shard?.index ?? 1) - 1) % adapters.length];
   return adapter === undefined ? config : { ...config, model: { ...config.model, adapter } };

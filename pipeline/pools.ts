@@ -87,7 +87,8 @@ async function run(job: RefreshJob, tools: StageTools): Promise<StageResult> {
   };
 }
 
-function encoding(
+/** How texts become pools, whatever texts they are. */
+export function encoding(
   tokenizer: TextModel,
   maxLength: number,
 ): Pick<RefreshJob, 'settings' | 'calibrate' | 'encode'> {
@@ -127,13 +128,15 @@ export async function verify(dir: string, tools: StageTools): Promise<CommandRes
   return { stage: 'pools verify', pools: count, version, seconds, warnings };
 }
 
-function earlierTexts({ lake, partition }: StageContext): string[] {
+/** The texts of the lake's earlier partitions, the oldest first. */
+export function earlierTexts({ lake, partition }: StageContext): string[] {
   return lake
     .earlierPartitions('texts', partition)
     .map((name) => lake.file('texts', name))
     .filter((file) => existsSync(file));
 }
 
-function rulesOf({ pools: { maxTokens, keep, exclude } }: Config): TextRules {
+/** Which texts pools are made of. */
+export function rulesOf({ pools: { maxTokens, keep, exclude } }: Config): TextRules {
   return { ...(maxTokens === undefined ? {} : { maxTokens }), keep, exclude };
 }

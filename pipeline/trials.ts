@@ -1,11 +1,10 @@
 /** A held-out sample of a partition's prompts, decoded in several ways with the same model and the same pools. */
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { DecodeWorker } from '../src/decode/client.js';
+import type { DecodeWorker } from '../src/decode/client.js';
 import { choosePrompts, entityKey } from '../src/decode/prompt-choice.js';
 import { promptIds } from '../src/decode/row.js';
 import type { DecodeRules, Outcome } from '../src/decode/sequence.js';
-import { decodeSettings, engineOptions } from '../src/decode/settings.js';
+import { decodeSettings } from '../src/decode/settings.js';
 import { storedCosts } from '../src/decode/stored-costs.js';
 import { decodeTrial } from '../src/decode/trial.js';
 import type { CostTable } from '../src/engine/cost-table.js';
@@ -20,6 +19,8 @@ import { loadTextModel } from '../src/model/text.js';
 import type { StageContext } from '../src/stage.js';
 import type { TextModel } from '../src/text/tokenizer.js';
 import { heldOutPools, poolSources } from './evaluation-pools.js';
+import { onOneGpu, promptsOf } from './partition-job.js';
+import { withWorker } from './worker.js';
 
 /** The texts of one setting, and what they took. */
 export interface SettingTrial {
@@ -69,7 +70,7 @@ export async function runTrials(
   settings: readonly Setting[],
   limit: number,
 ): Promise<Trials> {
-  const { config, lake, partition, signal } = context;
+  const { config, lake, partition } = context;
   const rules = decodeSettings(config.decode);
   if (rules.mode === 'sample') {
     throw inputError(
@@ -77,24 +78,9 @@ export async function runTrials(
       'Set decode.mode to relaxed, and leave decode.sampling out.',
     );
   }
-  const file = lake.file('prompts', partition);
-  if (!existsSync(file)) {
-    throw inputError(
-      `there are no prompts for the partition ${partition}: ${file} is missing`,
-      `Run dare prompts --partition ${partition} first.`,
-    );
-  }
-  const chosen = await choosePrompts(file, limit, (prompt) => `evaluate ${entityKey(prompt)}`);
+  const chosen = await choosePrompts(promptsOf(context), limit, (prompt) => `evaluate ${entityKey(prompt)}`);
   const tokenizer = loadTextModel(config.model.path, config.model.cache);
-  const worker = await DecodeWorker.start({
-    engine: engineOptions(config.model.path, config),
-    vocabulary: tokenizer.vocabularySize,
-    endTokens: [...tokenizer.endTokens],
-  });
-  const stop = () => void worker.close();
-  signal.addEventListener('abort', stop);
-  try {
-    signal.throwIfAborted();
+  return await withWorker(config.model.path, onOneGpu(config), tokenizer, context.signal, async (worker) => {
     const costs = await storedCosts(
       { modelFingerprint: worker.fingerprint, weights: worker.weights },
       lake.unfinished('texts', partition),
@@ -103,14 +89,7 @@ export async function runTrials(
     const prompts = fitting(chosen.prompts, tokenizer, worker);
     const run = new TrialRun(context, duck, { worker, tokenizer, rules, costs });
     return await run.all(prompts, chosen, settings);
-  } catch (error) {
-    // after an abort every failure is its consequence
-    signal.throwIfAborted();
-    throw error;
-  } finally {
-    signal.removeEventListener('abort', stop);
-    await worker.close();
-  }
+  });
 }
 
 /** @throws inputError where none fits */
