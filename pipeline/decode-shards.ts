@@ -6,9 +6,11 @@ import { addCounts, noCounts, perStep } from '../src/decode/counts.js';
 import { countsOf, joinShards } from '../src/decode/join.js';
 import { Duck } from '../src/lake/duck.js';
 import { makeFolder, removeEmpty, replaceFile } from '../src/lake/lake.js';
+import { firstRoundFolder } from '../src/lake/shards.js';
+import { hasPools } from '../src/pool/folder.js';
 import type { StageContext, StageResult } from '../src/stage.js';
 import { type DecodeJob, decodeJob, locked } from './decode-job.js';
-import { firstRoundFolder, partitionJob } from './partition-job.js';
+import { partitionJob, promptsOf } from './partition-job.js';
 import { poolsOf } from './pools.js';
 import { runShards } from './shard-processes.js';
 
@@ -27,15 +29,14 @@ export async function decodeInShards(context: StageContext): Promise<StageResult
   const { config, lake, partition, log } = context;
   const started = performance.now();
   const count = shardsOf(config);
-  const job = await partitionJob(context);
   const { mode } = config.decode;
-  if (job.pools.version === null && mode !== 'autoregressive') {
-    if (!(await decodeFirstRound(job, context))) return undefined;
+  promptsOf(context);
+  // the shards' processes load pools, this one doesn't
+  if (mode !== 'autoregressive' && !(await hasPools(lake.dir('pools', partition)))) {
+    if (!(await decodeFirstRound(await partitionJob(context), context))) return undefined;
   }
   const results = await runShards(context, count, threadsOf(config, count));
   await joinShards(lake, partition, log);
-  rmSync(firstRoundFolder(job.unfinished), { recursive: true, force: true });
-  removeEmpty(job.unfinished, lake.root);
   const counts = noCounts();
   for (const result of results) addCounts(counts, countsOf({ counts: result }));
   const [first] = results;

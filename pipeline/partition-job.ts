@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Config } from '../src/config/schema.js';
 import type { TraceOptions } from '../src/decode/trace-file.js';
 import { inputError } from '../src/errors.js';
-import { type Shard, shardFile } from '../src/lake/shards.js';
+import { firstRoundFolder, type Shard, shardFile } from '../src/lake/shards.js';
 import { loadTextModel } from '../src/model/text.js';
 import { loadPools, noPools } from '../src/pool/folder.js';
 import type { StageContext } from '../src/stage.js';
@@ -12,11 +12,6 @@ import { sourcesOf } from './origins.js';
 
 /** Earlier partitions that are looked through for texts. */
 const reusedPartitions = 7;
-
-/** What is kept of the first round of a partition that is decoded in shards, until their texts are the table. */
-export function firstRoundFolder(unfinished: string): string {
-  return join(unfinished, 'first-round');
-}
 
 /** The file of the partition's prompts. @throws inputError where there is none */
 export function promptsOf({ lake, partition }: StageContext): string {

@@ -10,7 +10,7 @@ import { KeptRows, type RunKey, readRunKey } from './kept-rows.js';
 import { discard, type Lake, listFolder, replaceFile, type TableName, temporaryBeside } from './lake.js';
 import { type Manifest, publishTable, readManifest } from './manifest.js';
 import { tableOf } from './origin.js';
-import { listShards, readShard, shardFile } from './shards.js';
+import { firstRoundFolder, listShards, readShard, shardFile } from './shards.js';
 
 export interface Whom {
   users: readonly string[];
@@ -77,7 +77,7 @@ export async function forgetUnfinished(
       rows += await forgetKept(duck, join(folder, name), renewed, log);
   }
   // decoded again where it is still needed
-  await discard(join(folder, 'first-round'));
+  await discard(firstRoundFolder(folder));
   for (const shard of listShards(folder)) rows += await forgetShard(duck, shardFile(folder, shard), renewed);
   return rows;
 }

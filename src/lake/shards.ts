@@ -29,6 +29,11 @@ export function shardFile(folder: string, shard: Shard): string {
   return join(folder, `${shardName(shard)}.parquet`);
 }
 
+/** What is kept of the first round of a table that is decoded in shards, until it is joined: its prompts and texts. */
+export function firstRoundFolder(folder: string): string {
+  return join(folder, 'first-round');
+}
+
 /** `part-2-of-5`, without an ending. */
 export function shardName({ index, count }: Shard): string {
   return `part-${index}-of-${count}`;
@@ -89,14 +94,14 @@ export function hasShards(folder: string): boolean {
   return listShards(folder).length > 0;
 }
 
-/** Removes the finished shards of a folder. */
+/** Removes the finished shards of a folder, and the first round that they were drafted from. */
 export function removeShards(folder: string): void {
-  for (const shard of listShards(folder)) {
-    const file = shardFile(folder, shard);
+  const files = listShards(folder).map((shard) => shardFile(folder, shard));
+  for (const path of [...files, firstRoundFolder(folder)]) {
     try {
-      rmSync(file, { force: true });
+      rmSync(path, { recursive: true, force: true });
     } catch (error) {
-      throw fileError(error, 'the shard could not be removed', file);
+      throw fileError(error, 'the shard could not be removed', path);
     }
   }
 }

@@ -116,6 +116,11 @@ export async function readPoolList(dir: string): Promise<PoolList> {
   return list.data;
 }
 
+/** Whether a folder has pools to draft from: one of no texts lists none. */
+export async function hasPools(dir: string): Promise<boolean> {
+  return (listSchema.safeParse(await readManifest(dir)).data?.pools.length ?? 0) > 0;
+}
+
 /** The pools of a folder that a build with this key may take over. None where there are no pools, or of another key. */
 export async function earlierPools(dir: string, key: string): Promise<EarlierPool[]> {
   const list = listSchema.safeParse(await readManifest(dir));
@@ -132,8 +137,7 @@ export async function isWhole({ dir, entry: { file, size, sha256 } }: EarlierPoo
 
 /** An earlier pool that is whole. */
 export function openEarlier({ dir, entry: { file } }: EarlierPool): Pool {
-  const path = join(dir, file);
-  return openPool(readPoolFile(path), path).pool;
+  return openFile(join(dir, file));
 }
 
 /**
@@ -169,7 +173,10 @@ export async function loadPools(dir: string, tokenizer: string): Promise<PoolSet
 
 /** A pool that `writePools` has written into the folder. */
 export function openWritten(dir: string, metadata: PoolMetadata): Pool {
-  const path = join(dir, fileName(metadata));
+  return openFile(join(dir, fileName(metadata)));
+}
+
+function openFile(path: string): Pool {
   return openPool(readPoolFile(path), path).pool;
 }
 
