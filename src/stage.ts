@@ -30,6 +30,7 @@ export interface DecodeSums {
   rows: number;
   failed: number;
   outputTokens: number;
+  /** What the steps emitted: output tokens, end tokens, the tokens of stop strings. */
   emittedTokens: number;
   decodeSteps: number;
   draftedTokens: number;

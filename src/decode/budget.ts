@@ -115,16 +115,21 @@ export class CostBudget implements Budget {
   private accepted = assumedTokens;
   private expected = assumedTokens;
   private readonly curves = new Map<number, CostCurve>();
+  /** Of whole steps. */
+  private readonly table: CostTable;
 
   /**
+   * @param model what steps take inside the model
    * @param nodes of a draft, at most
    * @param batch sequences that share a step; those that are decided for together if left out
    */
   constructor(
-    private readonly table: CostTable,
+    model: CostTable,
     private readonly nodes: number,
     private readonly batch?: number,
-  ) {}
+  ) {
+    this.table = withHost(model);
+  }
 
   limit(sequences: number): DraftLimit {
     const batch = this.batch ?? sequences;
@@ -211,7 +216,7 @@ export class CostBudget implements Budget {
   private curveOf(batch: number): CostCurve {
     const known = this.curves.get(batch);
     if (known !== undefined) return known;
-    const curve = costCurve(withHost(this.table), batch);
+    const curve = costCurve(this.table, batch);
     this.curves.set(batch, curve);
     return curve;
   }

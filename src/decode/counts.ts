@@ -1,30 +1,31 @@
 import type { KeptSums } from '../lake/kept-texts.js';
 import { type PoolKey, poolKey } from '../pool/builder.js';
 import type { PoolSet } from '../pool/folder.js';
+import type { DecodeSums } from '../stage.js';
 import type { Outcome } from './sequence.js';
 
-/** Sums over the rows of a texts table. */
-export interface TableCounts {
-  rows: number;
+/** Sums over the rows of a texts table. Those of steps and tokens are over the rows that weren't taken over. */
+export interface TableCounts extends DecodeSums {
   /** Rows that an earlier run finished; the others were decoded by this one. */
   resumed: number;
-  /** Rows whose texts an earlier table had. The sums below are over the others. */
+  /** Rows whose texts an earlier table had. */
   takenOver: number;
-  failed: number;
   /** Prompts whose cohort has no pool. */
   unknownCohort: number;
   rounds: number;
-  outputTokens: number;
-  /** What the steps emitted: output tokens, end tokens, the tokens of stop strings. */
-  emittedTokens: number;
-  decodeSteps: number;
-  draftedTokens: number;
-  acceptedTokens: number;
-  relaxedTokens: number;
   nearTies: number;
-  /** Nats. */
-  divergence: number;
 }
+
+/** Sums that every decoded text adds to. */
+const ofTexts = [
+  'emittedTokens',
+  'decodeSteps',
+  'draftedTokens',
+  'acceptedTokens',
+  'relaxedTokens',
+  'nearTies',
+  'divergence',
+] as const;
 
 export function noCounts(): TableCounts {
   return {
@@ -59,13 +60,7 @@ export function perStep({ decodeSteps, emittedTokens }: TableCounts): number | n
 /** Adds a text that was decoded. */
 export function addOutcome(counts: TableCounts, outcome: Outcome): void {
   counts.outputTokens += outcome.outputIds.length;
-  counts.emittedTokens += outcome.emittedTokens;
-  counts.decodeSteps += outcome.decodeSteps;
-  counts.draftedTokens += outcome.draftedTokens;
-  counts.acceptedTokens += outcome.acceptedTokens;
-  counts.relaxedTokens += outcome.relaxedTokens;
-  counts.nearTies += outcome.nearTies;
-  counts.divergence += outcome.divergence;
+  for (const name of ofTexts) counts[name] += outcome[name];
 }
 
 /** Adds the rows of a round that an earlier run finished. */
@@ -79,13 +74,7 @@ export function addKept(counts: TableCounts, sums: readonly KeptSums[], pools: P
     counts.resumed += kept.rows;
     counts.failed += kept.failed;
     counts.outputTokens += kept.outputTokens;
-    counts.emittedTokens += kept.emittedTokens;
-    counts.decodeSteps += kept.decodeSteps;
-    counts.draftedTokens += kept.draftedTokens;
-    counts.acceptedTokens += kept.acceptedTokens;
-    counts.relaxedTokens += kept.relaxedTokens;
-    counts.nearTies += kept.nearTies;
-    counts.divergence += kept.divergence;
+    for (const name of ofTexts) counts[name] += kept[name];
     if (lacksPool(pools, poolKey(kept.entityType, kept.cohort)))
       counts.unknownCohort += kept.rows - kept.failed;
   }

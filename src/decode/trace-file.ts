@@ -1,8 +1,6 @@
-import { closeSync, openSync, readSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { inputError } from '../errors.js';
+import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { codeOf, fileError } from '../lake/file-error.js';
-import { makeFolder } from '../lake/folder.js';
+import { refuseForeign } from '../lake/own-file.js';
 import type { PromptRow } from '../lake/pages.js';
 import type { TextModel } from '../text/tokenizer.js';
 import type { Outcome } from './sequence.js';
@@ -26,6 +24,7 @@ export interface TracedText {
 /** Beyond it no further prompt is traced. */
 export const traceBytes = 256 * 2 ** 20;
 const firstBytes = '{"type":"run"';
+const failure = 'the trace could not be written';
 
 /** Writes a trace while texts are decoded: a prompt's lines stand together, once it is finished. */
 export class TraceFile {
@@ -49,14 +48,13 @@ export class TraceFile {
    * @throws inputError where it is there and is no trace; runError where it can't be written
    */
   static open(options: TraceOptions, run: RunRecord, tokenizer: TextModel): TraceFile {
-    refuseOthers(options.file);
-    makeFolder(dirname(options.file));
+    refuseForeign('--trace', options.file, { begins: firstBytes, is: 'is no trace', failure });
     try {
       const trace = new TraceFile(openSync(options.file, 'w'), options, tokenizer);
       trace.write([run]);
       return trace;
     } catch (error) {
-      throw fileError(error, 'the trace could not be written', options.file);
+      throw fileError(error, failure, options.file);
     }
   }
 
@@ -101,7 +99,7 @@ export class TraceFile {
       this.write(lines);
       this.written++;
     } catch (error) {
-      throw fileError(error, 'the trace could not be written', this.options.file);
+      throw fileError(error, failure, this.options.file);
     }
   }
 
@@ -197,21 +195,4 @@ function pieceOf(tokenizer: TextModel, before: number | undefined, token: number
 /** Six digits: what float32 has. */
 function rounded(value: number): number {
   return Number(value.toPrecision(6));
-}
-
-/** A mistyped path must not cost a table. */
-function refuseOthers(file: string): void {
-  let handle: number | undefined;
-  try {
-    handle = openSync(file, 'r');
-    const start = Buffer.alloc(firstBytes.length);
-    const length = readSync(handle, start, 0, start.length, 0);
-    if (length === 0 || start.toString('utf8') === firstBytes) return;
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return;
-    throw fileError(error, 'the trace could not be written', file);
-  } finally {
-    if (handle !== undefined) closeSync(handle);
-  }
-  throw inputError(`--trace ${file} is there, and is no trace`, 'Name a new file, or remove it.');
 }

@@ -3,7 +3,6 @@ import type { PromptRow } from '../lake/pages.js';
 import { poolKey } from '../pool/builder.js';
 import type { TextModel } from '../text/tokenizer.js';
 import type { DecodeWorker } from './client.js';
-
 import { streamKey } from './random.js';
 import { promptIds } from './row.js';
 import type { Outcome } from './sequence.js';

@@ -1,27 +1,18 @@
 import { listValue } from 'duckdb';
 import { runError } from '../errors.js';
+import type { DecodeSums } from '../stage.js';
 import { listOfFiles } from './duck.js';
 import { fileError } from './file-error.js';
 import { PageSession } from './page-session.js';
 
 /** Sums over kept rows of one round and cohort. */
-export interface KeptSums {
+export interface KeptSums extends DecodeSums {
   round: number;
   entityType: string | null;
   cohort: string | null;
   /** Taken over from earlier tables, by whatever run. */
   takenOver: boolean;
-  rows: number;
-  failed: number;
-  outputTokens: number;
-  emittedTokens: number;
-  decodeSteps: number;
-  draftedTokens: number;
-  acceptedTokens: number;
-  relaxedTokens: number;
   nearTies: number;
-  /** Nats. */
-  divergence: number;
 }
 
 /** A text that pools between rounds are made of. */

@@ -1,16 +1,17 @@
 /** Stages as OpenLineage run events: https://openlineage.io/spec/2-0-2/OpenLineage.json */
 import { randomUUID } from 'node:crypto';
-import { appendFileSync, closeSync, openSync, readSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { DareError, inputError, messageOf } from '../errors.js';
-import { codeOf, fileError } from '../lake/file-error.js';
-import { makeFolder } from '../lake/folder.js';
+import { appendFileSync } from 'node:fs';
+import { DareError, messageOf } from '../errors.js';
+import { fileError } from '../lake/file-error.js';
+import { refuseForeign } from '../lake/own-file.js';
 import { packageVersion } from '../paths.js';
 import type { Logger, StageObserver, StageOutcome, StageScope } from '../stage.js';
 import { type Dataset, datasetsOf } from './datasets.js';
 
 const specification = 'https://openlineage.io/spec';
 const jobNamespace = 'dare';
+const firstBytes = '{"eventType":';
+const failure = 'the lineage could not be written';
 /** A package URL: what wrote the event. */
 const producer = `pkg:npm/dare@${packageVersion()}`;
 
@@ -36,8 +37,7 @@ export class LineageFile implements StageObserver {
 
   /** @throws inputError where the file holds something else; runError where it can't be written */
   static open(file: string, log: Logger): LineageFile {
-    makeFolder(dirname(file));
-    refuseOthers(file);
+    refuseForeign('--lineage-file', file, { begins: firstBytes, is: 'holds no events', failure });
     return new LineageFile(file, log);
   }
 
@@ -105,8 +105,7 @@ export class LineageFile implements StageObserver {
       appendFileSync(this.file, `${JSON.stringify(event)}\n`);
     } catch (cause) {
       // a disk that is full must not cost the run; once is enough to say so
-      if (!this.warned)
-        this.log.warn({}, fileError(cause, 'the lineage could not be written', this.file).message);
+      if (!this.warned) this.log.warn({}, fileError(cause, failure, this.file).message);
       this.warned = true;
     }
   }
@@ -164,26 +163,4 @@ function described({ name, uri, fields, partition }: Dataset) {
 function facet(version: string, name: string, fields: Record<string, unknown>): Facet {
   const schema = `${specification}/facets/${version}/${name}.json#/$defs/${name}`;
   return { _producer: producer, _schemaURL: schema, ...fields };
-}
-
-/** A mistyped path must not spoil a table: the file is made or empty, or begins with an event. */
-function refuseOthers(file: string): void {
-  const start = Buffer.alloc(13);
-  let length: number;
-  try {
-    const handle = openSync(file, 'a+');
-    try {
-      length = readSync(handle, start, 0, start.length, 0);
-    } finally {
-      closeSync(handle);
-    }
-  } catch (error) {
-    if (codeOf(error) === 'EISDIR') throw inputError(`--lineage-file ${file} is a folder, expected a file`);
-    throw fileError(error, 'the lineage could not be written', file);
-  }
-  if (length > 0 && start.toString('utf8') !== '{"eventType":')
-    throw inputError(
-      `--lineage-file ${file} is there, and holds no events`,
-      'Name a new file, or remove it.',
-    );
 }
