@@ -41,16 +41,21 @@ export async function fixedPipelines(
   return { embed, norm: plain, finalNorm, heads: headsPipeline, attention, join, verdict };
 }
 
+/** Queries of a matrix of 16 x 16. */
+const matrixQueries = 16;
+
 /**
  * The largest tile whose queries, keys, values and scores fit in a workgroup's memory.
  * Throws inputError when a GPU's memory is too small for one that holds the queries of a key/value head.
  */
 export function attentionTile(gpu: GpuDevice, { headSize, heads, kvHeads }: DecoderShape): AttentionTile {
-  // 64 columns: with 128 fewer workgroups fit on a GPU's core, and attention took up to 1.7 times as long (H100)
-  if (gpu.matrices && headSize <= 128) return { kernel: 'attention-matrix', queries: 32, columns: 64 };
+  const group = heads / kvHeads;
+  // the smallest tile is the fastest, though most sequences take two: the less memory a workgroup needs, the more of them
+  // share a core (H200, 64 sequences of 6 rows and 700 columns: 16 x 64 63 us, 32 x 64 67, 16 x 128 87)
+  if (gpu.matrices && headSize <= 128 && group <= matrixQueries)
+    return { kernel: 'attention-matrix', queries: matrixQueries, columns: 64 };
   const bytes = gpu.half ? 2 : 4;
   const memory = gpu.device.limits.maxComputeWorkgroupStorageSize;
-  const group = heads / kvHeads;
   for (const size of [32, 16, 8]) {
     const row = (headSize + 4) * bytes;
     if (size >= group && 3 * size * row + size * (size + 1) * 4 <= memory)

@@ -14,12 +14,14 @@ export interface ProductUse {
 const fewRows = 16;
 const tile = 64;
 const columnsOfGroup = 8;
-/** From so many tiles on the staged kernel is the fastest (H100: a fifth to a third less time than the other). */
+/** Fewer large tiles than this don't fill a GPU (H200: 132 cores): small ones are faster then. */
 const enoughTiles = 100;
 
-/** Products of fewer tiles divide their depth among a workgroup's subgroups, each with 2 x 2 matrices of 16 x 16 results. */
-const dividedDepth = { WAVES_M: 1, WAVES_N: 1, WAVES_K: 4, BLOCKS_M: 2, BLOCKS_N: 2 };
-const dividedTile = 32;
+/** Sizes of matmul-matrix: results of a workgroup, [side, side], and of each of its subgroups. */
+const largeTiles = { side: 64, wave: 32 };
+const smallTiles = { side: 32, wave: 16 };
+/** Inputs come in pieces of so many; linear layers have multiples of one of them. */
+const pieces = [64, 32];
 
 /** A linear layer in the variants for few and for many rows. */
 export class Product {
@@ -42,21 +44,23 @@ export class Product {
         groups: [Math.ceil(outputs / columnsOfGroup), 1, 1],
       };
     }
-    if (!this.matrices || this.linear.inputs % 32 !== 0) {
+    const piece = pieces.find((size) => this.linear.inputs % size === 0);
+    if (!this.matrices || piece === undefined) {
       return {
         pipeline: await this.pipeline('matmul-tiles', {}),
         groups: [Math.ceil(outputs / tile), Math.ceil(rows / tile), 1],
       };
     }
-    if (Math.ceil(rows / tile) * Math.ceil(outputs / tile) >= enoughTiles) {
-      return {
-        pipeline: await this.pipeline('matmul-matrix-staged', {}),
-        groups: [Math.ceil(outputs / tile), Math.ceil(rows / tile), 1],
-      };
-    }
+    const count = (side: number) => Math.ceil(rows / side) * Math.ceil(outputs / side);
+    const { side, wave } = count(largeTiles.side) >= enoughTiles ? largeTiles : smallTiles;
     return {
-      pipeline: await this.pipeline('matmul-matrix', dividedDepth),
-      groups: [Math.ceil(outputs / dividedTile), Math.ceil(rows / dividedTile), 1],
+      pipeline: await this.pipeline('matmul-matrix', {
+        TILE: side,
+        WAVE: wave,
+        WAVES_K: piece / 32,
+        DEPTH: piece / 8,
+      }),
+      groups: [Math.ceil(outputs / side), Math.ceil(rows / side), 1],
     };
   }
 

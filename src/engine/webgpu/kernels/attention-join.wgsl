@@ -3,23 +3,41 @@
 @group(0) @binding(1) var<storage, read> parts: array<f32>;
 @group(0) @binding(2) var<storage, read_write> attended: array<E>;
 
+const PART = HEAD_SIZE + 2;
+// parts whose loads are under way together
+const TOGETHER = 4u;
+
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let at = group.x * HEADS + group.y;
   let step = sizes.rows * HEADS;
+  let last = sizes.splits - 1;
   var largest = -1e30;
-  for (var s = 0u; s < sizes.splits; s++) {
-    largest = max(largest, parts[(s * step + at) * (HEAD_SIZE + 2) + HEAD_SIZE]);
+  for (var s = 0u; s < sizes.splits; s += TOGETHER) {
+    for (var i = 0u; i < TOGETHER; i++) {
+      // the last part again changes nothing
+      largest = max(largest, parts[(min(s + i, last) * step + at) * PART + HEAD_SIZE]);
+    }
   }
-  for (var i = thread; i < HEAD_SIZE; i += 64) {
+  for (var d = thread; d < HEAD_SIZE; d += 64) {
     var sum = 0.0;
     var total = 0.0;
-    for (var s = 0u; s < sizes.splits; s++) {
-      let source = (s * step + at) * (HEAD_SIZE + 2);
-      let weight = exp(parts[source + HEAD_SIZE] - largest);
-      sum += weight * parts[source + i];
-      total += weight * parts[source + HEAD_SIZE + 1];
+    for (var s = 0u; s < sizes.splits; s += TOGETHER) {
+      var values: array<f32, TOGETHER>;
+      var tops: array<f32, TOGETHER>;
+      var totals: array<f32, TOGETHER>;
+      for (var i = 0u; i < TOGETHER; i++) {
+        let source = (min(s + i, last) * step + at) * PART;
+        values[i] = parts[source + d];
+        tops[i] = parts[source + HEAD_SIZE];
+        totals[i] = parts[source + HEAD_SIZE + 1];
+      }
+      for (var i = 0u; i < TOGETHER; i++) {
+        let weight = select(0.0, exp(tops[i] - largest), s + i <= last);
+        sum += weight * values[i];
+        total += weight * totals[i];
+      }
     }
-    attended[at * HEAD_SIZE + i] = E(sum / total);
+    attended[at * HEAD_SIZE + d] = E(sum / total);
   }
 }

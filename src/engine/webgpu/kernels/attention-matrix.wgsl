@@ -1,8 +1,10 @@
 // Attention of a tile with subgroup matrices (tensor cores): the same tables, inputs and outputs as attention.wgsl, but
 // a workgroup takes only SPAN columns, so all scores of its QUERIES queries fit in its memory, and softmax needs no
 // second look. A sequence's own rows begin at the next multiple of 16 columns, so that a matrix of 16 columns lies
-// wholly in the cache or wholly among the new rows; what lies between is hidden. Inputs hold float16 numbers, eight in a
-// vec4<u32>: loads of single numbers take many times as long.
+// wholly in the cache or wholly among the new rows; what lies between is hidden. Keys and values go from there to the
+// matrices: each is needed once, and the less memory a workgroup takes, the more of them share a core (H200: half the
+// time of bringing them into the workgroup's memory first). Inputs hold float16 numbers, eight in a vec4<u32>: loads of
+// single numbers take many times as long.
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<storage, read> tables: array<u32>;
 @group(0) @binding(2) var<storage, read> queries: array<vec4<u32>>;
@@ -18,34 +20,17 @@ const SIZE = HEAD_SIZE / 8;
 const ROW = 2 * KV_HEADS * SIZE;
 const STRIDE = max(SPAN, HEAD_SIZE) + 4;
 const WEIGHT_STRIDE = SPAN + 8;
-// an odd number spreads columns over memory banks
-const KV_STRIDE = SIZE + 1;
+// threads of a query
+const SHARES = 128 / QUERIES;
 alias Left = subgroup_matrix_left<f16, 16, 16>;
 alias Right = subgroup_matrix_right<f16, 16, 16>;
 alias Sums = subgroup_matrix_result<f32, 16, 16>;
 
 // scores; later the sums over the values
 var<workgroup> scores: array<f32, QUERIES * STRIDE>;
-// keys, later values, of the workgroup's columns
-var<workgroup> keyValues: array<vec4<u32>, SPAN * KV_STRIDE>;
 var<workgroup> weights: array<f16, QUERIES * WEIGHT_STRIDE>;
-var<workgroup> partial: array<f32, 128>;
 var<workgroup> largest: array<f32, QUERIES>;
 var<workgroup> totals: array<f32, QUERIES>;
-
-// Brings keys (kind 0) or values of the columns into the workgroup's memory.
-fn bring(kind: u32, begin: u32, own: u32, columns: u32, cacheStart: u32, freshStart: u32, thread: u32) {
-  for (var at = thread; at < SPAN * SIZE; at += 128) {
-    let column = begin + at / SIZE;
-    var value = vec4<u32>();
-    if (column < own) {
-      value = cache[cacheStart + column * ROW + kind + at % SIZE];
-    } else if (column < columns) {
-      value = fresh[freshStart + (column - own) * ROW + kind + at % SIZE];
-    }
-    keyValues[at / SIZE * KV_STRIDE + at % SIZE] = value;
-  }
-}
 
 @compute @workgroup_size(128)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
@@ -67,34 +52,32 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let freshStart = ((sizes.current + treeRow) * 2 * KV_HEADS + head) * SIZE;
   let queryStart = (head * sizes.rows + firstRow) * GROUP * SIZE;
 
-  bring(0u, begin, own, columns, cacheStart, freshStart, thread);
-  workgroupBarrier();
   // each subgroup takes every fourth matrix of 16 columns
   for (var c = wave * 16; c < SPAN; c += 64) {
-    var sum0 = Sums();
-    var sum1 = Sums();
-    if (begin + c < columns) {
+    let column = begin + c;
+    var sum = Sums();
+    if (column < columns) {
       for (var d = 0u; d < SIZE; d += 2) {
-        let key = subgroupMatrixLoad<Right, col_major>(&keyValues, c * KV_STRIDE + d, KV_STRIDE);
-        let query0 = subgroupMatrixLoad<Left, row_major>(&queries, queryStart + d, SIZE);
-        let query1 = subgroupMatrixLoad<Left, row_major>(&queries, queryStart + 16 * SIZE + d, SIZE);
-        sum0 = subgroupMatrixMultiplyAccumulate(query0, key, sum0);
-        sum1 = subgroupMatrixMultiplyAccumulate(query1, key, sum1);
+        var key: Right;
+        if (column < own) {
+          key = subgroupMatrixLoad<Right, col_major>(&cache, cacheStart + column * ROW + d, ROW);
+        } else {
+          key = subgroupMatrixLoad<Right, col_major>(&fresh, freshStart + (column - own) * ROW + d, ROW);
+        }
+        let query = subgroupMatrixLoad<Left, row_major>(&queries, queryStart + d, SIZE);
+        sum = subgroupMatrixMultiplyAccumulate(query, key, sum);
       }
     }
-    subgroupMatrixStore<row_major>(&scores, c, sum0, STRIDE);
-    subgroupMatrixStore<row_major>(&scores, 16 * STRIDE + c, sum1, STRIDE);
+    subgroupMatrixStore<row_major>(&scores, c, sum, STRIDE);
   }
   workgroupBarrier();
-  bring(KV_HEADS * SIZE, begin, own, columns, cacheStart, freshStart, thread);
 
-  // four threads a query, each every fourth column
-  let m = thread / 4;
-  let share = thread % 4;
+  let m = thread / SHARES;
+  let share = thread % SHARES;
   let row = firstRow + min(m / GROUP, rows - 1);
   let mask = sizes.maskTable + row * sizes.maskWords;
   var top = -1e30;
-  for (var c = share; c < SPAN; c += 4) {
+  for (var c = share; c < SPAN; c += SHARES) {
     let column = begin + c;
     var seen = column < cached;
     if (column >= own && column < columns) {
@@ -109,41 +92,44 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     scores[m * STRIDE + c] = score;
     top = max(top, score);
   }
-  partial[thread] = top;
-  workgroupBarrier();
-  top = max(max(partial[m * 4], partial[m * 4 + 1]), max(partial[m * 4 + 2], partial[m * 4 + 3]));
-  workgroupBarrier();
+  // the threads of a query stand side by side in a subgroup
+  for (var lane = 1u; lane < SHARES; lane *= 2) {
+    top = max(top, subgroupShuffleXor(top, lane));
+  }
   var total = 0.0;
-  for (var c = share; c < SPAN; c += 4) {
+  for (var c = share; c < SPAN; c += SHARES) {
     let score = scores[m * STRIDE + c];
     let weight = select(f16(exp(score - top)), 0h, score < -1e29);
     weights[m * WEIGHT_STRIDE + c] = weight;
     total += f32(weight);
   }
-  partial[thread] = total;
+  for (var lane = 1u; lane < SHARES; lane *= 2) {
+    total += subgroupShuffleXor(total, lane);
+  }
   if (share == 0) {
     largest[m] = top;
+    totals[m] = total;
   }
   workgroupBarrier();
-  if (share == 0) {
-    totals[m] = partial[m * 4] + partial[m * 4 + 1] + partial[m * 4 + 2] + partial[m * 4 + 3];
-  }
 
   // each subgroup takes every fourth matrix of 16 elements of the values
   for (var d = wave * 16; d < HEAD_SIZE; d += 64) {
-    var sum0 = Sums();
-    var sum1 = Sums();
+    let element = KV_HEADS * SIZE + d / 8;
+    var sum = Sums();
     for (var c = 0u; c < SPAN; c += 16) {
-      if (begin + c < columns) {
-        let value = subgroupMatrixLoad<Right, row_major>(&keyValues, c * KV_STRIDE + d / 8, KV_STRIDE);
-        let weight0 = subgroupMatrixLoad<Left, row_major>(&weights, c, WEIGHT_STRIDE);
-        let weight1 = subgroupMatrixLoad<Left, row_major>(&weights, 16 * WEIGHT_STRIDE + c, WEIGHT_STRIDE);
-        sum0 = subgroupMatrixMultiplyAccumulate(weight0, value, sum0);
-        sum1 = subgroupMatrixMultiplyAccumulate(weight1, value, sum1);
+      let column = begin + c;
+      if (column < columns) {
+        var value: Right;
+        if (column < own) {
+          value = subgroupMatrixLoad<Right, row_major>(&cache, cacheStart + column * ROW + element, ROW);
+        } else {
+          value = subgroupMatrixLoad<Right, row_major>(&fresh, freshStart + (column - own) * ROW + element, ROW);
+        }
+        let weight = subgroupMatrixLoad<Left, row_major>(&weights, c, WEIGHT_STRIDE);
+        sum = subgroupMatrixMultiplyAccumulate(weight, value, sum);
       }
     }
-    subgroupMatrixStore<row_major>(&scores, d, sum0, STRIDE);
-    subgroupMatrixStore<row_major>(&scores, 16 * STRIDE + d, sum1, STRIDE);
+    subgroupMatrixStore<row_major>(&scores, d, sum, STRIDE);
   }
   workgroupBarrier();
 

@@ -7,33 +7,50 @@
 @group(0) @binding(4) var<storage, read_write> normed: array<E>;
 @group(0) @binding(5) var<storage, read_write> states: array<f32>;
 
-var<workgroup> sums: array<f32, 128>;
+const THREADS = 128u;
+// what a thread holds of a row: all loads are under way before the first is waited for
+const ITEMS = (HIDDEN + THREADS - 1) / THREADS;
 
-@compute @workgroup_size(128)
+var<workgroup> sums: array<f32, THREADS>;
+
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   var row = group.x;
   if (SELECT) {
     row = tables[sizes.verdictTable + group.x * VERDICT_WORDS];
   }
+  var values: array<f32, ITEMS>;
+  var weights: array<f32, ITEMS>;
+  for (var i = 0u; i < ITEMS; i++) {
+    let at = thread + i * THREADS;
+    if (at < HIDDEN) {
+      values[i] = residual[row * HIDDEN + at];
+      weights[i] = weight[at];
+    } else {
+      values[i] = 0.0;
+    }
+  }
   var sum = 0.0;
-  for (var i = thread; i < HIDDEN; i += 128) {
-    let value = residual[row * HIDDEN + i];
-    sum += value * value;
+  for (var i = 0u; i < ITEMS; i++) {
+    sum += values[i] * values[i];
   }
   sums[thread] = sum;
   workgroupBarrier();
-  for (var half = 64u; half > 0; half /= 2) {
+  for (var half = THREADS / 2; half > 0; half /= 2) {
     if (thread < half) {
       sums[thread] += sums[thread + half];
     }
     workgroupBarrier();
   }
   let scale = inverseSqrt(sums[0] / f32(HIDDEN) + EPSILON);
-  for (var i = thread; i < HIDDEN; i += 128) {
-    let value = residual[row * HIDDEN + i] * scale * weight[i];
-    normed[group.x * HIDDEN + i] = E(value);
-    if (SELECT) {
-      states[group.x * HIDDEN + i] = value;
+  for (var i = 0u; i < ITEMS; i++) {
+    let at = thread + i * THREADS;
+    if (at < HIDDEN) {
+      let value = values[i] * scale * weights[i];
+      normed[group.x * HIDDEN + at] = E(value);
+      if (SELECT) {
+        states[group.x * HIDDEN + at] = value;
+      }
     }
   }
 }
