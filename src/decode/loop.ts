@@ -1,5 +1,5 @@
 import { Drafter, type DraftPools } from '../draft/drafter.js';
-import type { Engine, StepOptions } from '../engine/engine.js';
+import type { Engine, StepInput, StepOptions, TreeRows, Verdicts } from '../engine/engine.js';
 import { runError } from '../errors.js';
 import { addReports, type Budget, budgetFor, hasOwnBudgets } from './budget.js';
 import { Sampler } from './sampler.js';
@@ -21,22 +21,42 @@ interface Waiting extends SequenceRequest {
   reject: (error: unknown) => void;
 }
 
-interface Active extends Waiting {
-  slot: number;
+/** A request whose prompt is taken in: it can begin as soon as a slot is free. */
+interface Ready extends Waiting {
   sequence: Sequence;
   drafter: Drafter;
   /** That of all sequences, or its own. */
   budget: Budget;
 }
 
+interface Active extends Ready {
+  slot: number;
+}
+
+/** What a step brought one sequence, as long as it isn't counted. */
+interface Judged {
+  sequence: Sequence;
+  tree: TreeRows;
+  accepted: number;
+  matched: number;
+}
+
+/** Requests are made ready ahead for one in so many slots: about as many as finish in a step. */
+const slotsOfReady = 16;
+
 /**
  * The decode loop: admits waiting requests to free slots, drafts, steps the model over all of them, verifies, emits.
- * A slot is filled again as soon as its sequence is finished. Requests don't influence each other's texts.
+ * A slot is filled again as soon as its sequence is finished. Requests don't influence each other's texts. What the next
+ * step doesn't depend on - the vectors, finished texts, the prompts of those to come - is done while it runs.
  */
 export class DecodeLoop {
   readonly statistics: LoopStatistics = noStatistics();
   private readonly waiting: Waiting[] = [];
+  private readonly ready: Ready[] = [];
   private active: Active[] = [];
+  private judged: Judged[] = [];
+  /** Finished, but not answered. */
+  private finished: Active[] = [];
   private readonly freeSlots: number[];
   private readonly drafters: Drafter[] = [];
   private running = false;
@@ -92,12 +112,14 @@ export class DecodeLoop {
     const started = performance.now();
     const before = { ...this.engine.modelTime };
     try {
-      while (!this.stopping && (this.waiting.length > 0 || this.active.length > 0)) {
-        while (!this.stopping && this.waiting.length > 0 && this.freeSlots.length > 0)
-          await this.admit(this.waiting.shift() as Waiting);
+      while (!this.stopping && (this.left > 0 || this.active.length > 0)) {
+        while (!this.stopping && this.left > 0 && this.freeSlots.length > 0) await this.admit();
         await this.step();
       }
+      this.settle();
     } catch (error) {
+      // what was finished before isn't lost
+      this.settle();
       this.fail(error);
     } finally {
       this.running = false;
@@ -107,12 +129,15 @@ export class DecodeLoop {
     }
   }
 
-  private async admit(request: Waiting): Promise<void> {
+  /** Requests that have no slot. */
+  private get left(): number {
+    return this.waiting.length + this.ready.length;
+  }
+
+  private async admit(): Promise<void> {
     const slot = this.freeSlots.pop() as number;
     const started = performance.now();
-    const drafter = this.drafters.pop() ?? new Drafter(this.vocabulary, this.model.endTokens);
-    drafter.begin(request.pools);
-    const sequence = new Sequence(request, this.settings, drafter, this.model);
+    const request = this.ready.shift() ?? this.prepare();
     this.statistics.draft += performance.now() - started;
     try {
       await this.engine.admit(slot, request.promptIds);
@@ -121,8 +146,16 @@ export class DecodeLoop {
       request.reject(error);
       throw error;
     }
-    const budget = this.budget ?? budgetFor(this.settings);
-    this.active.push({ ...request, slot, drafter, sequence, budget });
+    this.active.push({ ...request, slot });
+  }
+
+  /** Takes in the prompt of the first request that waits. */
+  private prepare(): Ready {
+    const request = this.waiting.shift() as Waiting;
+    const drafter = this.drafters.pop() ?? new Drafter(this.vocabulary, this.model.endTokens);
+    drafter.begin(request.pools);
+    const sequence = new Sequence(request, this.settings, drafter, this.model);
+    return { ...request, sequence, drafter, budget: this.budget ?? budgetFor(this.settings) };
   }
 
   private async step(): Promise<void> {
@@ -131,7 +164,7 @@ export class DecodeLoop {
     else for (const active of this.active) draftTogether([active], active.budget);
     const inputs = this.active.map(({ slot, sequence }) => ({ slot, tree: sequence.tree }));
     this.statistics.draft += performance.now() - drafting;
-    const verdicts = await this.engine.step(inputs, tokensToSee(this.settings), this.stepOptions);
+    const verdicts = await this.stepModel(inputs);
     const verifying = performance.now();
     const kept = this.active.map(({ sequence }, i) =>
       sequence.accept(verdicts[i] as (typeof verdicts)[number]),
@@ -144,11 +177,12 @@ export class DecodeLoop {
     this.statistics.draftRows += sum.draftRows;
     const left: Active[] = [];
     this.active.forEach((active, i) => {
-      const { sequence, drafter } = active;
-      addDraft(this.statistics, sequence.tree, sequence.lastStep.accepted, drafter.matched);
+      const { slot, sequence, drafter } = active;
+      const { accepted } = sequence.lastStep;
+      this.judged.push({ sequence, tree: sequence.tree, accepted, matched: drafter.matched });
       if (sequence.finished) this.finish(active);
       else {
-        this.engine.keep(active.slot, kept[i] as number[]);
+        this.engine.keep(slot, kept[i] as number[]);
         left.push(active);
       }
     });
@@ -157,22 +191,62 @@ export class DecodeLoop {
     this.statistics.verify += performance.now() - verifying;
   }
 
-  private finish({ slot, sequence, drafter, resolve }: Active): void {
-    this.engine.release(slot);
-    this.freeSlots.push(slot);
-    this.drafters.push(drafter);
-    this.statistics.texts++;
-    resolve(sequence.outcome());
+  /** Runs the model, and beside it what the step doesn't need. */
+  private async stepModel(inputs: readonly StepInput[]): Promise<Verdicts[]> {
+    const { modelTime } = this.engine;
+    const inModel = modelTime.prefill + modelTime.steps;
+    const started = performance.now();
+    const step = this.engine.step(inputs, tokensToSee(this.settings), this.stepOptions);
+    // its failure is told where the verdicts are awaited
+    step.catch(() => undefined);
+    // an engine hands a step to its device in microtasks, which come before this
+    await new Promise((resolve) => setImmediate(resolve));
+    const settling = performance.now();
+    this.settle();
+    const preparing = performance.now();
+    const most = Math.ceil(this.engine.slots / slotsOfReady);
+    while (this.ready.length < most && this.waiting.length > 0) this.ready.push(this.prepare());
+    const beside = performance.now();
+    const verdicts = await step;
+    // a step on the CPU was over before; beside one on a device the work took no time of its own
+    const outside = performance.now() - started - (modelTime.prefill + modelTime.steps - inModel);
+    const share = Math.min(1, outside / Math.max(beside - settling, 1e-6));
+    this.statistics.verify += share * (preparing - settling);
+    this.statistics.draft += share * (beside - preparing);
+    return verdicts;
+  }
+
+  /** Counts the last step, takes in its hidden states, and answers the requests that it finished. */
+  private settle(): void {
+    for (const { sequence, tree, accepted, matched } of this.judged) {
+      addDraft(this.statistics, tree, accepted, matched);
+      sequence.takeStates();
+    }
+    this.judged = [];
+    for (const { sequence, resolve } of this.finished) {
+      this.statistics.texts++;
+      resolve(sequence.outcome());
+    }
+    this.finished = [];
+  }
+
+  /** The slot and the drafter are free at once; the answer comes beside the next step. */
+  private finish(active: Active): void {
+    this.engine.release(active.slot);
+    this.freeSlots.push(active.slot);
+    this.drafters.push(active.drafter);
+    this.finished.push(active);
   }
 
   private fail(error: unknown): void {
-    for (const { reject } of [...this.active, ...this.waiting]) reject(error);
-    for (const { slot, drafter } of this.active) {
+    for (const { reject } of [...this.active, ...this.ready, ...this.waiting]) reject(error);
+    for (const { slot } of this.active) {
       this.engine.release(slot);
       this.freeSlots.push(slot);
-      this.drafters.push(drafter);
     }
+    for (const { drafter } of [...this.active, ...this.ready]) this.drafters.push(drafter);
     this.active = [];
+    this.ready.length = 0;
     this.waiting.length = 0;
   }
 }

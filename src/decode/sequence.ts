@@ -100,6 +100,8 @@ export class Sequence {
   private readonly relaxedAt: number[] = [];
   private readonly states: Float64Array;
   private statesSeen = 0;
+  /** States of the last step that aren't taken in: of these rows. */
+  private untaken: { verdicts: Verdicts; rows: number[] } | undefined;
   /** States of the last tokens, which a stop string may still take back. */
   private readonly unsettled: Float32Array[] = [];
   private readonly penalty: RepetitionPenalty | undefined;
@@ -192,8 +194,12 @@ export class Sequence {
     if (this.drafted) this.pause?.after(rows);
   }
 
-  /** Takes the step's verdicts; returns the rows to keep in the cache. */
+  /**
+   * Takes the step's verdicts; returns the rows to keep in the cache. `takeStates` is left to do, any time before the next
+   * step's verdicts or the outcome.
+   */
   accept(verdicts: Verdicts): number[] {
+    this.takeStates();
     const { emitted, accepted } = this.counts;
     const path = this.judge(verdicts);
     const draftRows = this.gains.length;
@@ -210,8 +216,24 @@ export class Sequence {
     return path;
   }
 
+  /** Takes the hidden states of the last step's output tokens into the vector; fine to call again. */
+  takeStates(): void {
+    if (this.untaken === undefined) return;
+    const { verdicts, rows } = this.untaken;
+    this.untaken = undefined;
+    for (const row of rows) {
+      const state = verdicts.hidden(row);
+      if (this.stops === undefined) this.sumUp(state);
+      else {
+        this.unsettled.push(state.slice());
+        this.settle(this.stops.settled);
+      }
+    }
+  }
+
   outcome(): Outcome {
     const { counts } = this;
+    this.takeStates();
     this.settle(this.output.length);
     const vector =
       this.statesSeen === 0 ? null : Float32Array.from(this.states, (sum) => sum / this.statesSeen);
@@ -343,12 +365,8 @@ export class Sequence {
 
   private addState(verdicts: Verdicts, row: number): void {
     if (this.model.hiddenSize === 0) return;
-    const state = verdicts.hidden(row);
-    if (this.stops === undefined) this.sumUp(state);
-    else {
-      this.unsettled.push(state.slice());
-      this.settle(this.stops.settled);
-    }
+    this.untaken ??= { verdicts, rows: [] };
+    this.untaken.rows.push(row);
   }
 
   /** Takes the states of the first so many output tokens into the vector. */

@@ -111,7 +111,7 @@ export class Verdicts {
     return this.all.logits.subarray(start, start + this.all.vocabulary);
   }
 
-  /** Normed hidden state of this row, [hiddenSize]; a view that is valid until the next step. */
+  /** Normed hidden state of this row, [hiddenSize]; it stays as it is while later steps run. */
   hidden(row: number): Float32Array {
     const start = (this.first + row) * this.hiddenSize;
     return this.states.subarray(start, start + this.hiddenSize);
