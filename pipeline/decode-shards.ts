@@ -50,9 +50,7 @@ export async function decodeInShards(context: StageContext): Promise<StageResult
     tokensPerStep: perStep(counts),
     files: [lake.file('texts', partition)],
     seconds: (performance.now() - started) / 1000,
-    warnings: results.flatMap(({ warnings = [] }, i) =>
-      warnings.map((text) => `shard ${i + 1}/${count}: ${text}`),
-    ),
+    warnings: results.flatMap(({ warnings = [] }) => warnings),
     skipped: results.every(({ skipped }) => skipped === true),
   };
 }

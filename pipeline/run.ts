@@ -45,7 +45,8 @@ export async function run(context: StageContext, options: RunOptions = {}): Prom
     rows: published.rows,
     files: results.flatMap(({ files }) => files),
     seconds,
-    warnings: results.flatMap(({ warnings }) => warnings),
+    // several stages read the inputs, and say the same of them
+    warnings: [...new Set(results.flatMap(({ warnings }) => warnings))],
     skipped: results.every(({ skipped }) => skipped === true),
     tokensPerStep: decoded.tokensPerStep,
     comparison: decoded.comparison as Comparison | undefined,

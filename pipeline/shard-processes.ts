@@ -16,7 +16,7 @@ const logLine = z.looseObject({
   event: z.string().optional(),
   progress: z.object({ label: z.string(), done: z.number(), total: z.number().nullable() }).optional(),
 });
-/** What a process says at its end; of a failure the sentence. */
+/** What a process says at its end: of a failure the sentence, and warnings, which name the shard once they are read here. */
 const lastLine = z.looseObject({ error: z.string().optional(), warnings: z.array(z.string()).optional() });
 export type ShardResult = z.output<typeof lastLine>;
 
@@ -63,7 +63,7 @@ export async function runShards(
 }
 
 function runShard(
-  { arguments: place = [], log, signal }: StageContext,
+  { arguments: place = [], log, signal, watch }: StageContext,
   shard: string,
   options: readonly string[],
   advance: (shard: string, done: number) => void,
@@ -74,6 +74,7 @@ function runShard(
   signal.addEventListener('abort', stop);
   if (signal.aborted) stop();
   let last = '';
+  let stageEnded = false;
   createInterface({ input: child.stdout }).on('line', (line) => {
     last = line;
   });
@@ -85,14 +86,20 @@ function runShard(
     } else if (data.event !== undefined) {
       const { level: _, time: __, msg, ...event } = data;
       log.info(event, msg);
+      stageEnded = data.event !== 'start';
     } else if (data.level === 'info') log.info({ shard }, data.msg);
-    // warnings and the error come with the result
+    // those of its result come with it, and so does the error; that it was told to stop is known
+    else if (data.level === 'warn' && !stageEnded && !signal.aborted) log.warn({ shard }, data.msg);
   });
   return new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (code, killedBy) => {
       signal.removeEventListener('abort', stop);
-      resolve({ shard, code, signal: killedBy, result: lastLine.safeParse(parsed(last)).data });
+      const result = lastLine.safeParse(parsed(last)).data;
+      // another shard may fail: then there is no result of all that holds them
+      const warnings = result?.warnings?.map((text) => `shard ${shard}: ${text}`) ?? [];
+      for (const warning of warnings) watch?.warn(warning);
+      resolve({ shard, code, signal: killedBy, result: result && { ...result, warnings } });
     });
   });
 }

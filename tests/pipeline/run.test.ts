@@ -138,7 +138,9 @@ test('SIGINT while decoding: exit code 130, no half file anywhere in the lake', 
     const slowly = ['--set', 'decode.concurrency=1', '--set', 'decode.maxNewTokens=256'];
     const stopped = await dare(['run', '--config', config, ...slowly], folder, interrupt);
     assert.is(stopped.code, 130, stopped.stderr);
-    assert.equal(resultOf(stopped), { stage: 'run', error: 'stopped by SIGINT', exitCode: 130 });
+    const { warnings, ...result } = resultOf(stopped);
+    assert.equal(result, { stage: 'run', error: 'stopped by SIGINT', exitCode: 130 });
+    assert.match(String(warnings), /^kar: \d+ of 30 users have no prompt/, 'of the stages before');
     assertClean(filesBelow(lake));
     assert.equal(
       filesBelow(lake).filter((file) => /^(texts|features)/.test(file)),
