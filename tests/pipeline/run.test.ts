@@ -32,6 +32,7 @@ test('the main job: every table, one feature row per user and item, rounds, then
       [rows, prompts, 0, prompts, rows],
     );
     assert.ok((result.tokensPerStep as number) >= 1);
+    checkLines(result.stages as Record<string, Record<string, unknown>>, prompts);
     assert.is(first.stdout.split('\n').length, 2, 'nothing but the JSON line is on stdout');
     await checkTables(folder);
     assert.ok(prompts < rows, 'some users like nothing');
@@ -53,6 +54,21 @@ test('the main job: every table, one feature row per user and item, rounds, then
     assert.ok(steps(later) < steps(decoded), 'earlier texts save steps');
   });
 });
+
+/** The stages of a run say what each says when it is run alone. */
+function checkLines(stages: Record<string, Record<string, unknown>>, prompts: number): void {
+  const { decode = {}, publish = {}, pools = {} } = stages;
+  const { takenOver, resumed, failed, mode, outputTokens } = decode;
+  assert.equal([takenOver, resumed, failed, mode], [0, 0, 0, 'relaxed']);
+  assert.ok((outputTokens as number) > prompts);
+  assert.equal([publish.texts, publish.failed, publish.frameworks], [prompts, 0, ['kar']]);
+  const shares = { empty: 0, repetitive: 0, unparsable: 0, failed: 0 };
+  assert.equal({ ...(publish.quality as object), cut: undefined }, { ...shares, cut: undefined });
+  assert.equal([pools.built, pools.takenOver], [0, 0]);
+  for (const stage of Object.values(stages)) {
+    for (const name of ['stage', 'partition', 'files', 'warnings']) assert.not.ok(name in stage, name);
+  }
+}
 
 /** Every table is there for the partition, nothing half done beside it. */
 async function checkTables(folder: string): Promise<void> {
