@@ -285,7 +285,7 @@ async function decodeAndPublish(
     };
     return { result, comparison, warnings: warningsOf(result), phases };
   } catch (error) {
-    throw goesOn(error, run.finishedRows, tools);
+    throw goesOn(error, run.finishedTexts, tools);
   } finally {
     await run.close();
   }

@@ -91,6 +91,8 @@ export class TableRun {
   private sample: Sampled[] = [];
   /** Prompts of the rounds so far. */
   private members = 0;
+  /** Rows without a text that this run has kept. */
+  private newFailures = 0;
   private pools: PoolSet;
   private settings: string;
   private readonly shares: number[];
@@ -140,9 +142,14 @@ export class TableRun {
     }
   }
 
-  /** Rows that the next run can take over. */
-  get finishedRows(): number {
-    return this.rows.rows;
+  /** Texts that the next run can take over: rows without one are kept too, and don't count. */
+  get finishedTexts(): number {
+    return this.rows.rows - this.keptFailures - this.newFailures;
+  }
+
+  /** Rows without a text that an earlier run kept. */
+  private get keptFailures(): number {
+    return this.keptSums.reduce((sum, { failed }) => sum + failed, 0);
   }
 
   /** Decodes all prompts. Nothing is published yet. */
@@ -215,7 +222,7 @@ export class TableRun {
     addKept(this.counts, taken, this.pools);
     const { takenOver: count, firstRound } = this.counts;
     if (firstRound > 0) this.counts.rounds++;
-    const resumed = this.rows.rows - count - firstRound;
+    const resumed = this.finishedTexts - count - firstRound;
     const of = `of ${prompts} texts`;
     if (firstRound > 0) tools.log.info({}, `${firstRound} ${of} are of the first round`);
     if (count > 0) tools.log.info({}, `${count} ${of} are taken over from earlier tables`);
@@ -281,6 +288,7 @@ export class TableRun {
       this.counts.failed++;
       if (this.failures.length < shownFailures) this.failures.push(`${prompt.promptId}: ${problem}`);
       await this.rows.append(errorRow(prompt, ids?.length ?? null, problem as string, source));
+      this.newFailures++;
       tools.progress.advance(1);
       return;
     }
