@@ -1,5 +1,5 @@
 /** The main job on a small catalogue, through the command line. */
-import { cpSync, readFileSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -78,6 +78,11 @@ async function checkTables(folder: string): Promise<void> {
     assert.ok(files.includes(`${table}/partition=a/${file}`), `${table} in ${files.join(' ')}`);
   }
   assertClean(files);
+  assert.equal(
+    readdirSync(join(folder, 'lake')).sort(),
+    [...tableNames].sort(),
+    'no folder of scratch is left',
+  );
 }
 
 function assertClean(files: readonly string[]): void {
