@@ -8,13 +8,15 @@ import type { StageContext } from '../src/stage.js';
 
 const program = fileURLToPath(new URL('../src/cli.js', import.meta.url));
 
+const shardProgress = z.object({ label: z.string(), done: z.number(), total: z.number().nullable() });
+type ShardProgress = z.output<typeof shardProgress>;
 /** A line of a process's log: how far it is, or something for people. */
 const logLine = z.looseObject({
   level: z.string(),
   msg: z.string(),
   /** That a stage began or ended. */
   event: z.string().optional(),
-  progress: z.object({ label: z.string(), done: z.number(), total: z.number().nullable() }).optional(),
+  progress: shardProgress.optional(),
 });
 /** What a process says at its end: of a failure the sentence, and warnings, which name the shard once they are read here. */
 const lastLine = z.looseObject({ error: z.string().optional(), warnings: z.array(z.string()).optional() });
@@ -42,9 +44,14 @@ export async function runShards(
   const { signal, progress } = context;
   progress.start('decode');
   const counters = new Map<string, number>();
-  const advance = (shard: string, done: number) => {
+  const totals = new Map<string, number>();
+  const advance = (shard: string, { done, total }: ShardProgress) => {
     const before = counters.get(shard) ?? 0;
     counters.set(shard, done);
+    if (total !== null && !totals.has(shard)) {
+      totals.set(shard, total);
+      if (totals.size === count) progress.expect([...totals.values()].reduce((sum, one) => sum + one, 0));
+    }
     progress.advance(Math.max(0, done - before));
   };
   const shards = Array.from({ length: count }, (_, i) => `${i + 1}/${count}`);
@@ -66,7 +73,7 @@ function runShard(
   { arguments: place = [], log, signal, watch }: StageContext,
   shard: string,
   options: readonly string[],
-  advance: (shard: string, done: number) => void,
+  advance: (shard: string, progress: ShardProgress) => void,
 ): Promise<Ended> {
   const command = [program, 'decode', '--shard', shard, ...place, ...options, '--json'];
   const child = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -82,7 +89,7 @@ function runShard(
     const { data } = logLine.safeParse(parsed(line));
     if (data === undefined) log.warn({ shard }, line);
     else if (data.progress !== undefined) {
-      if (data.progress.label === 'decode') advance(shard, data.progress.done);
+      if (data.progress.label === 'decode') advance(shard, data.progress);
     } else if (data.event !== undefined) {
       const { level: _, time: __, msg, ...event } = data;
       log.info(event, msg);

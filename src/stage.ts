@@ -14,6 +14,8 @@ export interface Logger {
 export interface Progress {
   /** `total` is what the sum of all `advance(n)` will be; leave it out when it isn't known. */
   start(label: string, total?: number): void;
+  /** The total, where it is known only now: the rate counts from here on, unless there was an `advance` before. */
+  expect(total: number): void;
   advance(n: number): void;
   /** Rows that were there before: they are done, but say nothing of the rate. */
   skip(n: number): void;

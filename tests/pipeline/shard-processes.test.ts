@@ -48,6 +48,11 @@ test('a run in two processes, from a first round that makes the pools: the same 
   const sums = [1, 2].map((group) => ofFirst.reduce((sum, match) => sum + Number(match[group]), 0));
   assert.equal(sums, [stages.decode?.firstRound, prompts], `of each shard's own:\n${run.stderr}`);
   assert.not.match(run.stderr, /taken over from earlier tables/);
+  assert.match(
+    run.stderr,
+    new RegExp(`^decode: ${prompts} of ${prompts}, .*/s, done in`, 'm'),
+    'of all shards',
+  );
   assert.match(run.stderr, /^drafting .* in 2 rounds, from pools of the rounds before/m);
   assert.is(texts.length, prompts);
   const [own, others] = [clear(texts), clear(await textsOf(alone))];
