@@ -9,6 +9,7 @@ import { readShard } from '../../src/lake/shards.js';
 import { dare, type Finished, resultOf } from '../cli/spawn.js';
 import { readTable } from '../prompts/fixture.js';
 import { smallCatalogue } from './fixture.js';
+import { keptRows, killedAt } from './killed.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'dare-processes-'));
 const { config, prompts } = smallCatalogue(folder);
@@ -120,6 +121,21 @@ test('stopped by a signal all processes stop; the next run goes on where they we
   const manifest = await readManifest(join(lake, 'texts/partition=a'));
   assert.equal(manifest?.costs, first.metadata.costs, 'one cost table for all relaxed texts');
   assert.is((await textsOf(lake)).length, prompts);
+  assert.not.ok(existsSync(join(lake, '_unfinished')), 'nothing is left over');
+});
+
+test('killed in the first round: the next run goes on behind the texts that it had finished', async () => {
+  const lake = lakeOf('killed');
+  for (const stage of ['segment', 'prompts', 'pools'])
+    succeed(await dare([stage, ...greedy, '--lake', lake, '--quiet']));
+  const decode = ['decode', ...inShards, '--lake', lake, '--set', 'decode.concurrency=1'];
+  const kept = join(lake, '_unfinished/texts/partition=a/whole');
+  const { killed, stderr } = await killedAt(decode, { folder: kept, rows: 3 });
+  assert.ok(killed, stderr);
+  const finished = keptRows(kept);
+  const result = succeed(await dare([...decode, '--quiet']));
+  assert.equal([result.rows, result.resumed, result.takenOver], [prompts, finished, 0]);
+  assert.ok(Number(result.firstRound) > finished);
   assert.not.ok(existsSync(join(lake, '_unfinished')), 'nothing is left over');
 });
 
