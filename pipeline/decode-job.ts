@@ -8,18 +8,18 @@ import type { CostsInUse } from '../src/decode/messages.js';
 import { runKey } from '../src/decode/run-key.js';
 import type { DecodeRules } from '../src/decode/sequence.js';
 import { decodeSettings, defaultModelCache } from '../src/decode/settings.js';
-import { keepCosts, releaseCosts, storedCosts } from '../src/decode/stored-costs.js';
+import { costsIn, keepCosts, releaseCosts, storedCosts } from '../src/decode/stored-costs.js';
 import { type Described, type TableJob, type TableResult, TableRun } from '../src/decode/table.js';
 import { TraceFile, type TraceOptions } from '../src/decode/trace-file.js';
 import type { RunRecord } from '../src/decode/trace-records.js';
 import type { CostTable } from '../src/engine/cost-table.js';
 import { DareError, inputError, runError } from '../src/errors.js';
 import { recordFile } from '../src/lake/fingerprint.js';
-import type { RunKey } from '../src/lake/kept-rows.js';
+import { differences, type RunKey } from '../src/lake/kept-rows.js';
 import { removeEmpty, removeStale } from '../src/lake/lake.js';
 import { RunLock } from '../src/lake/lock.js';
-import { type Shard, shardName } from '../src/lake/shards.js';
-import { modelVocabulary } from '../src/model/source.js';
+import { type Shard, type ShardContent, shardName } from '../src/lake/shards.js';
+import { modelFingerprint, modelVocabulary } from '../src/model/source.js';
 import type { PoolSet } from '../src/pool/folder.js';
 import { costsLine, draftsLine } from '../src/report/drafts.js';
 import type { StageTools } from '../src/stage.js';
@@ -45,6 +45,10 @@ export interface DecodeJob {
   texts?: string;
   /** Earlier tables whose texts are taken over. */
   reuse: TableJob['reuse'];
+  /** Texts of the first round before this job. */
+  firstRound?: TableJob['firstRound'];
+  /** Whether it is the first round before the shards of a table. */
+  isFirstRound?: boolean;
   /** Measure the speed against autoregressive decoding afterwards. */
   compare: boolean;
   /** What the table of a lake is made from; without it there is no manifest. */
@@ -92,6 +96,15 @@ export async function keyOf(
     shard,
     costs,
   });
+}
+
+/** Whether a shard, or a first round, was decoded from the same and in the same way as the job would do it. */
+export async function isDecoded(job: DecodeJob, { run, metadata }: ShardContent): Promise<boolean> {
+  const { weights } = job.config.model;
+  // the device may have chosen them
+  const asked = weights === 'auto' ? (run.weights ?? weights) : weights;
+  const model = modelFingerprint(job.model, modelCache(job.config));
+  return differences(run, await keyOf(job, model, asked, costsIn(metadata))).length === 0;
 }
 
 /** What a job came to. */
@@ -184,6 +197,7 @@ async function tableJob(
   tools: StageTools,
 ): Promise<TableJob> {
   const { prompts, out, unfinished, pools, maxLength, config, tokenizer, shard, sources } = job;
+  const { firstRound, isFirstRound = false } = job;
   const decisive = hasOwnBudgets(decodeSettings(config.decode)) ? costs?.table : undefined;
   const run = await keyOf(job, worker.fingerprint, worker.weights, decisive);
   const metadata = {
@@ -215,9 +229,11 @@ async function tableJob(
       seed: config.decode.sampling.seed,
     },
     reuse: job.reuse,
+    firstRound,
+    isFirstRound,
     // a shard has no manifest beside it: what publish has to know stands in it
     metadata: ({ counts, poolVersion, statistics }) =>
-      shard === undefined
+      shard === undefined && !isFirstRound
         ? metadata
         : { ...metadata, ...place, costs: decisive, poolVersion, origin, counts, statistics, run },
     ...(origin !== undefined && shard === undefined
@@ -269,7 +285,7 @@ async function decodeAndPublish(
     };
     return { result, comparison, warnings: warningsOf(result), phases };
   } catch (error) {
-    throw goesOn(error, run.finishedRows, tools);
+    throw goesOn(error, run.finishedTexts, tools);
   } finally {
     await run.close();
   }

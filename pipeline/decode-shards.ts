@@ -1,15 +1,15 @@
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from '../src/config/schema.js';
 import { addCounts, noCounts, perStep } from '../src/decode/counts.js';
 import { countsOf, joinShards } from '../src/decode/join.js';
 import { Duck } from '../src/lake/duck.js';
-import { makeFolder, removeEmpty, replaceFile } from '../src/lake/lake.js';
-import { firstRoundFolder } from '../src/lake/shards.js';
+import { makeFolder, removeEmpty, removeStale, replaceFile } from '../src/lake/lake.js';
+import { firstRoundFile, firstRoundFolder, readShard } from '../src/lake/shards.js';
 import { hasPools } from '../src/pool/folder.js';
 import type { StageContext, StageResult } from '../src/stage.js';
-import { type DecodeJob, decodeJob, locked } from './decode-job.js';
+import { type DecodeJob, decodeJob, isDecoded, locked } from './decode-job.js';
 import { partitionJob, promptsOf } from './partition-job.js';
 import { poolsOf } from './pools.js';
 import { runShards } from './shard-processes.js';
@@ -31,14 +31,18 @@ export async function decodeInShards(context: StageContext): Promise<StageResult
   const count = shardsOf(config);
   const { mode } = config.decode;
   promptsOf(context);
+  let newTexts = 0;
   // the shards' processes load pools, this one doesn't
   if (mode !== 'autoregressive' && !(await hasPools(lake.dir('pools', partition)))) {
-    if (!(await decodeFirstRound(await partitionJob(context), context))) return undefined;
+    const decoded = await decodeFirstRound(await partitionJob(context), context);
+    if (decoded === undefined) return undefined;
+    newTexts = decoded;
   }
   const results = await runShards(context, count, threadsOf(config, count));
   await joinShards(lake, partition, log);
   const counts = noCounts();
   for (const result of results) addCounts(counts, countsOf({ counts: result }));
+  counts.resumed += counts.firstRound - newTexts;
   const [first] = results;
   return {
     stage: 'decode',
@@ -50,9 +54,7 @@ export async function decodeInShards(context: StageContext): Promise<StageResult
     tokensPerStep: perStep(counts),
     files: [lake.file('texts', partition)],
     seconds: (performance.now() - started) / 1000,
-    warnings: results.flatMap(({ warnings = [] }, i) =>
-      warnings.map((text) => `shard ${i + 1}/${count}: ${text}`),
-    ),
+    warnings: results.flatMap(({ warnings = [] }) => warnings),
     skipped: results.every(({ skipped }) => skipped === true),
   };
 }
@@ -65,31 +67,36 @@ function threadsOf({ model }: Config, count: number): string[] {
 
 /**
  * Decodes the share of prompts that the first round of a run without shards would have, and makes the partition's pools of
- * their texts. Shards take the texts over. Stopped, it goes on where it was.
- * @returns false where no prompt is among them
+ * their texts. Shards take the texts over, and weigh drafts by its cost table. Stopped, it goes on where it was.
+ * @returns how many texts it has decoded now; undefined where no prompt is among them
  */
-async function decodeFirstRound(partition: DecodeJob, context: StageContext): Promise<boolean> {
+async function decodeFirstRound(partition: DecodeJob, context: StageContext): Promise<number | undefined> {
   const { config } = partition;
   const folder = firstRoundFolder(partition.unfinished);
   const prompts = join(folder, 'prompts.parquet');
-  const out = join(folder, 'texts.parquet');
+  const out = firstRoundFile(partition.unfinished);
   makeFolder(folder);
+  removeStale(folder);
   const { first } = config.decode.rounds;
   if ((await choosePrompts(partition.prompts, prompts, first)) === 0) {
     context.log.info({}, 'too few prompts for a first round: they are decoded without shards');
     rmSync(folder, { recursive: true });
     removeEmpty(partition.unfinished, partition.top);
-    return false;
+    return undefined;
   }
   const { sources: _, ...job } = partition;
   // all of these prompts are one round
   const decode = { ...config.decode, rounds: { ...config.decode.rounds, first: 1 } };
   const what = `the first round of ${partition.what}`;
-  const round = { ...job, prompts, out, what, unfinished: folder, config: { ...config, decode } };
+  const round = { ...job, prompts, out, what, isFirstRound: true, config: { ...config, decode } };
   context.log.info({}, `${what}: its texts make the pools that the shards draft from`);
-  await locked(round, context, () => decodeJob(round, context));
+  const decoded = await locked(round, context, async () => {
+    if (existsSync(out) && (await isDecoded(round, await readShard(out)))) return 0;
+    const { rows, failed, resumed, takenOver } = (await decodeJob(round, context)).result.counts;
+    return rows - failed - resumed - takenOver;
+  });
   await poolsOf(context, [out]);
-  return true;
+  return decoded;
 }
 
 /** Writes the prompts whose hash lies in the first share. Returns how many there are. */

@@ -3,19 +3,16 @@ import { dirname, resolve } from 'node:path';
 import { loadStandalone } from '../src/config/load.js';
 import { perStep, type TableCounts } from '../src/decode/counts.js';
 import { countsOf, joinedShard } from '../src/decode/join.js';
-import { costsIn } from '../src/decode/stored-costs.js';
 import type { TraceOptions } from '../src/decode/trace-file.js';
 import { inputError } from '../src/errors.js';
-import { differences } from '../src/lake/kept-rows.js';
 import { makeFolder, removeStale } from '../src/lake/lake.js';
 import { readShard, removeShards, type Shard } from '../src/lake/shards.js';
-import { modelFingerprint } from '../src/model/source.js';
 import { loadTextModel } from '../src/model/text.js';
 import { defaultMaxLength } from '../src/pool/builder.js';
 import { loadPools, noPools } from '../src/pool/folder.js';
 import { draftRowsPerStep } from '../src/report/drafts.js';
 import type { StageContext, StageResult, StageTools } from '../src/stage.js';
-import { type Decoded, type DecodeJob, decodeJob, keyOf, locked, modelCache } from './decode-job.js';
+import { type Decoded, type DecodeJob, decodeJob, isDecoded, locked } from './decode-job.js';
 import { decodeInShards, shardsOf } from './decode-shards.js';
 import { partitionJob } from './partition-job.js';
 
@@ -90,13 +87,7 @@ async function finishedShard(
 ): Promise<StageResult | undefined> {
   const started = performance.now();
   const found = existsSync(job.out) ? await readShard(job.out) : await joinedShard(lake, partition, shard);
-  if (found === undefined) return undefined;
-  const { weights } = job.config.model;
-  // the device may have chosen them
-  const asked = weights === 'auto' ? (found.run.weights ?? weights) : weights;
-  const costs = costsIn(found.metadata);
-  const run = await keyOf(job, modelFingerprint(job.model, modelCache(job.config)), asked, costs);
-  if (differences(found.run, run).length > 0) return undefined;
+  if (found === undefined || !(await isDecoded(job, found))) return undefined;
   log.info({}, `${job.what} was decoded before, from the same and in the same way: nothing to do`);
   const counts = countsOf(found.metadata);
   return {

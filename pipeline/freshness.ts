@@ -10,6 +10,7 @@ import { differences, originOf, tableOf } from '../src/lake/origin.js';
 import { hasShards } from '../src/lake/shards.js';
 import type { StageResult } from '../src/stage.js';
 import { type Place, sourcesOf } from './origins.js';
+import { aboveLimits } from './quality.js';
 
 export interface Freshness {
   table: TableName;
@@ -91,5 +92,8 @@ async function staleness(table: TableName, place: Place, manifest: Manifest): Pr
   if (shardsWait(table, place)) return ['shards of the texts wait to be joined'];
   const made = originOf(manifest);
   if (made === undefined) return [`its ${manifestName} doesn't say what it was made from`];
-  return differences(made, (await sourcesOf(table, place)).origin);
+  const differing = differences(made, (await sourcesOf(table, place)).origin);
+  // a gate that was made stricter is asked again; a looser one lets the same texts pass
+  const { quality: limits } = place.config.publish;
+  return table === 'features' ? [...differing, ...aboveLimits(manifest.quality, limits)] : differing;
 }

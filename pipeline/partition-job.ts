@@ -1,9 +1,8 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Config } from '../src/config/schema.js';
 import type { TraceOptions } from '../src/decode/trace-file.js';
 import { inputError } from '../src/errors.js';
-import { firstRoundFolder, type Shard, shardFile } from '../src/lake/shards.js';
+import { firstRoundFile, type Shard, shardFile } from '../src/lake/shards.js';
 import { loadTextModel } from '../src/model/text.js';
 import { loadPools, noPools } from '../src/pool/folder.js';
 import type { StageContext } from '../src/stage.js';
@@ -48,6 +47,7 @@ export async function partitionJob(
     config: onOneGpu(config, shard),
     tokenizer,
     reuse: reusable(context),
+    firstRound: existsSync(firstRoundFile(unfinished)) ? firstRoundFile(unfinished) : undefined,
     compare,
     trace,
     sources: await sourcesOf('texts', context),
@@ -67,7 +67,6 @@ function reusable({ config, lake, partition }: StageContext): DecodeJob['reuse']
   const { reuse } = config.decode;
   const partitions = [...lake.earlierPartitions('texts', partition).slice(-reusedPartitions), partition];
   const tables = partitions.reverse().map((name) => lake.file('texts', name));
-  tables.unshift(join(firstRoundFolder(lake.unfinished('texts', partition)), 'texts.parquet'));
   return {
     tables: reuse === 'off' ? [] : tables.filter((file) => existsSync(file)),
     strict: reuse === 'strict',

@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import type { Config } from '../src/config/schema.js';
 import { DareError } from '../src/errors.js';
 import type { Duck } from '../src/lake/duck.js';
@@ -30,6 +31,28 @@ const REMEDIES: Readonly<Record<Fault, string>> = {
   failed: 'see the column error',
 };
 
+const sharesSchema = z.object(
+  Object.fromEntries(FAULTS.map((fault) => [fault, z.number()])) as Record<Fault, z.ZodNumber>,
+);
+
+/**
+ * Which shares of published features are above the limits that there are now: one phrase each. None where the manifest
+ * doesn't tell the shares.
+ * @param quality as the manifest of the features has it
+ */
+export function aboveLimits(quality: unknown, limits: Config['publish']['quality']): string[] {
+  const shares = sharesSchema.safeParse(quality).data;
+  if (shares === undefined) return [];
+  return exceeding(shares, limits).map(
+    (fault) =>
+      `publish.quality.${fault}: ${percent(shares[fault])} ${MEANINGS[fault]}, more than ${percent(limits[fault])}`,
+  );
+}
+
+function exceeding(quality: Quality, limits: Config['publish']['quality']): Fault[] {
+  return FAULTS.filter((fault) => quality[fault] > limits[fault]);
+}
+
 /**
  * Judges the texts of the view `texts` against `publish.quality`.
  * @throws runError when a share is above its limit; it holds all shares as `quality`
@@ -41,7 +64,7 @@ export async function checkQuality(
 ): Promise<Quality> {
   const judged = await judge(duck);
   const quality = Object.fromEntries(FAULTS.map((fault) => [fault, judged[fault].share])) as Quality;
-  const exceeded = FAULTS.filter((fault) => judged[fault].share > limits[fault]);
+  const exceeded = exceeding(quality, limits);
   if (exceeded.length === 0) return quality;
   const reasons = exceeded.map((fault) => {
     const { share, example } = judged[fault];

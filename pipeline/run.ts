@@ -45,11 +45,12 @@ export async function run(context: StageContext, options: RunOptions = {}): Prom
     rows: published.rows,
     files: results.flatMap(({ files }) => files),
     seconds,
-    warnings: results.flatMap(({ warnings }) => warnings),
+    // several stages read the inputs, and say the same of them
+    warnings: [...new Set(results.flatMap(({ warnings }) => warnings))],
     skipped: results.every(({ skipped }) => skipped === true),
     tokensPerStep: decoded.tokensPerStep,
     comparison: decoded.comparison as Comparison | undefined,
-    stages: Object.fromEntries(results.map((result) => [result.stage, inShort(result)])),
+    stages: Object.fromEntries(results.map((result) => [result.stage, ownLine(result)])),
     summary: runSummary(results, seconds),
   };
 }
@@ -76,6 +77,10 @@ async function runOrSkip(
   );
 }
 
-function inShort({ rows, seconds, skipped }: StageResult): Record<string, unknown> {
-  return skipped === true ? { rows, skipped } : { rows, seconds };
+/** What the run's line has of its stages already. */
+const ofTheRun = new Set(['stage', 'partition', 'files', 'warnings', 'comparison']);
+
+/** The rest of a stage's own line. */
+function ownLine(result: StageResult): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(result).filter(([name]) => !ofTheRun.has(name)));
 }

@@ -8,15 +8,17 @@ import type { StageContext } from '../src/stage.js';
 
 const program = fileURLToPath(new URL('../src/cli.js', import.meta.url));
 
+const shardProgress = z.object({ label: z.string(), done: z.number(), total: z.number().nullable() });
+type ShardProgress = z.output<typeof shardProgress>;
 /** A line of a process's log: how far it is, or something for people. */
 const logLine = z.looseObject({
   level: z.string(),
   msg: z.string(),
   /** That a stage began or ended. */
   event: z.string().optional(),
-  progress: z.object({ label: z.string(), done: z.number(), total: z.number().nullable() }).optional(),
+  progress: shardProgress.optional(),
 });
-/** What a process says at its end; of a failure the sentence. */
+/** What a process says at its end: of a failure the sentence, and warnings, which name the shard once they are read here. */
 const lastLine = z.looseObject({ error: z.string().optional(), warnings: z.array(z.string()).optional() });
 export type ShardResult = z.output<typeof lastLine>;
 
@@ -42,9 +44,14 @@ export async function runShards(
   const { signal, progress } = context;
   progress.start('decode');
   const counters = new Map<string, number>();
-  const advance = (shard: string, done: number) => {
+  const totals = new Map<string, number>();
+  const advance = (shard: string, { done, total }: ShardProgress) => {
     const before = counters.get(shard) ?? 0;
     counters.set(shard, done);
+    if (total !== null && !totals.has(shard)) {
+      totals.set(shard, total);
+      if (totals.size === count) progress.expect([...totals.values()].reduce((sum, one) => sum + one, 0));
+    }
     progress.advance(Math.max(0, done - before));
   };
   const shards = Array.from({ length: count }, (_, i) => `${i + 1}/${count}`);
@@ -63,10 +70,10 @@ export async function runShards(
 }
 
 function runShard(
-  { arguments: place = [], log, signal }: StageContext,
+  { arguments: place = [], log, signal, watch }: StageContext,
   shard: string,
   options: readonly string[],
-  advance: (shard: string, done: number) => void,
+  advance: (shard: string, progress: ShardProgress) => void,
 ): Promise<Ended> {
   const command = [program, 'decode', '--shard', shard, ...place, ...options, '--json'];
   const child = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -74,6 +81,7 @@ function runShard(
   signal.addEventListener('abort', stop);
   if (signal.aborted) stop();
   let last = '';
+  let stageEnded = false;
   createInterface({ input: child.stdout }).on('line', (line) => {
     last = line;
   });
@@ -81,18 +89,24 @@ function runShard(
     const { data } = logLine.safeParse(parsed(line));
     if (data === undefined) log.warn({ shard }, line);
     else if (data.progress !== undefined) {
-      if (data.progress.label === 'decode') advance(shard, data.progress.done);
+      if (data.progress.label === 'decode') advance(shard, data.progress);
     } else if (data.event !== undefined) {
       const { level: _, time: __, msg, ...event } = data;
       log.info(event, msg);
+      stageEnded = data.event !== 'start';
     } else if (data.level === 'info') log.info({ shard }, data.msg);
-    // warnings and the error come with the result
+    // those of its result come with it, and so does the error; that it was told to stop is known
+    else if (data.level === 'warn' && !stageEnded && !signal.aborted) log.warn({ shard }, data.msg);
   });
   return new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (code, killedBy) => {
       signal.removeEventListener('abort', stop);
-      resolve({ shard, code, signal: killedBy, result: lastLine.safeParse(parsed(last)).data });
+      const result = lastLine.safeParse(parsed(last)).data;
+      // another shard may fail: then there is no result of all that holds them
+      const warnings = result?.warnings?.map((text) => `shard ${shard}: ${text}`) ?? [];
+      for (const warning of warnings) watch?.warn(warning);
+      resolve({ shard, code, signal: killedBy, result: result && { ...result, warnings } });
     });
   });
 }

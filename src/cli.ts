@@ -65,7 +65,8 @@ async function run(action: Action): Promise<void> {
     // After a signal whatever went wrong is its consequence.
     if (signal.aborted && error !== signal.reason) log.debug({ err: error }, 'while stopping');
     await watching?.close(error);
-    fail(name, signal.aborted ? signal.reason : error, { json, stack: debug, level });
+    const warnings = watching?.tools.watch.warnings ?? [];
+    fail(name, signal.aborted ? signal.reason : error, { json, stack: debug, level }, warnings);
   };
   process.on('uncaughtException', failed);
   try {
@@ -74,7 +75,8 @@ async function run(action: Action): Promise<void> {
     const { perform } = await import('./cli/perform.js');
     const { summary, ...result } = await perform(action, watching.tools);
     screen.status('');
-    for (const warning of result.warnings) log.warn({}, warning);
+    // those of stages are told already
+    for (const warning of result.warnings) watching.tools.watch.warn(warning);
     if (summary !== undefined && !json && !isQuiet(options)) screen.line(summary);
     await watching.close();
     finish(result, result.skipped === true ? Number(options['skip-exit-code'] ?? 0) : 0);
@@ -83,11 +85,15 @@ async function run(action: Action): Promise<void> {
   }
 }
 
-/** Says what went wrong on stderr and ends the process with the error's exit code. */
+/**
+ * Says what went wrong on stderr and ends the process with the error's exit code.
+ * @param warnings of stages that had ended before; they are told already
+ */
 function fail(
   stage: string | undefined,
   error: unknown,
   mode: { json: boolean; stack: boolean; level: LogLevel },
+  warnings: readonly string[] = [],
 ): void {
   const known = error instanceof DareError || error instanceof Interrupted;
   const reported = known
@@ -103,7 +109,13 @@ function fail(
   const name = stage === undefined ? 'dare' : `dare ${stage}`;
   createLog(screen, mode).error({ err: reported }, `${name}: ${reported.message}`);
   const details = reported instanceof DareError ? reported.details : {};
-  const result = { stage, error: reported.message, exitCode: reported.exitCode, ...details };
+  const result = {
+    stage,
+    error: reported.message,
+    exitCode: reported.exitCode,
+    ...(warnings.length === 0 ? {} : { warnings }),
+    ...details,
+  };
   finish(stage === undefined ? undefined : result, reported.exitCode);
 }
 

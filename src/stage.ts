@@ -14,6 +14,8 @@ export interface Logger {
 export interface Progress {
   /** `total` is what the sum of all `advance(n)` will be; leave it out when it isn't known. */
   start(label: string, total?: number): void;
+  /** The total, where it is known only now: the rate counts from here on, unless there was an `advance` before. */
+  expect(total: number): void;
   advance(n: number): void;
   /** Rows that were there before: they are done, but say nothing of the rate. */
   skip(n: number): void;
@@ -63,6 +65,8 @@ export interface StageObserver {
 /** Runs stages in view of observers; a stage may run others. */
 export interface StageWatch {
   observe(scope: StageScope, run: () => Promise<StageResult>): Promise<StageResult>;
+  /** Tells a warning now, so that it isn't lost if the stage fails; those of its result needn't be told before. */
+  warn(warning: string): void;
 }
 
 /** What a stage needs apart from its configuration, with or without a lake. */
@@ -87,7 +91,7 @@ export interface StageContext extends StageTools {
 /** Printed as the last line of stdout. Extra keys must be plain JSON. */
 export interface CommandResult {
   stage: string;
-  /** One sentence each. The command line logs them (also when quiet): a stage doesn't log them itself. */
+  /** One sentence each. Logged, also when quiet, as soon as the stage ends, each once: a stage doesn't log them itself. */
   warnings: string[];
   /** For people: printed on stderr (not with --json or --quiet) and left out of the JSON line. */
   summary?: string;

@@ -1,4 +1,7 @@
--- Rows (from 0) of a file of prompts whose texts are kept in parts, and whether these were taken over from earlier tables.
-select prompts.file_row_number as row, kept.emitted_tokens is null and kept.error is null as taken_over
+-- Rows (from 0) of a file of prompts whose texts are kept in parts, and whether the pools may be made of them: those that
+-- were taken over from earlier tables, and those of a first round, which alone have no pools in a run that has some ($pooled).
+select
+  prompts.file_row_number as row,
+  kept.error is null and (kept.emitted_tokens is null or ($pooled and kept.pool_version is null)) as in_pools
 from read_parquet($prompts, file_row_number = true) as prompts
 join read_parquet($files) as kept on kept.prompt_id = prompts.prompt_id::varchar;

@@ -1,9 +1,11 @@
--- What is kept in parts: sums over the rows of each round and cohort, those taken over from earlier tables apart.
+-- What is kept in parts: sums over the rows of each round and cohort. Those taken over from earlier tables are apart, and
+-- so are those of a first round, which alone have no pools in a run that has some ($pooled).
 select
   round,
   entity_type,
   cohort,
   emitted_tokens is null and error is null as taken_over,
+  $pooled and not taken_over and error is null and pool_version is null as first_round,
   count(*)::integer as rows,
   count(error)::integer as failed,
   coalesce(sum(output_tokens), 0)::double as output_tokens,

@@ -18,7 +18,7 @@ export function isQuiet(options: Options): boolean {
 }
 
 export interface Watching {
-  tools: StageTools;
+  tools: StageTools & { watch: Watch };
   /** Ends what looks on, stages that an error has left running too. Fine to call again; never throws. */
   close(error?: unknown): Promise<void>;
 }
@@ -47,7 +47,7 @@ export async function startWatching(
     const { LineageFile } = await import('../report/lineage.js');
     observers.push(LineageFile.open(lineageFile, log));
   }
-  const watch = new Watch(observers, signal);
+  const watch = new Watch(observers, signal, log);
   const close = async (error: unknown) => {
     await watch.abandon(error);
     for (const end of endings.splice(0)) await end();

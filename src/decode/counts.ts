@@ -10,6 +10,8 @@ export interface TableCounts extends DecodeSums {
   resumed: number;
   /** Rows whose texts an earlier table had. */
   takenOver: number;
+  /** Rows that were decoded in the first round before the shards. */
+  firstRound: number;
   /** Prompts whose cohort has no pool. */
   unknownCohort: number;
   rounds: number;
@@ -32,6 +34,7 @@ export function noCounts(): TableCounts {
     rows: 0,
     resumed: 0,
     takenOver: 0,
+    firstRound: 0,
     failed: 0,
     unknownCohort: 0,
     rounds: 0,
@@ -46,10 +49,11 @@ export function noCounts(): TableCounts {
   };
 }
 
-/** Adds the sums of another part of the table; both have the same rounds. */
+/** Adds the sums of another part of the table: of its rounds the parts may have all or the last. */
 export function addCounts(counts: TableCounts, more: TableCounts): void {
+  const rounds = Math.max(counts.rounds, more.rounds);
   for (const name of Object.keys(counts) as (keyof TableCounts)[]) counts[name] += more[name];
-  counts.rounds = more.rounds;
+  counts.rounds = rounds;
 }
 
 /** Tokens a decode step of a text; null where none was decoded. */
@@ -63,7 +67,7 @@ export function addOutcome(counts: TableCounts, outcome: Outcome): void {
   for (const name of ofTexts) counts[name] += outcome[name];
 }
 
-/** Adds the rows of a round that an earlier run finished. */
+/** Adds rows that are kept: of earlier tables, of the first round before this run, or of a round that an earlier run finished. */
 export function addKept(counts: TableCounts, sums: readonly KeptSums[], pools: PoolSet): void {
   for (const kept of sums) {
     counts.rows += kept.rows;
@@ -71,10 +75,14 @@ export function addKept(counts: TableCounts, sums: readonly KeptSums[], pools: P
       counts.takenOver += kept.rows;
       continue;
     }
-    counts.resumed += kept.rows;
     counts.failed += kept.failed;
     counts.outputTokens += kept.outputTokens;
     for (const name of ofTexts) counts[name] += kept[name];
+    if (kept.firstRound) {
+      counts.firstRound += kept.rows;
+      continue;
+    }
+    counts.resumed += kept.rows;
     if (lacksPool(pools, poolKey(kept.entityType, kept.cohort)))
       counts.unknownCohort += kept.rows - kept.failed;
   }

@@ -1,9 +1,18 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type Lake, removeEmpty } from '../lake/lake.js';
 import { RunLock } from '../lake/lock.js';
 import { readManifest } from '../lake/manifest.js';
-import { completeShards, removeShards, type Shard, type ShardContent, sharedKey } from '../lake/shards.js';
+import {
+  completeShards,
+  firstRoundFile,
+  readShard,
+  removeShards,
+  type Shard,
+  type ShardContent,
+  sharedKey,
+} from '../lake/shards.js';
 import { sortInto } from '../lake/sort.js';
 import type { Logger } from '../stage.js';
 import { addCounts, noCounts, type TableCounts } from './counts.js';
@@ -28,6 +37,11 @@ export async function joinShards(lake: Lake, partition: string, log: Logger): Pr
     const statistics = noStatistics();
     for (const { metadata } of shards) {
       addCounts(counts, countsOf(metadata));
+      addStatistics(statistics, statisticsSchema.parse(metadata.statistics));
+    }
+    const firstRound = firstRoundFile(folder);
+    if (counts.firstRound > 0 && existsSync(firstRound)) {
+      const { metadata } = await readShard(firstRound);
       addStatistics(statistics, statisticsSchema.parse(metadata.statistics));
     }
     const manifest = {

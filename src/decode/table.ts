@@ -2,13 +2,13 @@ import pLimit from 'p-limit';
 import type { DecodeConfig } from '../config/schema.js';
 import { runError } from '../errors.js';
 import { KeptRows, type RunKey } from '../lake/kept-rows.js';
-import { type KeptSums, KeptTexts, takenOver } from '../lake/kept-texts.js';
+import { inPools, type KeptSums, KeptTexts } from '../lake/kept-texts.js';
 import type { Manifest } from '../lake/manifest.js';
 import { PromptFile, type PromptRow } from '../lake/pages.js';
 import type { Shard } from '../lake/shards.js';
 import { sortInto } from '../lake/sort.js';
 import { poolKey, poolSettings } from '../pool/builder.js';
-import type { PoolSet } from '../pool/folder.js';
+import { noPools, type PoolSet } from '../pool/folder.js';
 import type { StageTools } from '../stage.js';
 import type { TextModel } from '../text/tokenizer.js';
 import type { DecodeWorker } from './client.js';
@@ -46,6 +46,10 @@ export interface TableJob {
   settings: TextSettings;
   /** Earlier tables whose texts are taken over where this run would write the same. */
   reuse: { tables: readonly string[]; strict: boolean };
+  /** Texts of the first round before this run, if there are some: their prompts aren't decoded again. */
+  firstRound?: string | undefined;
+  /** Writes such texts. */
+  isFirstRound?: boolean;
   /** Stands in the file's key-value metadata. */
   metadata: (result: Described) => Record<string, unknown>;
   /** What the manifest beside the table says of it; without it there is none. */
@@ -87,6 +91,8 @@ export class TableRun {
   private sample: Sampled[] = [];
   /** Prompts of the rounds so far. */
   private members = 0;
+  /** Rows without a text that this run has kept. */
+  private newFailures = 0;
   private pools: PoolSet;
   private settings: string;
   private readonly shares: number[];
@@ -116,11 +122,13 @@ export class TableRun {
     let kept: KeptTexts | undefined;
     try {
       rows = await KeptRows.open(job.kept, job.run, job.tools.log);
-      kept = await KeptTexts.open(rows.parts);
+      const pooled = job.pools.version !== null;
+      kept = await KeptTexts.open(rows.parts, pooled);
       let finished = await kept.finished(job.prompts, prompts.rows, rows.rows);
-      if ((await takeOverInto(rows, job, unfinished(prompts, finished, job.shard))) > 0) {
+      for (const texts of knownTexts(job)) {
+        if ((await takeOverInto(rows, job, texts, unfinished(prompts, finished, job.shard))) === 0) continue;
         kept.close();
-        kept = await KeptTexts.open(rows.parts);
+        kept = await KeptTexts.open(rows.parts, pooled);
         finished = await kept.finished(job.prompts, prompts.rows, rows.rows);
       }
       const run = new TableRun(job, prompts, rows, kept, finished, await kept.sums());
@@ -134,18 +142,24 @@ export class TableRun {
     }
   }
 
-  /** Rows that the next run can take over. */
-  get finishedRows(): number {
-    return this.rows.rows;
+  /** Texts that the next run can take over: rows without one are kept too, and don't count. */
+  get finishedTexts(): number {
+    return this.rows.rows - this.keptFailures - this.newFailures;
+  }
+
+  /** Rows without a text that an earlier run kept. */
+  private get keptFailures(): number {
+    return this.keptSums.reduce((sum, { failed }) => sum + failed, 0);
   }
 
   /** Decodes all prompts. Nothing is published yet. */
   async decode(): Promise<TableResult> {
     const { worker, tools, config } = this.job;
     worker.usePools(this.pools.bytes);
-    tools.progress.start('decode', await this.countPrompts());
+    const prompts = await this.countPrompts();
+    tools.progress.start('decode', prompts);
     tools.progress.watch(this.counts);
-    await this.takeOverAll();
+    await this.takeOverAll(prompts);
     let pooled = this.ownPools.texts;
     for (let round = 0; round < this.shares.length; round++) {
       if (round > 0) pooled = this.refreshPools();
@@ -174,6 +188,7 @@ export class TableRun {
     const { out, metadata, manifest } = this.job;
     const said = manifest?.(this.described());
     await sortInto(await this.rows.close(), out, {
+      inTheMaking: this.job.isFirstRound === true,
       metadata: metadata(this.described()),
       ...(said === undefined ? {} : { manifest: said }),
     });
@@ -200,17 +215,19 @@ export class TableRun {
     return count;
   }
 
-  /** Counts what earlier tables had; in rounds it is there to draft from. */
-  private async takeOverAll(): Promise<void> {
+  /** Counts what earlier tables and a first round had; in rounds it is there to draft from. */
+  private async takeOverAll(prompts: number): Promise<void> {
     const { tools } = this.job;
-    const taken = this.keptSums.filter((sums) => sums.takenOver);
+    const taken = this.keptSums.filter((sums) => sums.takenOver || sums.firstRound);
     addKept(this.counts, taken, this.pools);
-    const count = this.counts.takenOver;
-    const resumed = this.rows.rows - count;
-    const of = `of ${this.prompts.rows} texts`;
+    const { takenOver: count, firstRound } = this.counts;
+    if (firstRound > 0) this.counts.rounds++;
+    const resumed = this.finishedTexts - count - firstRound;
+    const of = `of ${prompts} texts`;
+    if (firstRound > 0) tools.log.info({}, `${firstRound} ${of} are of the first round`);
     if (count > 0) tools.log.info({}, `${count} ${of} are taken over from earlier tables`);
     if (resumed > 0) tools.log.info({}, `${resumed} ${of} were finished before: going on behind them`);
-    tools.progress.skip(count + resumed);
+    tools.progress.skip(this.rows.rows);
     if (count === 0 || this.shares.length === 1) return;
     for (const text of await this.kept.takenOver(roundTexts)) this.ownPools.add(text);
     this.refreshPools();
@@ -220,7 +237,7 @@ export class TableRun {
   private async resume(round: number, last: boolean): Promise<void> {
     addKept(
       this.counts,
-      this.keptSums.filter((sums) => sums.round === round && !sums.takenOver),
+      this.keptSums.filter((sums) => sums.round === round && !sums.takenOver && !sums.firstRound),
       this.pools,
     );
     if (last) return;
@@ -245,8 +262,7 @@ export class TableRun {
         if (!inShard(prompt.promptId, this.job.shard)) continue;
         this.members++;
         const mark = this.finished[prompt.row];
-        // a text that was taken over may be in the pools
-        if (mark !== takenOver) this.keepInSample(prompt);
+        if (mark !== inPools) this.keepInSample(prompt);
         if (mark !== 0) continue;
         const task = limit(() => this.decodePrompt(prompt, round, andLater)).catch((error: unknown) => {
           failure ??= error;
@@ -272,6 +288,7 @@ export class TableRun {
       this.counts.failed++;
       if (this.failures.length < shownFailures) this.failures.push(`${prompt.promptId}: ${problem}`);
       await this.rows.append(errorRow(prompt, ids?.length ?? null, problem as string, source));
+      this.newFailures++;
       tools.progress.advance(1);
       return;
     }
@@ -340,21 +357,33 @@ function keySettings({ settings, reuse }: TableJob, { version }: PoolSet): strin
   return settingsKey(reuse.strict ? { ...settings, pools: version } : settings);
 }
 
-/** Keeps the texts that earlier tables have. Returns how many there were. */
+/** Texts that are there, and the pools that those of this run are drafted from. */
+interface KnownTexts {
+  tables: readonly string[];
+  pools: PoolSet;
+}
+
+function knownTexts({ reuse, firstRound, config, pools }: TableJob): KnownTexts[] {
+  const known: KnownTexts[] = firstRound === undefined ? [] : [{ tables: [firstRound], pools: noPools }];
+  // what a text of this run is drafted from isn't known before its round
+  const unknowable = reuse.strict && config.mode === 'relaxed' && pools.version === null;
+  if (reuse.tables.length > 0 && !unknowable) known.push({ tables: reuse.tables, pools });
+  return known;
+}
+
+/** Keeps the texts that there are. Returns how many there were. */
 async function takeOverInto(
   rows: KeptRows,
   job: TableJob,
+  { tables, pools }: KnownTexts,
   prompts: AsyncIterable<PromptRow[]>,
 ): Promise<number> {
-  const { reuse, config, pools, tools } = job;
-  // what a text of this run is drafted from isn't known before its round
-  const unknowable = reuse.strict && config.mode === 'relaxed' && pools.version === null;
-  if (reuse.tables.length === 0 || unknowable) return 0;
+  const { config, tools } = job;
   const settings = keySettings(job, pools);
   return takeOver({
     prompts,
     keyOf: (prompt) => textKey(prompt, config.mode, settings),
-    earlier: reuse.tables,
+    earlier: tables,
     mayEnd: config.stop.length === 0,
     rows,
     signal: tools.signal,

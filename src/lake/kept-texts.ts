@@ -12,6 +12,8 @@ export interface KeptSums extends DecodeSums {
   cohort: string | null;
   /** Taken over from earlier tables, by whatever run. */
   takenOver: boolean;
+  /** Of the first round before this run. */
+  firstRound: boolean;
   nearTies: number;
 }
 
@@ -25,24 +27,28 @@ export interface RoundText {
   ended: boolean;
 }
 
-/** Marks of prompts whose texts are kept: of this run, or of one with the same key, and of earlier tables. */
+/** Marks of prompts whose texts are kept: of this run, or of one with the same key, and of those that made its pools. */
 export const decoded = 1;
-export const takenOver = 2;
+export const inPools = 2;
 
 /** What a table in the making holds already: read from its parts. Without parts nothing is opened or read. */
 export class KeptTexts {
   private constructor(
     private readonly parts: readonly string[],
     private readonly session: PageSession | undefined,
+    private readonly pooled: boolean,
   ) {}
 
-  /** @param parts closed parts of KeptRows */
-  static async open(parts: readonly string[]): Promise<KeptTexts> {
-    return new KeptTexts(parts, parts.length === 0 ? undefined : await PageSession.open({}));
+  /**
+   * @param parts closed parts of KeptRows
+   * @param pooled whether the run drafts from pools that it was given: texts without any are of a first round then
+   */
+  static async open(parts: readonly string[], pooled: boolean): Promise<KeptTexts> {
+    return new KeptTexts(parts, parts.length === 0 ? undefined : await PageSession.open({}), pooled);
   }
 
   /**
-   * Marks the rows of a file of prompts whose texts are kept, at the row's place: `decoded` or `takenOver`, else 0.
+   * Marks the rows of a file of prompts whose texts are kept, at the row's place: `decoded` or `inPools`, else 0.
    * @param kept how many must be found
    * @throws runError when the kept rows aren't of that file
    */
@@ -50,12 +56,15 @@ export class KeptTexts {
     const marks = new Uint8Array(rows);
     if (this.session === undefined) return marks;
     const result = await this.guard(async ({ duck }) =>
-      duck.script('lake/kept-rows', { params: { prompts, ...this.files }, types: listOfFiles }),
+      duck.script('lake/kept-rows', {
+        params: { prompts, pooled: this.pooled, ...this.files },
+        types: listOfFiles,
+      }),
     );
     let found = 0;
     for (let chunk = 0; chunk < result.chunkCount; chunk++) {
-      for (const [row, taken] of result.getChunk(chunk).getRows()) {
-        marks[Number(row)] = taken === true ? takenOver : decoded;
+      for (const [row, pooled] of result.getChunk(chunk).getRows()) {
+        marks[Number(row)] = pooled === true ? inPools : decoded;
         found++;
       }
     }
@@ -67,12 +76,13 @@ export class KeptTexts {
   }
 
   async sums(): Promise<KeptSums[]> {
-    const rows = await this.query('lake/kept-sums', {});
+    const rows = await this.query('lake/kept-sums', { pooled: this.pooled });
     return rows.map((row) => ({
       round: row.round as number,
       entityType: row.entity_type as string | null,
       cohort: row.cohort as string | null,
       takenOver: row.taken_over as boolean,
+      firstRound: row.first_round as boolean,
       rows: row.rows as number,
       failed: row.failed as number,
       outputTokens: row.output_tokens as number,
@@ -113,7 +123,10 @@ export class KeptTexts {
     return { files: listValue([...this.parts]) };
   }
 
-  private async query(script: string, params: Record<string, number>): Promise<Record<string, unknown>[]> {
+  private async query(
+    script: string,
+    params: Record<string, number | boolean>,
+  ): Promise<Record<string, unknown>[]> {
     if (this.session === undefined) return [];
     return this.guard(({ duck }) =>
       duck.scriptRows(script, { params: { ...params, ...this.files }, types: listOfFiles }),

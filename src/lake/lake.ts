@@ -2,7 +2,7 @@ import { rmSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { inputError } from '../errors.js';
 import { fileError } from './file-error.js';
-import { listFolder, makeFolder } from './folder.js';
+import { listFolder, makeFolder, removeEmpty } from './folder.js';
 import { removeStale } from './publish.js';
 
 export { fileError } from './file-error.js';
@@ -103,7 +103,7 @@ export class Lake {
     return dir;
   }
 
-  /** Removes the scratch folder of a table's partition; fine when there is none. */
+  /** Removes the scratch folder of a table's partition, and those above it that nobody else uses; fine when there is none. */
   clearWork(table: TableName, partition: string): void {
     const dir = this.work(table, partition);
     try {
@@ -111,6 +111,7 @@ export class Lake {
     } catch (error) {
       throw fileError(error, 'the folder of temporary files could not be removed', dir);
     }
+    removeEmpty(dir, this.root);
   }
 }
 

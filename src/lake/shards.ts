@@ -34,12 +34,17 @@ export function firstRoundFolder(folder: string): string {
   return join(folder, 'first-round');
 }
 
+/** The texts of the first round, once they are finished. */
+export function firstRoundFile(folder: string): string {
+  return join(firstRoundFolder(folder), 'texts.parquet');
+}
+
 /** `part-2-of-5`, without an ending. */
 export function shardName({ index, count }: Shard): string {
   return `part-${index}-of-${count}`;
 }
 
-/** Reads what a finished shard says of itself. @throws inputError for a file that isn't one, or isn't whole */
+/** Reads what a finished shard, or a first round, says of itself. @throws inputError for a file that isn't one, or isn't whole */
 export async function readShard(file: string): Promise<ShardContent> {
   const duck = await Duck.open({ threads: 1 });
   try {

@@ -16,6 +16,8 @@ export interface SortOptions extends Omit<DuckOptions, 'tempDirectory'> {
   manifest?: Manifest;
   /** The parts are in order already, and may be of any size. */
   ordered?: boolean;
+  /** Keeps the columns that rows have only until their table is made. */
+  inTheMaking?: boolean;
 }
 
 /** Rows of a row group; DuckDB makes no smaller ones. */
@@ -39,7 +41,7 @@ export async function sortInto(
   final: string,
   options: SortOptions = {},
 ): Promise<number> {
-  const { metadata, manifest, ordered = false, ...limits } = options;
+  const { metadata, manifest, ordered = false, inTheMaking = false, ...limits } = options;
   const temporary = temporaryBeside(final);
   const folder = `${temporary}.spill`;
   let duck: Duck | undefined;
@@ -52,7 +54,7 @@ export async function sortInto(
       : await sortParts(duck, files, folder);
     const slices = runs.length > 1 ? await mergeRuns(duck, runs, rows, folder) : runs;
     if (!ordered) for (const run of runs) if (!slices.includes(run)) await discard(run);
-    const { rowsChanged } = await duck.script('lake/texts-final', {
+    const { rowsChanged } = await duck.script(inTheMaking ? 'lake/texts-first-round' : 'lake/texts-final', {
       params: { files: listValue(slices), final: temporary, metadata: JSON.stringify(metadata ?? {}) },
       types: listOfFiles,
     });

@@ -122,7 +122,11 @@ class Refresh {
     const wanted = groups.map(
       ({ cohort }, i) => shared === undefined || (cohort !== null && own[i] === undefined),
     );
-    if (wanted.includes(true)) await this.texts.arrange();
+    const { progress } = this.tools;
+    if (wanted.includes(true)) {
+      await this.texts.arrange();
+      progress.expect(groups.reduce((sum, { texts }, i) => sum + (wanted[i] ? texts : 0), 0));
+    }
     for (const [i, group] of groups.entries()) {
       const before = own[i];
       if (before !== undefined) yield before;
@@ -143,6 +147,8 @@ class Refresh {
       all.add(documents);
       fit.add(documents, groups.length, pool, open);
     }
+    // no text is read for it any more
+    if (shared === undefined) progress.note('building the shared pool');
     yield shared ?? this.buildShared(all, ofAll, fit);
     this.job.checkUnchanged();
   }
@@ -165,6 +171,7 @@ class Refresh {
     const kept = new Retention(maxTokens);
     const score =
       maxTokens < Number.POSITIVE_INFINITY && keep === 'frequent' ? await this.scores(group) : () => 0;
+    let read = 0;
     for await (const page of this.texts.pages(group)) {
       this.tools.signal.throwIfAborted();
       for (const { text, complete } of page) {
@@ -172,9 +179,12 @@ class Refresh {
         if (kept.wants(points)) kept.offer(documentOf(settings, encode(text), complete), points);
       }
       this.tools.progress.advance(page.length);
+      read += page.length;
       // pages are in the order of usefulness, unless texts are scored
       if (keep !== 'frequent' && !kept.wants(0)) break;
     }
+    // beyond the cap
+    this.tools.progress.skip((this.texts.groups[group] as TextGroup).texts - read);
     return kept.documents();
   }
 

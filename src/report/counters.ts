@@ -21,8 +21,9 @@ export interface Phase {
   /** Done since the phase began, and done before. */
   finished: number;
   skipped: number;
-  /** Milliseconds of the clock. */
+  /** Milliseconds of the clock: when it began, and when its rows did. */
   started: number;
+  counting: number;
 }
 
 /** One run of a stage. */
@@ -85,8 +86,16 @@ export class Counters implements StageObserver {
   }
 
   startPhase(label: string, total: number | undefined): void {
-    this.phase = { label, total, finished: 0, skipped: 0, started: this.now() };
+    const now = this.now();
+    this.phase = { label, total, finished: 0, skipped: 0, started: now, counting: now };
     this.sums = undefined;
+  }
+
+  /** What the phase will have done at its end. */
+  expect(total: number): void {
+    if (this.phase === undefined) return;
+    this.phase.total = total;
+    if (this.phase.finished === 0) this.phase.counting = this.now();
   }
 
   watch(sums: Readonly<DecodeSums>): void {
@@ -94,10 +103,10 @@ export class Counters implements StageObserver {
     if (this.current !== undefined) this.current.sums = sums;
   }
 
-  /** Of the phase, since it began: rows a second; 0 without one. */
+  /** Of the phase, since its rows began: rows a second; 0 without one. */
   get rate(): number {
     if (this.phase === undefined) return 0;
-    const seconds = (this.now() - this.phase.started) / 1000;
+    const seconds = (this.now() - this.phase.counting) / 1000;
     return seconds > 0 ? this.phase.finished / seconds : 0;
   }
 

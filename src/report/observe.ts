@@ -2,14 +2,28 @@
 import { messageOf } from '../errors.js';
 import type { Logger, StageObserver, StageOutcome, StageResult, StageScope, StageWatch } from '../stage.js';
 
-/** Tells observers of the stages that it runs, the innermost last. */
+/** Tells observers of the stages that it runs, the innermost last, and the log of what they warn of, each warning once. */
 export class Watch implements StageWatch {
   private readonly open: StageScope[] = [];
+  private readonly told = new Set<string>();
 
   constructor(
     private readonly observers: readonly StageObserver[],
     private readonly signal: AbortSignal,
+    private readonly log: Logger,
   ) {}
+
+  /** What was warned of so far: of stages that have ended, also where a later one fails. */
+  get warnings(): string[] {
+    return [...this.told];
+  }
+
+  /** Told once, however many stages say it. */
+  warn(warning: string): void {
+    if (this.told.has(warning)) return;
+    this.told.add(warning);
+    this.log.warn({}, warning);
+  }
 
   /** Rejects as the stage does. */
   async observe(scope: StageScope, run: () => Promise<StageResult>): Promise<StageResult> {
@@ -35,6 +49,7 @@ export class Watch implements StageWatch {
     if (place < 0) return;
     this.open.splice(place, 1);
     for (const observer of this.observers) await observer.end(scope, outcome);
+    if ('result' in outcome) for (const warning of outcome.result.warnings) this.warn(warning);
   }
 
   /** After a signal whatever went wrong is its consequence. */

@@ -23,7 +23,7 @@ export interface ProgressFields {
   label: string;
   done: number;
   total: number | null;
-  /** Per second since the start. */
+  /** Per second since rows are counted. */
   rate: number;
   /** Seconds; null where it isn't known. */
   remaining: number | null;
@@ -43,6 +43,10 @@ class Counting implements Progress {
 
   start(label: string, total?: number): void {
     this.counters.startPhase(label, total);
+  }
+
+  expect(total: number): void {
+    this.counters.expect(total);
   }
 
   advance(n: number): void {
@@ -90,6 +94,14 @@ class Meter extends Counting {
     this.lastShown = phase.started;
     if (this.bar) this.draw(phase);
     else this.print(phase, `${label}: ${total === undefined ? 'started' : `0 of ${amount(total)}`}`);
+  }
+
+  override expect(total: number): void {
+    super.expect(total);
+    const { phase } = this.counters;
+    if (phase === undefined) return;
+    if (this.bar) this.draw(phase);
+    else this.print(phase, `${phase.label}: ${counted(phase)}`);
   }
 
   override advance(n: number): void {

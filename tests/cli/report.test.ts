@@ -86,6 +86,22 @@ test('an unknown total has no percentage, and what was not started shows nothing
   ]);
 });
 
+test('a total that is known later: the rate counts from then on, the seconds from the start', () => {
+  const { written, progress, clock } = recorder(false);
+  progress.start('pools');
+  clock.milliseconds = 60_000;
+  progress.expect(100);
+  clock.milliseconds += 10_000;
+  progress.advance(40);
+  progress.done();
+  assert.equal(written, [
+    'pools: started\n',
+    'pools: 0 of 100\n',
+    'pools: 40 of 100 (40%), 4.0/s, 15.0 s left\n',
+    'pools: 40 of 100, 4.0/s, done in 1:10 min\n',
+  ]);
+});
+
 test('durations', () => {
   const table: [number, string][] = [
     [0, '0.0 s'],

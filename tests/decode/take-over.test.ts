@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert';
 import { takeOver } from '../../src/decode/take-over.js';
 import { KeptRows } from '../../src/lake/kept-rows.js';
 import type { PromptRow } from '../../src/lake/pages.js';
-import { sortInto } from '../../src/lake/sort.js';
+import { type SortOptions, sortInto } from '../../src/lake/sort.js';
 import { FeatureWriter, type TextRow } from '../../src/lake/writer.js';
 import { errorOf, inFolder, query, readTable, writeTable } from '../prompts/fixture.js';
 
@@ -47,12 +47,17 @@ function prompt(promptId: string): PromptRow {
   return { row: 0, promptId, ...about, prompt: 'p', messages: null };
 }
 
-async function writeTexts(folder: string, name: string, rows: readonly TextRow[]): Promise<string> {
+async function writeTexts(
+  folder: string,
+  name: string,
+  rows: readonly TextRow[],
+  options: SortOptions = {},
+): Promise<string> {
   const part = join(folder, `${name}.part`);
   const writer = await FeatureWriter.open(part);
   for (const row of rows) await writer.append(row);
   await writer.close();
-  await sortInto([part], join(folder, `${name}.parquet`));
+  await sortInto([part], join(folder, `${name}.parquet`), options);
   return join(folder, `${name}.parquet`);
 }
 
@@ -87,6 +92,20 @@ async function taken(
   await rows.remove();
   return found;
 }
+
+test('a text of a first round keeps what its steps emitted, but not where another prompt has the same text', () =>
+  inFolder(async (folder) => {
+    const texts = await writeTexts(folder, 'first', [text('p', 'k', 'one')], { inTheMaking: true });
+    const prompts = ['p', 'q'].map((promptId) => ({ promptId, key: 'k' }));
+    const rows = await taken(folder, prompts, [texts]);
+    const emitted = ['p', 'q'].map((id) => [rows.get(id)?.text, rows.get(id)?.emitted_tokens]);
+    assert.equal(emitted, [
+      ['one', 3],
+      ['one', null],
+    ]);
+    const table = await writeTexts(folder, 'table', [text('p', 'k', 'one')]);
+    assert.is((await taken(folder, prompts, [table])).get('p')?.emitted_tokens, null, 'an earlier table');
+  }));
 
 test('each prompt gets the text of the first table that has its key, its own before others (property)', () =>
   inFolder(async (folder) => {

@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { KeptTexts } from '../../src/lake/kept-texts.js';
+import { decoded, inPools, KeptTexts } from '../../src/lake/kept-texts.js';
 import { FeatureWriter, type TextRow } from '../../src/lake/writer.js';
+import { writeTable } from '../prompts/fixture.js';
 import { rowOf } from './kept.js';
 import { inFolder } from './temporary.js';
 
@@ -28,7 +29,7 @@ test('which of the texts that were taken over go into pools does not depend on h
       emittedTokens: i % 4 === 0 ? 2 : null,
     }));
     const idsBy = async (size: number) => {
-      const kept = await KeptTexts.open(await partsOf(root, rows, size));
+      const kept = await KeptTexts.open(await partsOf(root, rows, size), false);
       try {
         return (await kept.takenOver(7)).map(({ promptId }) => promptId);
       } finally {
@@ -61,7 +62,7 @@ test('sums and texts of a round over all parts; what was taken over is apart', (
       { ...rowOf('d'), error: 'too long' },
       { ...taken('e'), outputTokens: 9 },
     ];
-    const kept = await KeptTexts.open(await partsOf(root, rows, 2));
+    const kept = await KeptTexts.open(await partsOf(root, rows, 2), false);
     try {
       const sums = await kept.sums();
       const of = (takenOver: boolean, round: number) =>
@@ -85,8 +86,40 @@ test('sums and texts of a round over all parts; what was taken over is apart', (
     }
   }));
 
+test('with pools given, texts without any are of the first round: apart in the sums, and marked as those in the pools', () =>
+  inFolder(async (root) => {
+    const text = { error: null, emittedTokens: 3, outputTokens: 2, outputTokenIds: [4, 5], ended: true };
+    const rows = [
+      { ...rowOf('a'), ...text, poolVersion: null },
+      { ...rowOf('b'), ...text, poolVersion: 'v' },
+      { ...taken('c'), poolVersion: null },
+      { ...rowOf('d'), error: 'too long', poolVersion: 'v' },
+    ];
+    const prompts = join(root, 'prompts.parquet');
+    await writeTable(
+      prompts,
+      { prompt_id: 'VARCHAR' },
+      'abcd'.split('').map((prompt_id) => ({ prompt_id })),
+    );
+    const parts = await partsOf(root, rows, 3);
+    const found = async (pooled: boolean) => {
+      const kept = await KeptTexts.open(parts, pooled);
+      try {
+        const first = (await kept.sums()).filter(({ firstRound }) => firstRound);
+        return {
+          first: first.map((sum) => sum.emittedTokens),
+          marks: [...(await kept.finished(prompts, 4, 4))],
+        };
+      } finally {
+        kept.close();
+      }
+    };
+    assert.equal(await found(true), { first: [3], marks: [inPools, decoded, inPools, decoded] });
+    assert.equal(await found(false), { first: [], marks: [decoded, decoded, inPools, decoded] });
+  }));
+
 test('without parts there is nothing', async () => {
-  const kept = await KeptTexts.open([]);
+  const kept = await KeptTexts.open([], false);
   assert.equal([await kept.sums(), await kept.failures(3), await kept.takenOver(3)], [[], [], []]);
   assert.equal(await kept.finished('nowhere', 3, 0), new Uint8Array(3));
   kept.close();

@@ -49,9 +49,34 @@ test('scratch is made, emptied and removed', () =>
     writeFileSync(join(work, 'part'), '');
     assert.equal(readdirSync(lake.prepareWork('texts', 'p')), ['part']);
     assert.equal(readdirSync(lake.prepareWork('texts', 'p', { clear: true })), []);
+    const other = lake.prepareWork('texts', 'q');
     lake.clearWork('texts', 'p');
     lake.clearWork('texts', 'p');
     assert.not.ok(existsSync(work));
+    assert.ok(existsSync(other), 'that of another run stays');
+    lake.clearWork('texts', 'q');
+    assert.equal(readdirSync(root), [], 'no empty folder is left');
+  }));
+
+test('scratch of runs side by side: neither loses its folder when the other removes the empty ones', () =>
+  inFolder(async (root) => {
+    const run = (partition: string) => {
+      const folder = join(root, partition);
+      mkdirSync(folder);
+      const source = `
+        import { existsSync } from 'node:fs';
+        import { Lake } from ${JSON.stringify(moduleUrl('src/lake/lake.js'))};
+        const lake = new Lake(${JSON.stringify(join(root, 'lake'))});
+        let kept = 0;
+        for (let i = 0; i < 300; i++) {
+          if (existsSync(lake.prepareWork('texts', '${partition}'))) kept++;
+          lake.clearWork('texts', '${partition}');
+        }
+        console.log(kept);`;
+      return runScript(folder, source);
+    };
+    assert.equal(await Promise.all([run('p'), run('q')]), ['300\n', '300\n']);
+    assert.equal(readdirSync(join(root, 'lake')), []);
   }));
 
 test('publishing replaces the old file and leaves no temporary one', () =>

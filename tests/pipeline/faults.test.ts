@@ -210,6 +210,37 @@ test('a file that may not grow (as on a full disk): exit code 1, no half table, 
   });
 });
 
+test('too many prompts without a text: only the finished texts are said to be kept, and to be gone on behind', async () => {
+  await inFolder(async (folder) => {
+    const rows = somePrompts(6).map((row, i) => (i < 2 ? { ...row, prompt: null } : row));
+    const prompts = await writePrompts(folder, rows);
+    const args = decodeArguments(sampleModel, prompts, join(folder, 'texts.parquet'));
+    const failed = await dare(args);
+    assert.is(failed.code, 1, failed.stderr);
+    assert.match(failed.stderr, /2 of 6 prompts can't be decoded, .* 4 finished texts are kept:/s);
+    const again = await dare([
+      ...args.filter((arg) => arg !== '--quiet'),
+      '--set',
+      'decode.maxFailedShare=0.5',
+    ]);
+    assert.is(again.code, 0, again.stderr);
+    assert.match(again.stderr, /^4 of 6 texts were finished before: going on behind them$/m);
+    assert.equal([resultOf(again).resumed, resultOf(again).failed], [6, 2], 'rows, the failed ones too');
+  });
+});
+
+test('no prompt with a text: nothing is said to be kept', async () => {
+  await inFolder(async (folder) => {
+    const prompts = await writePrompts(
+      folder,
+      somePrompts(2).map((row) => ({ ...row, prompt: null })),
+    );
+    const failed = await dare(decodeArguments(sampleModel, prompts, join(folder, 'texts.parquet')));
+    assert.is(failed.code, 1, failed.stderr);
+    assert.not.match(failed.stderr, /finished texts/);
+  });
+});
+
 test('a read-only output folder: exit code 1, nothing written', async () => {
   await inFolder(async (folder) => {
     const prompts = await writePrompts(folder);

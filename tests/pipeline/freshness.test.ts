@@ -208,6 +208,19 @@ const changes: Change[] = [
     says: { features: /^stale shards of the texts wait to be joined$/ },
   },
   {
+    name: 'a quality gate that the published texts do not pass: all are cut off',
+    change: () => ['publish.quality.cut=0.5', 'publish.quality.empty=0'],
+    says: {
+      features:
+        /^stale publish\.quality\.cut: 100% cut off \(finish_reason length or context\), more than 50%$/,
+    },
+  },
+  {
+    name: 'a quality gate that they pass',
+    change: () => ['publish.quality.repetitive=0.5', 'publish.quality.failed=0'],
+    says: {},
+  },
+  {
     name: 'a manifest that is broken',
     change: (folder) => {
       writeFileSync(join(folder, 'lake/features/partition=a/_manifest.json'), '{"stage": ');
@@ -225,6 +238,7 @@ test('status says of each table what changed, and a second run does nothing', ()
     const first = await dare(['run', '--config', config, '--quiet', '--skip-exit-code', '99']);
     assert.is(first.code, 0, first.stderr);
     await checkSecondRun(made, config);
+    await checkStricterGate(made, config);
     const backup = join(folder, 'backup');
     cpSync(made, backup, { recursive: true, preserveTimestamps: true });
     for (const { name, change, says } of changes) {
@@ -243,6 +257,17 @@ test('status says of each table what changed, and a second run does nothing', ()
       cpSync(backup, made, { recursive: true, preserveTimestamps: true });
     }
   }));
+
+/** A gate that was made stricter is asked again: the run fails there, and the features stay. */
+async function checkStricterGate(folder: string, config: string): Promise<void> {
+  const before = bytesBelow(folder);
+  const refused = await dare(['run', '--config', config, '--set', 'publish.quality.cut=0.5']);
+  assert.is(refused.code, 1, refused.stderr);
+  assert.equal(refused.stderr.match(/^(\w+): skipped, its table is fresh/gm)?.length, 4, refused.stderr);
+  assert.match(refused.stderr, /^publish: its table is stale; publish\.quality\.cut: 100% cut off/m);
+  assert.match(refused.stderr, /100% cut off .*, more than publish\.quality\.cut \(50%\) allows/);
+  assertUntouched(folder, before);
+}
 
 /** Nothing is written, and every way of asking says that there was nothing to do. */
 async function checkSecondRun(folder: string, config: string): Promise<void> {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { LEVELS } from '../../src/report/log.js';
+import type { ProgressFields } from '../../src/report/progress.js';
 import { dare, resultOf } from '../cli/spawn.js';
 import { inFolder } from '../prompts/fixture.js';
 import { cache, sampleModel, smallCatalogue, somePrompts, writePrompts } from './fixture.js';
@@ -82,6 +83,7 @@ test('run: a series for each stage, and one begin and end in the log, in fields;
       .trimEnd()
       .split('\n')
       .map((line) => JSON.parse(line) as Record<string, unknown>);
+    checkProgress(log, { cohorts: 0, prompts: 1, pools: 0, decode: 1, features: 1 });
     const ends = log.filter(({ event }) => event === 'end');
     const order = ['segment', 'prompts', 'pools', 'decode', 'publish'];
     assert.equal(
@@ -121,6 +123,17 @@ test('run: a series for each stage, and one begin and end in the log, in fields;
     assert.equal([event.stage, event.partition], ['decode', 'none']);
   });
 });
+
+/** Labels of progress, and whether a total was told: with it there is a time left. At the end all of it is done. */
+function checkProgress(log: Record<string, unknown>[], labels: Record<string, number>): void {
+  const lines = log.flatMap(({ progress }) => (progress === undefined ? [] : [progress as ProgressFields]));
+  for (const [label, counted] of Object.entries(labels)) {
+    const last = lines.filter((line) => line.label === label).at(-1);
+    assert.is(last?.total !== null, counted === 1, `${label}: ${JSON.stringify(last)}`);
+    if (counted === 1)
+      assert.equal([last?.done, last?.remaining, (last?.rate ?? 0) > 0], [last?.total, 0, true]);
+  }
+}
 
 test('an interrupted stage: the file says so, and how far it came', async () => {
   await inFolder(async (folder) => {

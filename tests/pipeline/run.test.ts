@@ -1,5 +1,5 @@
 /** The main job on a small catalogue, through the command line. */
-import { cpSync, readFileSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -32,6 +32,7 @@ test('the main job: every table, one feature row per user and item, rounds, then
       [rows, prompts, 0, prompts, rows],
     );
     assert.ok((result.tokensPerStep as number) >= 1);
+    checkLines(result.stages as Record<string, Record<string, unknown>>, prompts);
     assert.is(first.stdout.split('\n').length, 2, 'nothing but the JSON line is on stdout');
     await checkTables(folder);
     assert.ok(prompts < rows, 'some users like nothing');
@@ -54,6 +55,21 @@ test('the main job: every table, one feature row per user and item, rounds, then
   });
 });
 
+/** The stages of a run say what each says when it is run alone. */
+function checkLines(stages: Record<string, Record<string, unknown>>, prompts: number): void {
+  const { decode = {}, publish = {}, pools = {} } = stages;
+  const { takenOver, resumed, failed, mode, outputTokens } = decode;
+  assert.equal([takenOver, resumed, failed, mode], [0, 0, 0, 'relaxed']);
+  assert.ok((outputTokens as number) > prompts);
+  assert.equal([publish.texts, publish.failed, publish.frameworks], [prompts, 0, ['kar']]);
+  const shares = { empty: 0, repetitive: 0, unparsable: 0, failed: 0 };
+  assert.equal({ ...(publish.quality as object), cut: undefined }, { ...shares, cut: undefined });
+  assert.equal([pools.built, pools.takenOver], [0, 0]);
+  for (const stage of Object.values(stages)) {
+    for (const name of ['stage', 'partition', 'files', 'warnings']) assert.not.ok(name in stage, name);
+  }
+}
+
 /** Every table is there for the partition, nothing half done beside it. */
 async function checkTables(folder: string): Promise<void> {
   const files = filesBelow(join(folder, 'lake'));
@@ -62,6 +78,11 @@ async function checkTables(folder: string): Promise<void> {
     assert.ok(files.includes(`${table}/partition=a/${file}`), `${table} in ${files.join(' ')}`);
   }
   assertClean(files);
+  assert.equal(
+    readdirSync(join(folder, 'lake')).sort(),
+    [...tableNames].sort(),
+    'no folder of scratch is left',
+  );
 }
 
 function assertClean(files: readonly string[]): void {
@@ -138,7 +159,9 @@ test('SIGINT while decoding: exit code 130, no half file anywhere in the lake', 
     const slowly = ['--set', 'decode.concurrency=1', '--set', 'decode.maxNewTokens=256'];
     const stopped = await dare(['run', '--config', config, ...slowly], folder, interrupt);
     assert.is(stopped.code, 130, stopped.stderr);
-    assert.equal(resultOf(stopped), { stage: 'run', error: 'stopped by SIGINT', exitCode: 130 });
+    const { warnings, ...result } = resultOf(stopped);
+    assert.equal(result, { stage: 'run', error: 'stopped by SIGINT', exitCode: 130 });
+    assert.match(String(warnings), /^kar: \d+ of 30 users have no prompt/, 'of the stages before');
     assertClean(filesBelow(lake));
     assert.equal(
       filesBelow(lake).filter((file) => /^(texts|features)/.test(file)),

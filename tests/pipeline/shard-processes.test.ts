@@ -4,9 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { readManifest } from '../../src/lake/manifest.js';
+import { readShard } from '../../src/lake/shards.js';
 import { dare, type Finished, resultOf } from '../cli/spawn.js';
 import { readTable } from '../prompts/fixture.js';
 import { smallCatalogue } from './fixture.js';
+import { keptRows, killedAt } from './killed.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'dare-processes-'));
 const { config, prompts } = smallCatalogue(folder);
@@ -33,13 +36,25 @@ test('a run in two processes, from a first round that makes the pools: the same 
   const alone = lakeOf('alone');
   succeed(await dare(['run', ...greedy, '--lake', alone, '--quiet']));
   const lake = lakeOf('shards');
-  const run = await dare(['run', ...inShards, '--lake', lake]);
+  // the first round is no earlier table: it counts whatever is taken over from those
+  const run = await dare(['run', ...inShards, '--lake', lake, '--set', 'decode.reuse=off']);
   const result = succeed(run);
   assert.match(run.stderr, /the first round of the texts of partition a: its texts make the pools/);
   for (const shard of ['1/2', '2/2'])
     assert.match(run.stderr, new RegExp(`^decoding on .*shard ${shard}\\)$`, 'm'));
-  assert.is((result.stages as Record<string, { rows: number }>).decode?.rows, prompts);
+  const stages = result.stages as Record<string, Record<string, unknown>>;
   const texts = await textsOf(lake);
+  await checkSums(lake, texts, stages.decode as Record<string, unknown>);
+  const ofFirst = [...run.stderr.matchAll(/^(\d+) of (\d+) texts are of the first round/gm)];
+  const sums = [1, 2].map((group) => ofFirst.reduce((sum, match) => sum + Number(match[group]), 0));
+  assert.equal(sums, [stages.decode?.firstRound, prompts], `of each shard's own:\n${run.stderr}`);
+  assert.not.match(run.stderr, /taken over from earlier tables/);
+  assert.match(
+    run.stderr,
+    new RegExp(`^decode: ${prompts} of ${prompts}, .*/s, done in`, 'm'),
+    'of all shards',
+  );
+  assert.match(run.stderr, /^drafting .* in 2 rounds, from pools of the rounds before/m);
   assert.is(texts.length, prompts);
   const [own, others] = [clear(texts), clear(await textsOf(alone))];
   const ids = new Set(others.map((row) => (row as unknown[])[0]));
@@ -59,21 +74,68 @@ test('a run in two processes, from a first round that makes the pools: the same 
   assert.is(again.skipped, true, 'all is fresh, the pools of the first round too');
 });
 
+/** What is said of the table holds for its rows, those of the first round too. */
+async function checkSums(
+  lake: string,
+  texts: Record<string, unknown>[],
+  result: Record<string, unknown>,
+): Promise<void> {
+  const sum = (name: string) => texts.reduce((all, row) => all + Number(row[name]), 0);
+  const sums = {
+    rows: prompts,
+    takenOver: 0,
+    resumed: 0,
+    failed: 0,
+    firstRound: texts.filter(({ pool_version }) => pool_version === null).length,
+    rounds: 2,
+    unknownCohort: result.unknownCohort,
+    outputTokens: sum('output_tokens'),
+    decodeSteps: sum('decode_steps'),
+    draftedTokens: sum('drafted_tokens'),
+    acceptedTokens: sum('accepted_tokens'),
+  };
+  const manifest = (await readManifest(join(lake, 'texts/partition=a'))) ?? {};
+  for (const said of [result, manifest])
+    assert.equal(Object.fromEntries(Object.keys(sums).map((name) => [name, said[name]])), sums);
+  const statistics = manifest.statistics as Record<string, number>;
+  assert.equal([statistics.texts, statistics.textSteps], [prompts, sums.decodeSteps]);
+  assert.is(statistics.tokens, manifest.emittedTokens);
+}
+
 test('stopped by a signal all processes stop; the next run goes on where they were', async () => {
   const lake = lakeOf('stopped');
   for (const stage of ['segment', 'prompts', 'pools'])
     succeed(await dare([stage, ...greedy, '--lake', lake, '--quiet']));
   // texts of mode relaxed depend on a cost table, which is kept beside them meanwhile
   const slowly = ['--set', 'decode.mode=relaxed', '--set', 'decode.concurrency=1'];
-  const decode = ['decode', ...inShards, '--lake', lake, ...slowly];
+  const strict = ['--set', 'decode.reuse=strict'];
+  const decode = ['decode', ...inShards, '--lake', lake, ...slowly, ...strict];
   const stopped = await dare(decode, undefined, { after: 'shard 2/2', signal: 'SIGTERM' });
   assert.is(stopped.code, 143, stopped.stderr);
-  assert.ok(existsSync(join(lake, '_unfinished/texts/partition=a/first-round/texts.parquet')));
+  const first = await readShard(join(lake, '_unfinished/texts/partition=a/first-round/texts.parquet'));
   assert.not.ok(existsSync(join(lake, 'texts/partition=a/texts.parquet')));
   const result = succeed(await dare([...decode, '--quiet']));
   assert.is(result.rows, prompts);
-  assert.ok(Number(result.takenOver) > 0, 'texts of the first round');
+  assert.equal([result.takenOver, Number(result.firstRound) > 0], [0, true]);
+  assert.ok(Number(result.resumed) >= Number(result.firstRound), 'the first round was finished before');
+  const manifest = await readManifest(join(lake, 'texts/partition=a'));
+  assert.equal(manifest?.costs, first.metadata.costs, 'one cost table for all relaxed texts');
   assert.is((await textsOf(lake)).length, prompts);
+  assert.not.ok(existsSync(join(lake, '_unfinished')), 'nothing is left over');
+});
+
+test('killed in the first round: the next run goes on behind the texts that it had finished', async () => {
+  const lake = lakeOf('killed');
+  for (const stage of ['segment', 'prompts', 'pools'])
+    succeed(await dare([stage, ...greedy, '--lake', lake, '--quiet']));
+  const decode = ['decode', ...inShards, '--lake', lake, '--set', 'decode.concurrency=1'];
+  const kept = join(lake, '_unfinished/texts/partition=a/whole');
+  const { killed, stderr } = await killedAt(decode, { folder: kept, rows: 3 });
+  assert.ok(killed, stderr);
+  const finished = keptRows(kept);
+  const result = succeed(await dare([...decode, '--quiet']));
+  assert.equal([result.rows, result.resumed, result.takenOver], [prompts, finished, 0]);
+  assert.ok(Number(result.firstRound) > finished);
   assert.not.ok(existsSync(join(lake, '_unfinished')), 'nothing is left over');
 });
 

@@ -12,7 +12,8 @@ import { encodePool } from '../../src/pool/file.js';
 import { loadPools, type PoolEntry, readPoolList } from '../../src/pool/folder.js';
 import { type Refreshed, type RefreshJob, refreshPools } from '../../src/pool/refresh.js';
 import { SharedGrams } from '../../src/pool/sharing.js';
-import { silentProgress } from '../../src/report/progress.js';
+import { Counters } from '../../src/report/counters.js';
+import { countingProgress, silentProgress } from '../../src/report/progress.js';
 import type { StageTools } from '../../src/stage.js';
 import { errorOf, inFolder } from '../lake/temporary.js';
 import { writeTable } from '../prompts/fixture.js';
@@ -46,14 +47,14 @@ async function write(folder: string, name: string, rows: readonly Row[]): Promis
   return file;
 }
 
-type Change = Partial<RefreshJob> & { signal?: AbortSignal };
+type Change = Partial<RefreshJob> & Partial<Pick<StageTools, 'signal' | 'progress'>>;
 
 function refresh(out: string, sources: readonly string[], change: Change = {}): Promise<Refreshed> {
-  const { signal = tools.signal, ...others } = change;
+  const { signal = tools.signal, progress = silentProgress, ...others } = change;
   const rules: TextRules = { keep: 'recent', exclude: [] };
   const parts = { settings, calibrate, encode, rules, manifest: {}, checkUnchanged: silent };
   const job = { out, sources, needsTexts: true, earlier: [out], ...parts, ...others };
-  return refreshPools(job, { ...tools, signal });
+  return refreshPools(job, { ...tools, signal, progress });
 }
 
 const counts = ({ built, takenOver, entries }: Refreshed) => [built, takenOver, entries.length];
@@ -96,6 +97,25 @@ test('nothing changed: nothing is built, and no file is touched', () =>
     const { '_manifest.json': earlier, ...filesBefore } = before;
     assert.equal(files, filesBefore);
     assert.is(manifest?.hash, earlier?.hash);
+  }));
+
+test('progress knows how many texts are read, those beyond a cap and those of pools that stay too', () =>
+  inFolder(async (folder) => {
+    const out = join(folder, 'pools');
+    const texts = await write(folder, 'texts', rowsOf(12));
+    const phase = async (change: Change) => {
+      const counters = new Counters();
+      const progress = countingProgress(counters);
+      progress.start('pools');
+      await refresh(out, [texts], { ...change, progress });
+      const { total, finished = 0, skipped = 0 } = counters.phase ?? {};
+      return { total, done: finished + skipped, remaining: counters.remaining };
+    };
+    const all = { total: 12, done: 12, remaining: 0 };
+    assert.equal(await phase({}), all);
+    const nothing = { total: undefined, done: 0, remaining: undefined };
+    assert.equal(await phase({}), nothing, 'all pools stay');
+    assert.equal(await phase({ rules: { keep: 'recent', exclude: [], maxTokens: 60 } }), all, 'a cap');
   }));
 
 test('one text changed: its cohort and the shared pool are built, the others stay', () =>
