@@ -5,7 +5,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { DareError } from '../../src/errors.js';
 import type { Duck } from '../../src/lake/duck.js';
-import { type OpenedInputs, openInputs, type Sources } from '../../src/lake/inputs.js';
+import type { Sources } from '../../src/lake/input-sources.js';
+import { type OpenedInputs, openInputs } from '../../src/lake/inputs.js';
 import { copyTo, goodItems, inFolder, sources } from './sources.js';
 
 interface BadCase {

@@ -185,7 +185,7 @@ const wrong: readonly [args: string[], message: RegExp][] = [
   [['--model', sampleModel, '--prompts', 'p.parquet', '--texts', 't'], /--pool-texts is missing/],
   [['--model', sampleModel, '--prompts', 'p.parquet', '--batch', '0'], /--batch is "0"/],
   [['--model', sampleModel, '--prompts', 'none.parquet'], /none\.parquet is missing/],
-  [['--model', 'nowhere', '--prompts', 'none.parquet'], /nowhere can't be opened/],
+  [['--model', 'nowhere', '--prompts', 'none.parquet'], /there is no model at .*nowhere/],
   [['--model', sampleModel, '--prompts', 'p.parquet', '--costs', 'none.json'], /none\.json/],
   [['--model', sampleModel, '--prompts', 'p.parquet', '--out', 'x'], /dare plan has no option --out/],
 ];
