@@ -171,6 +171,8 @@ test('a text cut at maxNewTokens has the vector of its tokens', async () => {
       assert.equal([...outcome.outputIds], expected.slice(0, maxNewTokens), id);
       assert.is(outcome.finishReason, 'length');
       nearlyEqual(outcome.vector, (plain[i] as Outcome).vector);
+      // the step for the last token's state writes nothing: without drafts each step writes one token
+      assert.is((plain[i] as Outcome).decodeSteps, maxNewTokens);
     });
   }
 });
