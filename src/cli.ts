@@ -83,7 +83,10 @@ async function run(action: Action): Promise<void> {
   }
 }
 
-/** Says what went wrong on stderr and ends the process with the error's exit code. */
+/**
+ * Says what went wrong on stderr and ends the process with the error's exit code.
+ * @param stage undefined where the arguments name none
+ */
 function fail(
   stage: string | undefined,
   error: unknown,
@@ -103,15 +106,16 @@ function fail(
   const name = stage === undefined ? 'dare' : `dare ${stage}`;
   createLog(screen, mode).error({ err: reported }, `${name}: ${reported.message}`);
   const details = reported instanceof DareError ? reported.details : {};
-  const result = { stage, error: reported.message, exitCode: reported.exitCode, ...details };
-  finish(stage === undefined ? undefined : result, reported.exitCode);
+  finish(
+    { stage: stage ?? null, error: reported.message, exitCode: reported.exitCode, ...details },
+    reported.exitCode,
+  );
 }
 
 /** Writes the result as the last line of stdout, then ends, whatever threads and databases a failed stage left. */
-function finish(result: object | undefined, exitCode: number): void {
+function finish(result: object, exitCode: number): void {
   if (ended) return;
   ended = true;
-  if (result === undefined) process.exit(exitCode);
   const line = JSON.stringify(result, (_, value: unknown) =>
     typeof value === 'bigint' ? Number(value) : value,
   );
