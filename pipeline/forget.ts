@@ -1,5 +1,4 @@
 import { readFileSync, rmSync } from 'node:fs';
-import { inputError, messageOf } from '../src/errors.js';
 import type { Duck } from '../src/lake/duck.js';
 import {
   forgetEarlier,
@@ -17,6 +16,7 @@ import { fingerprintOf, originOf } from '../src/lake/origin.js';
 import { withWholePartition } from '../src/lake/partition-lock.js';
 import { withWorkSession } from '../src/lake/work-session.js';
 import type { CommandResult, StageContext } from '../src/stage.js';
+import { unreadable } from '../src/unreadable.js';
 import { pools } from './pools.js';
 
 const tables = ['cohorts', 'prompts', 'texts', 'features'] as const;
@@ -35,7 +35,7 @@ export function idsIn(file: string): string[] {
       .split(/\r?\n/)
       .filter((id) => id !== '');
   } catch (error) {
-    throw inputError(`--users: ${file} can't be read: ${messageOf(error)}`, undefined, error);
+    throw unreadable(error, `--users: ${file}`, 'Expected a text file with one id a line.');
   }
 }
 

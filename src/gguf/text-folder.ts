@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { existsSync, statSync, writeFileSync } from 'node:fs';
+import { type Stats, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { inputError } from '../errors.js';
 import { cachedFolder } from '../model/cache-folder.js';
+import { unreadable } from '../unreadable.js';
 import { GgufFile } from './file.js';
 import { Metadata } from './metadata.js';
 import { kinds, readVocabulary, tokenizerJson, type Vocabulary } from './tokenizer.js';
@@ -12,12 +13,20 @@ const textVersion = 1;
 
 /** Whether a path is taken for a GGUF file: any file, as other models are folders, and any name with that ending. */
 export function isGguf(path: string): boolean {
-  return path.toLowerCase().endsWith('.gguf') || statSync(path, { throwIfNoEntry: false })?.isFile() === true;
+  return path.toLowerCase().endsWith('.gguf') || statOf(path)?.isFile() === true;
+}
+
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    throw unreadable(error, `the model ${path}`, 'Check model.path.');
+  }
 }
 
 /** @throws inputError where there is neither a file nor a folder */
 export function checkModelPath(path: string): void {
-  if (existsSync(path)) return;
+  if (statOf(path) !== undefined) return;
   throw inputError(
     `there is no model at ${path}`,
     'Expected a Hugging Face folder with config.json, tokenizer.json and the weights, or a GGUF file. ' +

@@ -1,6 +1,7 @@
-import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs';
 import { listValue, STRUCT, structValue, VARCHAR } from 'duckdb';
 import { type DareError, inputError, messageOf } from '../errors.js';
+import { unreadable } from '../unreadable.js';
 import { type CsvHeader, type Delimiter, readCsvHeader } from './csv-header.js';
 import { type Duck, listOfFiles, quoteIdentifier } from './duck.js';
 
@@ -138,7 +139,7 @@ function quotedList(names: readonly string[]): string {
 }
 
 async function expand(duck: Duck, key: string, path: string): Promise<string[]> {
-  const stat = statSync(path, { throwIfNoEntry: false });
+  const stat = statOf(key, path);
   if (stat?.isDirectory()) {
     throw inputError(
       `${key}.path is a folder, not a file: ${path}`,
@@ -156,6 +157,14 @@ async function expand(duck: Duck, key: string, path: string): Promise<string[]> 
     `${key}.path: ${what} ${path}`,
     'Relative paths are relative to the folder of the configuration file.',
   );
+}
+
+function statOf(key: string, path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    throw unreadable(error, `${key}.path: ${path}`, `Check ${key}.path.`);
+  }
 }
 
 /** Format by content: Parquet begins and ends with the bytes PAR1. Reads 8 bytes a file. */
@@ -189,7 +198,7 @@ function ends(key: string, path: string): { head: string; tail: string; size: nu
       closeSync(file);
     }
   } catch (error) {
-    throw inputError(`${key}: ${path} can't be read: ${messageOf(error)}`, 'Check its permissions.', error);
+    throw unreadable(error, `${key}: ${path}`, `Check ${key}.path.`);
   }
 }
 

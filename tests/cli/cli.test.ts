@@ -146,7 +146,7 @@ const WRONG: readonly [args: string[], message: string, stage?: string][] = [
   [['pools', '--texts', 't'], '--tokenizer and --out missing beside --texts', 'pools'],
   [
     ['prompts', '--config', 'none.yaml'],
-    "can't read the configuration none.yaml: there is no such file",
+    "the configuration none.yaml can't be read: there is no such file",
     'prompts',
   ],
   [['model'], 'no action given: expected dare model inspect PATH or dare model import PATH', 'model'],
