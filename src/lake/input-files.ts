@@ -4,6 +4,7 @@ import { type DareError, inputError, messageOf } from '../errors.js';
 import { unreadable } from '../unreadable.js';
 import { type CsvHeader, type Delimiter, readCsvHeader } from './csv-header.js';
 import { type Duck, listOfFiles, quoteIdentifier } from './duck.js';
+import { otherLineEnd } from './line-ends.js';
 
 /** The files of one input, all of one format, and the columns that they have. */
 export interface InputFiles {
@@ -101,7 +102,7 @@ export async function reading<T>(input: InputFiles, work: () => Promise<T>): Pro
   try {
     return await work();
   } catch (error) {
-    throw readFailure(input, error);
+    throw await readFailure(input, error);
   }
 }
 
@@ -207,7 +208,7 @@ export function emptyError(key: string, path: string): DareError {
   return inputError(`${key}: ${path} is empty, at least one row was expected`, `Check ${key}.path.`);
 }
 
-function readFailure(input: InputFiles, error: unknown): unknown {
+async function readFailure(input: InputFiles, error: unknown): Promise<unknown> {
   if (error instanceof Error && error.name === 'DareError') return error;
   const message = messageOf(error);
   if (/interrupt/i.test(message)) return error;
@@ -222,6 +223,10 @@ function readFailure(input: InputFiles, error: unknown): unknown {
       error,
     );
   }
+  if (input.format === 'csv' && /invalid state/.test(message)) {
+    const mixed = await mixedLineEnds(input, error);
+    if (mixed !== undefined) return mixed;
+  }
   const counts = /Expected Number of Columns: (\d+) Found: (\d+)/.exec(message);
   const reason =
     counts !== null
@@ -229,7 +234,7 @@ function readFailure(input: InputFiles, error: unknown): unknown {
       : /unterminated quote/.test(message)
         ? 'a quote is never closed, or text follows a closing quote'
         : /invalid state/.test(message)
-          ? 'it is not RFC 4180 (are there lines that end in LF and others in CR LF?)'
+          ? 'it is not RFC 4180'
           : message.split('\n')[0];
   if (input.format === 'csv') {
     return inputError(
@@ -243,4 +248,19 @@ function readFailure(input: InputFiles, error: unknown): unknown {
     'Write the file again.',
     error,
   );
+}
+
+/** DuckDB says neither where nor that it is the line ends. */
+async function mixedLineEnds({ key, files }: InputFiles, cause: unknown): Promise<DareError | undefined> {
+  for (const file of files) {
+    const other = await otherLineEnd(file);
+    if (other === undefined) continue;
+    const { line, end, header } = other;
+    return inputError(
+      `${key}: ${file}, line ${line} could not be read as CSV: it ends in ${end}, the header in ${header}`,
+      'Give all lines of the file one end, LF or CR LF: dos2unix makes all LF.',
+      cause,
+    );
+  }
+  return undefined;
 }
