@@ -4,6 +4,7 @@ import {
   forgetEarlier,
   forgetTable,
   forgetUnfinished,
+  forgetWarnings,
   lookFor,
   type Rewritten,
   type Whom,
@@ -17,6 +18,7 @@ import { withWholePartition } from '../src/lake/partition-lock.js';
 import { withWorkSession } from '../src/lake/work-session.js';
 import type { CommandResult, StageContext } from '../src/stage.js';
 import { unreadable } from '../src/unreadable.js';
+import { noteRun } from './last-run.js';
 import { pools } from './pools.js';
 
 const tables = ['cohorts', 'prompts', 'texts', 'features'] as const;
@@ -64,6 +66,7 @@ export async function forget(context: StageContext, whom: Whom): Promise<Command
         removed.push({ partition, table: 'unfinished texts', rows });
       }
       await changeOrigins(lake, (_, old) => (old === null ? null : (renewed.get(old) ?? old)));
+      for (const partition of partitions) await forgetWarnings(lake, partition, whom);
       // reports quote texts and ids; they are made anew when they are asked for
       for (const partition of partitions) rmSync(lake.report(partition), { force: true });
       for (const path of findGarbage(lake)) rmSync(path, { recursive: true, force: true });
@@ -133,7 +136,8 @@ async function rebuildPools(
     const dir = context.lake.dir('pools', partition);
     const before = fingerprintOf(await readManifest(dir));
     if (before === null || !(await haveOtherTexts(context, partition))) continue;
-    await pools({ ...context, partition });
+    const place = { ...context, partition };
+    await noteRun('pools', await pools(place), place);
     const now = fingerprintOf(await readManifest(dir));
     if (now !== null) renewed.set(before, now);
     rebuilt.push(partition);
