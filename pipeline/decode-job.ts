@@ -13,13 +13,13 @@ import { type Described, type TableJob, type TableResult, TableRun } from '../sr
 import { TraceFile, type TraceOptions } from '../src/decode/trace-file.js';
 import type { RunRecord } from '../src/decode/trace-records.js';
 import type { CostTable } from '../src/engine/cost-table.js';
-import { DareError, inputError, runError } from '../src/errors.js';
+import { DareError, runError } from '../src/errors.js';
 import { recordFile } from '../src/lake/fingerprint.js';
 import { differences, type RunKey } from '../src/lake/kept-rows.js';
 import { removeEmpty, removeStale } from '../src/lake/lake.js';
 import { RunLock } from '../src/lake/lock.js';
 import { type Shard, type ShardContent, shardName } from '../src/lake/shards.js';
-import { modelFingerprint, modelVocabulary } from '../src/model/source.js';
+import { checkModel, modelFingerprint } from '../src/model/source.js';
 import type { PoolSet } from '../src/pool/folder.js';
 import { costsLine, draftsLine } from '../src/report/drafts.js';
 import type { StageTools } from '../src/stage.js';
@@ -133,7 +133,7 @@ export async function decodeJob(job: DecodeJob, tools: StageTools): Promise<Deco
   const started = performance.now();
   const { config, tokenizer } = job;
   const settings = decodeSettings(config.decode);
-  checkVocabulary(job);
+  checkModel(job.model, modelCache(config), tokenizer);
   const trace = openTrace(job, settings);
   try {
     return await withWorker(job.model, config, tokenizer, tools.signal, async (worker) => {
@@ -303,17 +303,6 @@ function goesOn(error: unknown, finished: number, { signal, log }: StageTools): 
 
 export function modelCache({ model }: StandaloneConfig): string {
   return model.cache ?? defaultModelCache();
-}
-
-/** A tokenizer with more tokens than the model has embeddings is another model's: its ids would lead outside them. */
-function checkVocabulary({ model, config, tokenizer }: DecodeJob): void {
-  const vocabulary = modelVocabulary(model, modelCache(config));
-  if (tokenizer.vocabularySize <= vocabulary) return;
-  throw inputError(
-    `The tokenizer of ${model} has token ids up to ${tokenizer.vocabularySize - 1}, ` +
-      `its model has ${vocabulary} tokens.`,
-    'Take tokenizer.json, config.json and the weights from the same model.',
-  );
 }
 
 function warningsOf({ counts, failures }: TableResult): string[] {

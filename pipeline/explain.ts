@@ -12,6 +12,7 @@ import { inputError, messageOf } from '../src/errors.js';
 import { drawPrompt, type TracedPrompt } from '../src/report/explain.js';
 import { quoted } from '../src/report/visible.js';
 import type { CommandResult } from '../src/stage.js';
+import { unreadable } from '../src/unreadable.js';
 
 export interface ExplainOptions {
   promptId: string;
@@ -95,7 +96,7 @@ async function* records(file: string, promptId: string): AsyncGenerator<TraceRec
     }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === undefined) throw error;
-    throw inputError(`the trace ${file} can't be read: ${messageOf(error)}`, remedy, error);
+    throw unreadable(error, `the trace ${file}`, remedy);
   }
   if (broken !== undefined && !(number > 1 && broken.cause instanceof SyntaxError)) throw broken;
 }

@@ -1,10 +1,10 @@
 import { readFileSync, rmSync } from 'node:fs';
-import { inputError, messageOf } from '../src/errors.js';
 import type { Duck } from '../src/lake/duck.js';
 import {
   forgetEarlier,
   forgetTable,
   forgetUnfinished,
+  forgetWarnings,
   lookFor,
   type Rewritten,
   type Whom,
@@ -17,6 +17,8 @@ import { fingerprintOf, originOf } from '../src/lake/origin.js';
 import { withWholePartition } from '../src/lake/partition-lock.js';
 import { withWorkSession } from '../src/lake/work-session.js';
 import type { CommandResult, StageContext } from '../src/stage.js';
+import { unreadable } from '../src/unreadable.js';
+import { noteRun } from './last-run.js';
 import { pools } from './pools.js';
 
 const tables = ['cohorts', 'prompts', 'texts', 'features'] as const;
@@ -35,7 +37,7 @@ export function idsIn(file: string): string[] {
       .split(/\r?\n/)
       .filter((id) => id !== '');
   } catch (error) {
-    throw inputError(`--users: ${file} can't be read: ${messageOf(error)}`, undefined, error);
+    throw unreadable(error, `--users: ${file}`, 'Expected a text file with one id a line.');
   }
 }
 
@@ -64,6 +66,7 @@ export async function forget(context: StageContext, whom: Whom): Promise<Command
         removed.push({ partition, table: 'unfinished texts', rows });
       }
       await changeOrigins(lake, (_, old) => (old === null ? null : (renewed.get(old) ?? old)));
+      for (const partition of partitions) await forgetWarnings(lake, partition, whom);
       // reports quote texts and ids; they are made anew when they are asked for
       for (const partition of partitions) rmSync(lake.report(partition), { force: true });
       for (const path of findGarbage(lake)) rmSync(path, { recursive: true, force: true });
@@ -133,7 +136,8 @@ async function rebuildPools(
     const dir = context.lake.dir('pools', partition);
     const before = fingerprintOf(await readManifest(dir));
     if (before === null || !(await haveOtherTexts(context, partition))) continue;
-    await pools({ ...context, partition });
+    const place = { ...context, partition };
+    await noteRun('pools', await pools(place), place);
     const now = fingerprintOf(await readManifest(dir));
     if (now !== null) renewed.set(before, now);
     rebuilt.push(partition);

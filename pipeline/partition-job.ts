@@ -7,7 +7,7 @@ import { loadTextModel } from '../src/model/text.js';
 import { loadPools, noPools } from '../src/pool/folder.js';
 import type { StageContext } from '../src/stage.js';
 import type { DecodeJob } from './decode-job.js';
-import { sourcesOf } from './origins.js';
+import { type Place, sourcesOf } from './origins.js';
 
 /** Earlier partitions that are looked through for texts. */
 const reusedPartitions = 7;
@@ -63,7 +63,7 @@ export function onOneGpu(config: Config, shard?: Shard): Config {
 }
 
 /** The partition's own texts and those of the latest earlier partitions: each has what it took over itself. */
-function reusable({ config, lake, partition }: StageContext): DecodeJob['reuse'] {
+export function reusable({ config, lake, partition }: Place): DecodeJob['reuse'] {
   const { reuse } = config.decode;
   const partitions = [...lake.earlierPartitions('texts', partition).slice(-reusedPartitions), partition];
   const tables = partitions.reverse().map((name) => lake.file('texts', name));

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import type { Config, DecodeConfig, StandaloneConfig } from '../src/config/schema.js';
 import { defaultModelCache } from '../src/decode/settings.js';
+import type { KnownCount } from '../src/decode/take-over.js';
 import { loadCostTable, stepMilliseconds } from '../src/engine/cost-table.js';
 import { cpuSlots } from '../src/engine/open.js';
 import { inputError } from '../src/errors.js';
@@ -15,6 +16,7 @@ import { planSummary } from '../src/report/plan.js';
 import {
   figuresOf,
   forecast,
+  hasOwn,
   type Machine,
   memoryForecast,
   promptLengths,
@@ -25,6 +27,7 @@ import { type SimulationRow, simulate } from '../src/simulate/simulate.js';
 import type { CommandResult, StageTools } from '../src/stage.js';
 import { planPrompts } from '../src/text/prompt-plan.js';
 import type { TextModel } from '../src/text/tokenizer.js';
+import { reusedPrompts } from './plan-reuse.js';
 import { overlap, readPool, readTexts } from './simulate.js';
 
 export interface PlanOptions {
@@ -57,12 +60,17 @@ export async function plan(options: PlanOptions, tools: StageTools): Promise<Com
   tools.progress.start('prompts');
   const { groups, sample, source } = await promptsOf(options, limit);
   tools.progress.done();
+  const known = await reusedOf(options, source, tokenizer, tools);
   const { rows, warnings } = await replayTexts(options, machine, tokenizer, tools);
   const lengths = groups.map((group) => promptLengths(group, sample, tokenizer));
   const results = groups.map((group, i) => {
-    const texts = figuresOf(rows, group.entityType) ?? undrafted(settings.decode, machine);
-    return forecast(group, lengths[i], texts, machine);
+    const texts = figuresOf(rows, group) ?? undrafted(settings.decode, machine);
+    const isOfGroup = ({ entityType, framework }: KnownCount) =>
+      entityType === group.entityType && framework === group.framework;
+    return forecast({ ...group, reused: known.find(isOfGroup)?.known ?? 0 }, lengths[i], texts, machine);
   });
+  const strange = rows.length === 0 ? [] : groups.filter((group) => !hasOwn(rows, group));
+  if (strange.length > 0) warnings.push(othersStandFor(strange));
   const total = sumOf(results);
   const longest = Math.max(0, ...lengths.map((known) => known?.longest ?? 0));
   const { maxNewTokens } = settings.decode;
@@ -85,6 +93,28 @@ export async function plan(options: PlanOptions, tools: StageTools): Promise<Com
   };
 }
 
+/** Nothing without prompts of a lake: then it isn't known what they are, or where earlier texts are. */
+async function reusedOf(
+  { config, model }: PlanOptions,
+  source: string,
+  tokenizer: TextModel,
+  tools: StageTools,
+): Promise<KnownCount[]> {
+  if (config === undefined || source === countedInputs) return [];
+  tools.progress.start('earlier texts');
+  const known = await reusedPrompts(config, model, source, tokenizer, tools);
+  tools.progress.done();
+  return known;
+}
+
+function othersStandFor(groups: readonly PromptGroup[]): string {
+  const kinds = groups.map(({ entityType, framework }) => [framework, entityType].filter(Boolean).join(' '));
+  return (
+    `no recorded texts are of the kind ${kinds.map((kind) => kind || 'that the prompts are of').join(', ')}: ` +
+    'those of the same entity type, or else of all, are taken for them'
+  );
+}
+
 function memoryOf(model: string, { model: { cache } }: PlanOptions['settings']): ModelMemory {
   const { memory, supported, reasons } = inspectModel(model, cache ?? defaultModelCache());
   if (memory !== undefined && supported) return memory;
@@ -104,9 +134,11 @@ function machineOf({ costs: file, batch, settings }: PlanOptions): Machine {
 interface Prompts {
   groups: PromptGroup[];
   sample: SampledPrompt[];
-  /** The file of prompts, or `inputs`. */
+  /** The file of prompts, or `countedInputs`. */
   source: string;
 }
+
+const countedInputs = 'inputs';
 
 async function promptsOf({ config, prompts }: PlanOptions, limit: number): Promise<Prompts> {
   const written = config === undefined ? '' : new Lake(config.lake).file('prompts', config.partition);
@@ -116,7 +148,7 @@ async function promptsOf({ config, prompts }: PlanOptions, limit: number): Promi
     if (groups.length === 0) throw inputError(`${file} holds no prompts`, 'Expected a row for each prompt.');
     return { groups, sample, source: file };
   }
-  return { groups: await countInputs(config as Config), sample: [], source: 'inputs' };
+  return { groups: await countInputs(config as Config), sample: [], source: countedInputs };
 }
 
 /** A prompt for every item and user, and each framework that has a template for them. */
@@ -134,7 +166,7 @@ async function countInputs(config: Config): Promise<PromptGroup[]> {
   }
 }
 
-/** What drafts bring, by entity type; nothing without recorded texts. */
+/** What drafts bring, by entity type and framework; nothing without recorded texts. */
 async function replayTexts(
   { recorded, nodes, limit, settings: { decode }, config }: PlanOptions,
   { costs, batch }: Machine,
@@ -154,7 +186,7 @@ async function replayTexts(
       nodes: [nodes ?? configured],
       lengths: [config?.pools.maxLength ?? defaultMaxLength],
       poolSizes: [documents.length],
-      by: ['entity'],
+      by: ['entity', 'framework'],
       peers: false,
       divergenceBudget: decode.divergenceBudget,
       ...(costs === undefined ? {} : { costs: { table: costs, batch } }),

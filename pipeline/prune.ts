@@ -11,7 +11,8 @@ import {
   type TableName,
 } from '../src/lake/lake.js';
 import { changeOrigins } from '../src/lake/lineage.js';
-import { isLock, withWholePartition } from '../src/lake/partition-lock.js';
+import { LockHeld } from '../src/lake/lock.js';
+import { checkWholePartition, isLock, withWholePartition } from '../src/lake/partition-lock.js';
 import type { CommandResult, StageContext } from '../src/stage.js';
 
 export interface PruneOptions {
@@ -23,6 +24,9 @@ export interface PruneOptions {
   dryRun: boolean;
 }
 
+/** Does `work` on a partition. @throws LockHeld where a run is at work on it */
+type WhileIdle = <T>(partition: string, work: () => T) => Promise<T>;
+
 interface Removed {
   partition: string;
   tables: TableName[];
@@ -33,7 +37,7 @@ interface Removed {
  * Removes old partitions of all tables, and in any case what killed runs left. The last partition stays, and those that
  * a run is at work on. Tables that stay no longer name those that went as what they were made from: else they would be
  * stale.
- * @throws runError where something can't be removed
+ * @throws runError where something can't be removed, or a partition can't be locked for another reason than a run's
  */
 export async function prune(context: StageContext, options: PruneOptions): Promise<CommandResult> {
   const { lake, log, signal } = context;
@@ -45,19 +49,21 @@ export async function prune(context: StageContext, options: PruneOptions): Promi
     if (!options.dryRun) removePath(path);
     return bytes;
   };
+  // nobody else is at work on the partition meanwhile; a dry run writes nothing, and so takes no lock
+  const whileIdle: WhileIdle = async (partition, work) => {
+    if (!options.dryRun) return await withWholePartition(lake, partition, log, async () => work());
+    checkWholePartition(lake, partition);
+    return work();
+  };
   const partitions = [...new Set(allTableNames.flatMap((table) => lake.partitions(table)))].sort();
   const removed: Removed[] = [];
   const locked: string[] = [];
   const warnings: string[] = [];
   for (const partition of partitions.filter((name) => isOld(name, partitions, options))) {
-    let begun = false;
     try {
-      await withWholePartition(lake, partition, log, async () => {
-        begun = true;
-        removed.push(removePartition(lake, partition, remove));
-      });
+      removed.push(await whileIdle(partition, () => removePartition(lake, partition, remove)));
     } catch (error) {
-      if (begun || signal.aborted) throw error;
+      if (!(error instanceof LockHeld)) throw error;
       locked.push(partition);
       warnings.push(`the partition ${partition} stays: ${messageOf(error)}`);
     }
@@ -70,7 +76,7 @@ export async function prune(context: StageContext, options: PruneOptions): Promi
     );
   const garbage = findGarbage(lake).map((path) => ({ path, bytes: remove(path) }));
   for (const partition of partitions.filter((name) => !gone.has(name)))
-    garbage.push(...(await removePublished(context, partition, remove)));
+    garbage.push(...(await removePublished(context, partition, whileIdle, remove)));
   const bytes = [...removed, ...garbage].reduce((sum, one) => sum + one.bytes, 0);
   return {
     stage: 'prune',
@@ -108,14 +114,16 @@ function removePartition(lake: Lake, partition: string, remove: (path: string) =
 async function removePublished(
   { lake, log }: StageContext,
   partition: string,
+  whileIdle: WhileIdle,
   remove: (path: string) => number,
 ): Promise<{ path: string; bytes: number }[]> {
   if (findPublished(lake, partition).length === 0) return [];
   try {
-    return await withWholePartition(lake, partition, log, async () =>
+    return await whileIdle(partition, () =>
       findPublished(lake, partition).map((path) => ({ path, bytes: remove(path) })),
     );
   } catch (error) {
+    if (!(error instanceof LockHeld)) throw error;
     // a run is at work on it: then it is no garbage
     log.debug({ err: error }, `what is kept for the partition ${partition} stays`);
     return [];

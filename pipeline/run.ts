@@ -7,6 +7,7 @@ import { freshness, skippedResult, type TableStage, tableOfStage } from './fresh
 import { noteRun } from './last-run.js';
 import { filesRead } from './origins.js';
 import { pools } from './pools.js';
+import { preflight } from './preflight.js';
 import { prompts } from './prompts.js';
 import { publish } from './publish.js';
 import { segment } from './segment.js';
@@ -28,9 +29,13 @@ export interface RunOptions {
   acceptTypes?: boolean;
 }
 
-/** The stages of a partition whose tables are missing or stale, in the order of the data's way, and a summary for people. */
+/**
+ * The stages of a partition whose tables are missing or stale, in the order of the data's way, and a summary for people.
+ * @throws what a stage throws; before the first one inputError for whatever `preflight` finds
+ */
 export async function run(context: StageContext, options: RunOptions = {}): Promise<StageResult> {
   const started = performance.now();
+  await preflight(context);
   const results: StageResult[] = [];
   for (const stage of Object.keys(stages) as TableStage[]) {
     context.signal.throwIfAborted();

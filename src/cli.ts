@@ -87,6 +87,7 @@ async function run(action: Action): Promise<void> {
 
 /**
  * Says what went wrong on stderr and ends the process with the error's exit code.
+ * @param stage undefined where the arguments name none
  * @param warnings of stages that had ended before; they are told already
  */
 function fail(
@@ -110,20 +111,19 @@ function fail(
   createLog(screen, mode).error({ err: reported }, `${name}: ${reported.message}`);
   const details = reported instanceof DareError ? reported.details : {};
   const result = {
-    stage,
+    stage: stage ?? null,
     error: reported.message,
     exitCode: reported.exitCode,
     ...(warnings.length === 0 ? {} : { warnings }),
     ...details,
   };
-  finish(stage === undefined ? undefined : result, reported.exitCode);
+  finish(result, reported.exitCode);
 }
 
 /** Writes the result as the last line of stdout, then ends, whatever threads and databases a failed stage left. */
-function finish(result: object | undefined, exitCode: number): void {
+function finish(result: object, exitCode: number): void {
   if (ended) return;
   ended = true;
-  if (result === undefined) process.exit(exitCode);
   const line = JSON.stringify(result, (_, value: unknown) =>
     typeof value === 'bigint' ? Number(value) : value,
   );

@@ -51,12 +51,14 @@ Examples
 
 Tells what decoding a catalogue will take: prompts, tokens and, with a machine's cost table, hours; and the memory of the
 model and of the texts that are decoded together. Computes nothing with the model. Prompts are those of --prompts, or of
-the lake's partition; where there are none yet, every item and user is counted once a framework.
+the lake's partition; where there are none yet, every item and user is counted once a framework. Texts that decoding would
+take over from earlier tables (decode.reuse) are left out of tokens and hours.
 
   --model PATH             Hugging Face folder or GGUF file, instead of the configuration's model.path
   --prompts FILE           Parquet with prompt_id and prompt or messages, and entity_type and framework where there are some
   --texts FILE             texts like those to come, as dare simulate takes them: their lengths and the tokens a step
-                           that drafts bring are taken for all; without it a text has decode.maxNewTokens, one a step
+                           that drafts bring are taken for all of their entity type and framework; without it a text has
+                           decode.maxNewTokens, one a step
   --pool-texts FILE        with it: Parquet with the texts of the pools
   --costs FILE             JSON with the cost table of the machine to use, {"batch", "rows", "milliseconds"}
   --batch N                texts decoded together; default decode.concurrency, or the table's largest batch, or 16
@@ -70,9 +72,10 @@ the lake's partition; where there are none yet, every item and user is counted o
 ${LOGGING}
 
 Output of plan
-  A table on stderr. The JSON line holds the sums "prompts", "promptTokens", "outputTokens", "tokensPerStep",
-  "promptHours", "decodeHours", "plainHours" (without drafts), "memory" in bytes {"weights", "perSequence",
-  "sequences"}, and "results", the same sums for each entity type and framework.
+  A table on stderr. The JSON line holds the sums "prompts", "reused" (of them those whose texts are taken over), and of the
+  others "promptTokens", "outputTokens", "tokensPerStep", "promptHours", "decodeHours", "plainHours" (without drafts);
+  "memory" in bytes {"weights", "perSequence", "sequences"}, and "results", the same sums for each entity type and
+  framework.
 
 Examples
   dare plan --config dare.yaml

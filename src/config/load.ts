@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { type Document, isMap, isScalar, isSeq, type LineCounter } from 'yaml';
 import type { z } from 'zod';
-import { inputError, messageOf } from '../errors.js';
+import { inputError } from '../errors.js';
+import { unreadable } from '../unreadable.js';
 import { checkCombinations, checkStandalone } from './combinations.js';
 import { type KeyPath, type Problem, problemsOf, show } from './describe.js';
 import { applyOverride, type Override, parseOverride } from './overrides.js';
@@ -109,19 +110,13 @@ function readYaml(file: string): ParsedYaml {
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file));
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    const reason =
-      code === 'ENOENT'
-        ? 'there is no such file'
-        : code === 'EISDIR'
-          ? 'it is a folder, expected a YAML file'
-          : code === 'ERR_ENCODING_INVALID_ENCODED_DATA'
-            ? 'it is not UTF-8 text'
-            : messageOf(error);
-    throw inputError(
-      `can't read the configuration ${file}: ${reason}`,
-      'Give its path with --config FILE.',
-      error,
+    const isText = (error as NodeJS.ErrnoException).code !== 'ERR_ENCODING_INVALID_ENCODED_DATA';
+    throw unreadable(
+      isText
+        ? error
+        : inputError(`the configuration ${file} is not UTF-8 text`, 'Convert it to UTF-8.', error),
+      `the configuration ${file}`,
+      'Give the path of a YAML file with --config FILE.',
     );
   }
   return parseYaml(text, (reason, line, column) =>

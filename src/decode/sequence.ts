@@ -72,6 +72,7 @@ export interface Outcome {
   /** Mean of the normed hidden states at the output tokens, [hiddenSize]; null for an empty text, and without states. */
   vector: Float32Array | null;
   finishReason: FinishReason;
+  /** Steps that wrote something: the one for the last hidden state of a text that was cut off isn't among them. */
   decodeSteps: number;
   /** What the steps emitted: output tokens, an end token, the tokens of a stop string. */
   emittedTokens: number;
@@ -201,9 +202,10 @@ export class Sequence {
   accept(verdicts: Verdicts): number[] {
     this.takeStates();
     const { emitted, accepted } = this.counts;
+    // a step that only computes a state writes nothing
+    if (!this.lastStateMissing) this.counts.steps++;
     const path = this.judge(verdicts);
     const draftRows = this.gains.length;
-    this.counts.steps++;
     this.counts.drafted += draftRows;
     this.report = {
       sequences: 1,

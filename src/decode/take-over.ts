@@ -9,19 +9,30 @@ import type { PromptRow } from '../lake/pages.js';
 /** A part of kept rows, in bytes: it is put into order in memory. */
 const defaultPartBytes = 16 << 20;
 
-export interface TakeOverJob {
+/** What is looked for, and where. */
+export interface KnownTexts {
   /** Prompts that are to be decoded, in pages. */
   prompts: AsyncIterable<PromptRow[]>;
   /** What decides the text of a prompt: `textKey`. */
   keyOf: (prompt: PromptRow) => string;
   /** Tables of texts; the first that has a text counts. */
   earlier: readonly string[];
+  signal: AbortSignal;
+}
+
+export interface TakeOverJob extends KnownTexts {
   /** Whether a text that ended may have been ended by the model: not where there are stop strings. */
   mayEnd: boolean;
   rows: KeptRows;
   /** Size of a part, about. */
   partBytes?: number;
-  signal: AbortSignal;
+}
+
+/** Prompts of one entity type and framework whose texts are known. */
+export interface KnownCount {
+  entityType: string | null;
+  framework: string | null;
+  known: number;
 }
 
 /**
@@ -35,7 +46,6 @@ export async function takeOver(job: TakeOverJob): Promise<number> {
   const { duck } = session;
   let taken = 0;
   try {
-    await duck.script('lake/prompt-keys');
     if ((await addKeys(session, job)) === 0) return 0;
     const files = listValue([...earlier]);
     const [size] = await duck.scriptRows('lake/text-bytes', { params: { files }, types: listOfFiles });
@@ -62,8 +72,28 @@ export async function takeOver(job: TakeOverJob): Promise<number> {
   }
 }
 
-/** Fills the table `prompt_keys`; returns its rows. */
-async function addKeys({ duck }: PageSession, { prompts, keyOf, signal }: TakeOverJob): Promise<number> {
+/** How many texts `takeOver` would keep, by kind. @throws inputError when a table can't be read */
+export async function countKnown(job: KnownTexts): Promise<KnownCount[]> {
+  const session = await PageSession.open({});
+  const { duck } = session;
+  try {
+    await addKeys(session, job);
+    const params = { files: listValue([...job.earlier]), rows: Number.MAX_SAFE_INTEGER };
+    await duck.script('lake/known-texts', { params, types: listOfFiles });
+    const counts = await duck.scriptRows('lake/known-counts');
+    return counts.map(({ entity_type: entityType, framework, known }) => {
+      return { entityType, framework, known } as KnownCount;
+    });
+  } catch (error) {
+    throw readFailure(error, job.earlier);
+  } finally {
+    session.close();
+  }
+}
+
+/** Makes and fills the table `prompt_keys`; returns its rows. */
+async function addKeys({ duck }: PageSession, { prompts, keyOf, signal }: KnownTexts): Promise<number> {
+  await duck.script('lake/prompt-keys');
   const appender = await ChunkAppender.open(duck, 'prompt_keys', new Array(6).fill(VARCHAR));
   let count = 0;
   for await (const page of prompts) {

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { inputError, messageOf } from '../errors.js';
+import { unreadable } from '../unreadable.js';
 
 /** `milliseconds[b][r]`: a step of `batch[b]` sequences with `rows[r]` rows each (the last token and its draft). */
 export interface CostTable {
@@ -79,7 +80,7 @@ export function loadCostTable(file: string): CostTable {
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    throw inputError(`the cost table ${file} can't be read: ${messageOf(error)}`, undefined, error);
+    throw unreadable(error, `the cost table ${file}`, remedy);
   }
   return parseCostTable(text, file);
 }

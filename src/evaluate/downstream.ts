@@ -24,7 +24,7 @@ export const arms = {
 
 export interface ArmResult {
   name: string;
-  /** Means over the seeds. */
+  /** Means over the seeds; NaN where a seed has nothing to tell by (`auc`, `logLoss` of ranking). */
   auc: number;
   logLoss: number;
   /** AUC less that of the reference, and its 95% interval. */

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
-import { statSync, writeFileSync } from 'node:fs';
+import { type Stats, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { inputError } from '../errors.js';
 import { cachedFolder } from '../model/cache-folder.js';
+import { unreadable } from '../unreadable.js';
 import { GgufFile } from './file.js';
 import { Metadata } from './metadata.js';
 import { kinds, readVocabulary, tokenizerJson, type Vocabulary } from './tokenizer.js';
@@ -11,15 +13,34 @@ const textVersion = 1;
 
 /** Whether a path is taken for a GGUF file: any file, as other models are folders, and any name with that ending. */
 export function isGguf(path: string): boolean {
-  return path.toLowerCase().endsWith('.gguf') || statSync(path, { throwIfNoEntry: false })?.isFile() === true;
+  return path.toLowerCase().endsWith('.gguf') || statOf(path)?.isFile() === true;
+}
+
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    throw unreadable(error, `the model ${path}`, 'Check model.path.');
+  }
+}
+
+/** @throws inputError where there is neither a file nor a folder */
+export function checkModelPath(path: string): void {
+  if (statOf(path) !== undefined) return;
+  throw inputError(
+    `there is no model at ${path}`,
+    'Expected a Hugging Face folder with config.json, tokenizer.json and the weights, or a GGUF file. ' +
+      'A relative model.path is relative to the folder of the configuration file.',
+  );
 }
 
 /**
  * The folder with tokenizer.json, tokenizer_config.json and config.json of a model: of a Hugging Face folder itself,
  * of a GGUF file one in the cache, which is written when it isn't there and named after the file's header.
- * Throws inputError when the tokenizer is missing or not supported, runError when the cache can't be written.
+ * Throws inputError when there is no model, or its tokenizer is missing or not supported, runError when the cache can't be written.
  */
 export function textFolderOf(path: string, cache: string): string {
+  checkModelPath(path);
   if (!isGguf(path)) return path;
   const file = GgufFile.open(path);
   try {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type BigIntStats, createReadStream, statSync } from 'node:fs';
-import { inputError, messageOf, runError } from '../errors.js';
+import { inputError, runError } from '../errors.js';
+import { unreadable } from '../unreadable.js';
 
 /** A file as a manifest remembers it. */
 export interface FileRecord {
@@ -76,7 +77,7 @@ export async function fingerprintFile(file: string): Promise<string> {
     for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 }))
       hash.update(chunk as Buffer);
   } catch (error) {
-    throw unreadable(file, error);
+    throw missingOr(file, error);
   }
   return hash.digest('hex');
 }
@@ -99,7 +100,7 @@ function statsOf(path: string): BigIntStats {
   try {
     return statSync(path, { bigint: true });
   } catch (error) {
-    throw unreadable(path, error);
+    throw missingOr(path, error);
   }
 }
 
@@ -111,8 +112,10 @@ function keyOf(path: string, stamp: string): string {
   return `${path}\0${stamp}`;
 }
 
-function unreadable(file: string, error: unknown) {
+function missingOr(file: string, error: unknown) {
   if ((error as NodeJS.ErrnoException).code === 'ENOENT')
-    return inputError(`${file} is missing`, undefined, error);
-  return inputError(`${file} can't be read: ${messageOf(error)}`, undefined, error);
+    return inputError(`${file} is missing`, checkPath, error);
+  return unreadable(error, file, checkPath);
 }
+
+const checkPath = 'Check its path.';

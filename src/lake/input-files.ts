@@ -1,8 +1,10 @@
-import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs';
 import { listValue, STRUCT, structValue, VARCHAR } from 'duckdb';
 import { type DareError, inputError, messageOf } from '../errors.js';
+import { unreadable } from '../unreadable.js';
 import { type CsvHeader, type Delimiter, readCsvHeader } from './csv-header.js';
 import { type Duck, listOfFiles, quoteIdentifier } from './duck.js';
+import { otherLineEnd } from './line-ends.js';
 
 /** The files of one input, all of one format, and the columns that they have. */
 export interface InputFiles {
@@ -100,7 +102,7 @@ export async function reading<T>(input: InputFiles, work: () => Promise<T>): Pro
   try {
     return await work();
   } catch (error) {
-    throw readFailure(input, error);
+    throw await readFailure(input, error);
   }
 }
 
@@ -138,7 +140,7 @@ function quotedList(names: readonly string[]): string {
 }
 
 async function expand(duck: Duck, key: string, path: string): Promise<string[]> {
-  const stat = statSync(path, { throwIfNoEntry: false });
+  const stat = statOf(key, path);
   if (stat?.isDirectory()) {
     throw inputError(
       `${key}.path is a folder, not a file: ${path}`,
@@ -156,6 +158,14 @@ async function expand(duck: Duck, key: string, path: string): Promise<string[]> 
     `${key}.path: ${what} ${path}`,
     'Relative paths are relative to the folder of the configuration file.',
   );
+}
+
+function statOf(key: string, path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    throw unreadable(error, `${key}.path: ${path}`, `Check ${key}.path.`);
+  }
 }
 
 /** Format by content: Parquet begins and ends with the bytes PAR1. Reads 8 bytes a file. */
@@ -189,7 +199,7 @@ function ends(key: string, path: string): { head: string; tail: string; size: nu
       closeSync(file);
     }
   } catch (error) {
-    throw inputError(`${key}: ${path} can't be read: ${messageOf(error)}`, 'Check its permissions.', error);
+    throw unreadable(error, `${key}: ${path}`, `Check ${key}.path.`);
   }
 }
 
@@ -198,7 +208,7 @@ export function emptyError(key: string, path: string): DareError {
   return inputError(`${key}: ${path} is empty, at least one row was expected`, `Check ${key}.path.`);
 }
 
-function readFailure(input: InputFiles, error: unknown): unknown {
+async function readFailure(input: InputFiles, error: unknown): Promise<unknown> {
   if (error instanceof Error && error.name === 'DareError') return error;
   const message = messageOf(error);
   if (/interrupt/i.test(message)) return error;
@@ -213,6 +223,10 @@ function readFailure(input: InputFiles, error: unknown): unknown {
       error,
     );
   }
+  if (input.format === 'csv' && /invalid state/.test(message)) {
+    const mixed = await mixedLineEnds(input, error);
+    if (mixed !== undefined) return mixed;
+  }
   const counts = /Expected Number of Columns: (\d+) Found: (\d+)/.exec(message);
   const reason =
     counts !== null
@@ -220,7 +234,7 @@ function readFailure(input: InputFiles, error: unknown): unknown {
       : /unterminated quote/.test(message)
         ? 'a quote is never closed, or text follows a closing quote'
         : /invalid state/.test(message)
-          ? 'it is not RFC 4180 (are there lines that end in LF and others in CR LF?)'
+          ? 'it is not RFC 4180'
           : message.split('\n')[0];
   if (input.format === 'csv') {
     return inputError(
@@ -234,4 +248,19 @@ function readFailure(input: InputFiles, error: unknown): unknown {
     'Write the file again.',
     error,
   );
+}
+
+/** DuckDB says neither where nor that it is the line ends. */
+async function mixedLineEnds({ key, files }: InputFiles, cause: unknown): Promise<DareError | undefined> {
+  for (const file of files) {
+    const other = await otherLineEnd(file);
+    if (other === undefined) continue;
+    const { line, end, header } = other;
+    return inputError(
+      `${key}: ${file}, line ${line} could not be read as CSV: it ends in ${end}, the header in ${header}`,
+      'Give all lines of the file one end, LF or CR LF: dos2unix makes all LF.',
+      cause,
+    );
+  }
+  return undefined;
 }

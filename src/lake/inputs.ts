@@ -1,39 +1,8 @@
 import { inputError } from '../errors.js';
 import { type Duck, quoteIdentifier } from './duck.js';
-import {
-  columnType,
-  createView,
-  describeFiles,
-  emptyError,
-  findInput,
-  type InputFiles,
-  reading,
-  type ViewColumn,
-} from './input-files.js';
+import { createView, describeFiles, emptyError, type InputFiles, reading } from './input-files.js';
 import type { InputColumn, InputSchema } from './input-schema.js';
-
-/** Where the items or users are: files (paths or globs), the column with the id, our names of columns -> the file's. */
-export interface EntitySource {
-  path: readonly string[];
-  id: string;
-  columns: Readonly<Record<string, string>>;
-}
-
-/** Where the ratings are, and in which columns. */
-export interface RatingsSource {
-  path: readonly string[];
-  user: string;
-  item: string;
-  value: string;
-  time: string;
-}
-
-/** The configuration's `inputs`. */
-export interface Sources {
-  items: EntitySource;
-  users?: EntitySource | undefined;
-  ratings: RatingsSource;
-}
+import { type FoundEntities, type FoundRatings, findSources, type Sources } from './input-sources.js';
 
 /** What was opened. */
 export interface OpenedInputs {
@@ -48,9 +17,6 @@ export interface OpenedInputs {
   files: Record<string, string>;
 }
 
-const idTypes = /^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|VARCHAR|UUID|ENUM.*)$/;
-const numberTypes = /^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|FLOAT|DOUBLE|DECIMAL.*|VARCHAR)$/;
-
 /**
  * Reads and validates the inputs into tables of the session:
  * - `items(item_id VARCHAR, <our names>, item_key <the id's own type>)`
@@ -64,10 +30,11 @@ const numberTypes = /^(U?(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT)|FLOAT|DOUBLE|
  * duplicate or null ids, text that isn't UTF-8, ratings mostly of unknown items or users.
  */
 export async function openInputs(duck: Duck, sources: Sources): Promise<OpenedInputs> {
+  const found = await findSources(duck, sources);
   await duck.script('inputs/macros');
-  const items = await openEntities(duck, 'items', sources.items);
-  const given = sources.users === undefined ? undefined : await openEntities(duck, 'users', sources.users);
-  const ratings = await openRatings(duck, sources.ratings, given !== undefined);
+  const items = await openEntities(duck, 'items', found.items);
+  const given = found.users === undefined ? undefined : await openEntities(duck, 'users', found.users);
+  const ratings = await openRatings(duck, found.ratings, given !== undefined);
   const { ratingCount, warnings } = ratings;
   const users = given ?? (await usersOfRatings(duck, ratings.userType));
   const { user } = sources.ratings;
@@ -99,13 +66,14 @@ interface Entities {
 }
 
 /** Tables `items` and `users`. */
-async function openEntities(duck: Duck, table: 'items' | 'users', source: EntitySource): Promise<Entities> {
-  const key = `inputs.${table}`;
+async function openEntities(
+  duck: Duck,
+  table: 'items' | 'users',
+  { source, input, columns, idType }: FoundEntities,
+): Promise<Entities> {
+  const { key } = input;
   const singular = table === 'items' ? 'item' : 'user';
   const names = { table, source: `${table}_source`, id: `${singular}_id`, key: `${singular}_key` };
-  const input = await findInput(duck, key, source.path);
-  const idType = checkType(input, `${key}.id`, source.id, idTypes, 'text or whole numbers');
-  const columns = entityColumns(input, key, source, [names.id, names.key]);
   await createView(duck, names.source, input, columns);
   const { keyType, counts } = await reading(input, async () => {
     const key_type = input.format === 'csv' ? await csvKeyType(duck, names.source) : plainType(idType);
@@ -132,28 +100,9 @@ async function openEntities(duck: Duck, table: 'items' | 'users', source: Entity
   return { count, keyType, columns: schema, files: describeFiles(input) };
 }
 
-function entityColumns(
-  input: InputFiles,
-  key: string,
-  source: EntitySource,
-  reserved: readonly string[],
-): ViewColumn[] {
-  const columns: ViewColumn[] = [{ name: 'source key', expression: quoteIdentifier(source.id) }];
-  for (const [name, column] of Object.entries(source.columns)) {
-    const where = `${key}.columns.${name}`;
-    if (reserved.includes(name)) {
-      throw inputError(`${where}: the name ${name} is taken by a column of ours`, 'Choose another name.');
-    }
-    if (columnType(input, where, column) === 'BLOB')
-      throw typeError(input, where, column, 'BLOB', 'text or numbers');
-    columns.push({ name, expression: quoteIdentifier(column) });
-  }
-  return columns;
-}
-
 async function openRatings(
   duck: Duck,
-  source: RatingsSource,
+  { source, input, userType, time }: FoundRatings,
   usersGiven: boolean,
 ): Promise<{
   ratingCount: number;
@@ -162,13 +111,8 @@ async function openRatings(
   columns: Record<string, InputColumn>;
   files: string;
 }> {
-  const key = 'inputs.ratings';
-  const input = await findInput(duck, key, source.path);
-  const userType = checkType(input, `${key}.user`, source.user, idTypes, 'text or whole numbers');
-  checkType(input, `${key}.item`, source.item, idTypes, 'text or whole numbers');
-  checkType(input, `${key}.value`, source.value, numberTypes, 'numbers');
+  const { key } = input;
   const value = `number_of(${quoteIdentifier(source.value)})`;
-  const time = timeOf(input, `${key}.time`, source.time);
   await createView(duck, 'ratings_source', input, [
     { name: 'source user', expression: quoteIdentifier(source.user) },
     { name: 'source item', expression: quoteIdentifier(source.item) },
@@ -278,37 +222,6 @@ async function throwLocated(
     );
   }
   throw inputError(`${key}: column "${column}" of ${describeFiles(input)} changed while it was read`);
-}
-
-function checkType(
-  input: InputFiles,
-  key: string,
-  column: string,
-  allowed: RegExp,
-  expected: string,
-): string {
-  const type = columnType(input, key, column);
-  if (!allowed.test(type)) throw typeError(input, key, column, type, expected);
-  return type;
-}
-
-function typeError(input: InputFiles, key: string, column: string, type: string, expected: string): Error {
-  const blob = type === 'BLOB' ? ' (bytes that are not marked as UTF-8 text)' : '';
-  return inputError(
-    `${key}: column "${column}" of ${describeFiles(input)} has the type ${type}${blob}, expected ${expected}`,
-    'Convert the column, or name another one.',
-  );
-}
-
-/** SQL for a time column, NULL where it can't be understood. */
-function timeOf(input: InputFiles, key: string, column: string): string {
-  const type = columnType(input, key, column);
-  const name = quoteIdentifier(column);
-  if (type === 'VARCHAR') return `time_of_text(${name})`;
-  if (type === 'TIMESTAMP WITH TIME ZONE') return `timezone('UTC', ${name})`;
-  if (type === 'DATE' || type.startsWith('TIMESTAMP')) return `cast(${name} as timestamp)`;
-  if (/^U?(SMALLINT|INTEGER|BIGINT)$/.test(type)) return `time_of_number(cast(${name} as bigint))`;
-  throw typeError(input, key, column, type, 'times (TIMESTAMP, DATE, ISO 8601 text or seconds since 1970)');
 }
 
 // A missing time is allowed: such a rating counts as the earliest.

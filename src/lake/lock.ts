@@ -1,6 +1,6 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { runError } from '../errors.js';
+import { DareError } from '../errors.js';
 import type { Logger } from '../stage.js';
 import { codeOf, fileError } from './file-error.js';
 import { listFolder, makeFolder } from './folder.js';
@@ -16,6 +16,13 @@ interface Found {
 
 const ownerFile = 'owner.json';
 
+/** Another process has a lock, or may have it: exit code 1. Whoever can do without the lock tells it from other errors. */
+export class LockHeld extends DareError {
+  constructor(message: string, hint: string) {
+    super(message, 1, hint);
+  }
+}
+
 /**
  * One run at a time. A lock is a folder `<name>-<n>` with a file that names its owner. It is made under another name
  * and renamed, which fails where there is a folder with something in it: so it is there whole or not at all, and of
@@ -28,7 +35,7 @@ export class RunLock {
   /**
    * @param path the lock's name, in a folder that is made if it isn't there
    * @param what it guards, for people
-   * @throws runError where another process has it, or may have it
+   * @throws LockHeld where another process has it, or may have it; runError where it can't be made
    */
   static take(path: string, what: string, log: Logger): RunLock {
     makeFolder(dirname(path));
@@ -53,6 +60,14 @@ export class RunLock {
       }
       return new RunLock(own);
     }
+  }
+
+  /**
+   * Takes no lock: only looks whether another process has it, and writes nothing.
+   * @throws LockHeld where one has it, or may have it
+   */
+  static check(path: string, what: string): void {
+    refuseWhereHeld(locksAt(path), what);
   }
 
   /** Fine to call again. Never throws: a lock that can't be removed is one of a run that is gone, soon after. */
@@ -101,13 +116,13 @@ function refuseWhereHeld(locks: readonly Found[], what: string): void {
     if (owner === undefined) continue;
     const state = stateOf(owner);
     if (state === 'running') {
-      throw runError(
+      throw new LockHeld(
         `${what}: another run is at work on it, ${named(owner)}`,
         'Wait for it or stop it, then start again: what it has finished is kept.',
       );
     }
     if (state === 'unknown') {
-      throw runError(
+      throw new LockHeld(
         `${what}: another run holds the lock, ${named(owner)}, and whether it is still at work can't be seen from here`,
         `If it is gone, remove ${path} and start again: what it has finished is kept.`,
       );

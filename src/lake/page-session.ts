@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { listValue } from 'duckdb';
 import { DareError, inputError, messageOf, runError } from '../errors.js';
+import { noPermission } from '../unreadable.js';
 import { Duck, listOfFiles } from './duck.js';
 import { fileError } from './file-error.js';
 
@@ -102,12 +103,13 @@ export function readError(error: unknown, file: string, temporary: string): Dare
     return runError(sentence, 'Free some space there, or set TMPDIR to another folder.', error);
   }
   if (/Permission denied|Read-only/.test(message)) {
-    return fileError(error, 'reading failed', file);
+    return noPermission(file, error);
   }
   if (/Out of Memory/i.test(message)) {
     return runError(`${file}: reading it took more memory than allowed: ${message}`, undefined, error);
   }
-  if (/No files found/.test(message)) return inputError(`${file}: there is no such file`, undefined, error);
+  if (/No files found/.test(message))
+    return inputError(`${file}: there is no such file`, 'Check its path.', error);
   return inputError(
     `${file} can't be read as Parquet: ${message}`,
     'Is it cut off, or of another format?',

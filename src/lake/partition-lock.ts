@@ -5,7 +5,7 @@ import { RunLock } from './lock.js';
 
 /**
  * Does `work` while no other run of ours writes the table of the partition.
- * @throws runError where another run is at work on it
+ * @throws LockHeld where another run is at work on it; runError where the lock can't be made
  */
 export async function withPartitionLock<T>(
   lake: Lake,
@@ -14,9 +14,9 @@ export async function withPartitionLock<T>(
   log: Logger,
   work: () => Promise<T>,
 ): Promise<T> {
-  const folder = lake.unfinished(table, partition);
+  const { folder, path, what } = tableLock(lake, table, partition);
   try {
-    const lock = RunLock.take(join(folder, 'whole.lock'), `the ${table} of partition ${partition}`, log);
+    const lock = RunLock.take(path, what, log);
     try {
       return await work();
     } finally {
@@ -29,7 +29,7 @@ export async function withPartitionLock<T>(
 
 /**
  * Does `work` while no other run of ours decodes or publishes in the partition, shards included.
- * @throws runError where another run is at work on it
+ * @throws LockHeld where another run is at work on it; runError where the lock can't be made
  */
 export async function withWholePartition<T>(
   lake: Lake,
@@ -37,19 +37,40 @@ export async function withWholePartition<T>(
   log: Logger,
   work: () => Promise<T>,
 ): Promise<T> {
-  const texts = lake.unfinished('texts', partition);
-  const shards = listFolder(texts).flatMap((name) => /^(part-\d+-of-\d+)\.lock-\d+$/.exec(name)?.[1] ?? []);
   const held: RunLock[] = [];
   try {
-    for (const shard of new Set(shards))
-      held.push(RunLock.take(join(texts, `${shard}.lock`), `${shard} of partition ${partition}`, log));
+    for (const { path, what } of shardLocks(lake, partition)) held.push(RunLock.take(path, what, log));
     return await withPartitionLock(lake, 'texts', partition, log, () =>
       withPartitionLock(lake, 'features', partition, log, work),
     );
   } finally {
     for (const lock of held) lock.release();
-    removeEmpty(texts, lake.root);
+    removeEmpty(lake.unfinished('texts', partition), lake.root);
   }
+}
+
+/**
+ * Looks whether `withWholePartition` would be refused, and writes nothing.
+ * @throws LockHeld where another run is at work on the partition
+ */
+export function checkWholePartition(lake: Lake, partition: string): void {
+  const tables = (['texts', 'features'] as const).map((table) => tableLock(lake, table, partition));
+  for (const { path, what } of [...shardLocks(lake, partition), ...tables]) RunLock.check(path, what);
+}
+
+function tableLock(lake: Lake, table: TableName, partition: string) {
+  const folder = lake.unfinished(table, partition);
+  return { folder, path: join(folder, 'whole.lock'), what: `the ${table} of partition ${partition}` };
+}
+
+/** Of the shards that have one: what it guards, and where it is. */
+function shardLocks(lake: Lake, partition: string): { path: string; what: string }[] {
+  const texts = lake.unfinished('texts', partition);
+  const shards = listFolder(texts).flatMap((name) => /^(part-\d+-of-\d+)\.lock-\d+$/.exec(name)?.[1] ?? []);
+  return [...new Set(shards)].map((shard) => ({
+    path: join(texts, `${shard}.lock`),
+    what: `${shard} of partition ${partition}`,
+  }));
 }
 
 /** Whether a name in a folder of unfinished work is that of a lock. */

@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { inputError, messageOf } from '../errors.js';
+import { inputError } from '../errors.js';
+import { unreadable } from '../unreadable.js';
 
 /** Bytes that are held while a file is read from beginning to end. */
 const chunkSize = 1 << 24;
@@ -13,17 +14,13 @@ export class BinaryFile {
     readonly size: number,
   ) {}
 
-  /** Throws inputError when the file can't be opened. */
+  /** Throws as `unreadable` says when the file can't be opened. */
   static open(path: string): BinaryFile {
     try {
       const descriptor = openSync(path, 'r');
       return new BinaryFile(path, descriptor, fstatSync(descriptor).size);
     } catch (error) {
-      throw inputError(
-        `The weights ${path} can't be opened: ${messageOf(error)}`,
-        'Check model.path.',
-        error,
-      );
+      throw unreadable(error, `The weights ${path}`, 'Check model.path.');
     }
   }
 

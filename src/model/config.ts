@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { inputError, messageOf } from '../errors.js';
+import { inputError } from '../errors.js';
+import { unreadable } from '../unreadable.js';
 import { type GemmaShape, readGemma } from './gemma.js';
 import type { RopeScaling } from './rope.js';
 
@@ -154,10 +155,10 @@ export function readModelConfig(folder: string): DecoderShape {
   try {
     json = JSON.parse(readFileSync(file, 'utf8'));
   } catch (error) {
-    throw inputError(
-      `The model's ${file} can't be read: ${messageOf(error)}`,
-      'model.path must be a Hugging Face folder with config.json, tokenizer.json and model.safetensors.',
+    throw unreadable(
       error,
+      `The model's ${file}`,
+      'model.path must be a Hugging Face folder with config.json, tokenizer.json and model.safetensors.',
     );
   }
   const architecture = (json as { architectures?: string[] } | null)?.architectures?.[0];

@@ -1,8 +1,7 @@
 /** A model as files: where its weights and its text side come from, whatever the format. */
-import { statSync } from 'node:fs';
-import { inputError, messageOf } from '../errors.js';
+import { inputError } from '../errors.js';
 import { GgufModel } from '../gguf/model.js';
-import { isGguf } from '../gguf/text-folder.js';
+import { checkModelPath, isGguf } from '../gguf/text-folder.js';
 import type { DecoderShape } from './config.js';
 import { HuggingFaceModel } from './hugging-face.js';
 import { readStock, stockFile, stockFingerprint } from './stock.js';
@@ -41,17 +40,8 @@ export interface StoredTensor {
  * Throws inputError for a model that is missing, broken or not supported.
  */
 export function openModel(path: string, cache: string): ModelSource {
+  checkModelPath(path);
   if (isGguf(path)) return GgufModel.open(path, cache);
-  try {
-    statSync(path);
-  } catch (error) {
-    throw inputError(
-      `The model ${path} can't be opened: ${messageOf(error)}`,
-      'model.path must be a Hugging Face folder with config.json, tokenizer.json and model.safetensors, ' +
-        'or a GGUF file.',
-      error,
-    );
-  }
   const stock = stockFile(path);
   if (stock !== undefined) {
     throw inputError(
@@ -62,8 +52,28 @@ export function openModel(path: string, cache: string): ModelSource {
   return HuggingFaceModel.open(path);
 }
 
-/** Tokens that a model has embeddings for, a stock ONNX decoder's too. Throws as `openModel` and `readStock` do. */
-export function modelVocabulary(path: string, cache: string): number {
+/**
+ * Checks what can be known of a model without computing: that it is there, whole as far as its headers tell, and
+ * supported, and that the tokenizer is its own. One with more tokens than the model has embeddings is another model's:
+ * its ids would lead outside them.
+ * @param tokenizer the number of its tokens
+ * @throws inputError as `openModel` and `readStock` do, and for such a tokenizer
+ */
+export function checkModel(
+  path: string,
+  cache: string,
+  { vocabularySize: tokens }: { vocabularySize: number },
+): void {
+  const vocabulary = vocabularyOf(path, cache);
+  if (tokens <= vocabulary) return;
+  throw inputError(
+    `The tokenizer of ${path} has token ids up to ${tokens - 1}, its model has ${vocabulary} tokens.`,
+    'Take tokenizer.json, config.json and the weights from the same model.',
+  );
+}
+
+/** Tokens that a model has embeddings for, a stock ONNX decoder's too. */
+function vocabularyOf(path: string, cache: string): number {
   const stock = stockFile(path);
   if (stock !== undefined) return readStock(path, stock).vocabulary;
   const source = openModel(path, cache);

@@ -6,7 +6,8 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
-import { inputError, messageOf } from '../errors.js';
+import { inputError } from '../errors.js';
+import { unreadable } from '../unreadable.js';
 import { BinaryFile } from './binary-file.js';
 import { type OnnxHeader, type OnnxValue, readOnnxHeader } from './onnx-file.js';
 
@@ -128,11 +129,7 @@ function readConfig(path: string): z.infer<typeof configSchema> {
   try {
     json = JSON.parse(readFileSync(file, 'utf8'));
   } catch (error) {
-    throw inputError(
-      `The model's ${file} can't be read: ${messageOf(error)}`,
-      'Download the model again.',
-      error,
-    );
+    throw unreadable(error, `The model's ${file}`, 'Download the model again.');
   }
   const parsed = configSchema.safeParse(json);
   if (parsed.success) return parsed.data;

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { z } from 'zod';
 import { type DareError, inputError, messageOf } from '../errors.js';
+import { unreadable } from '../unreadable.js';
 import { listsIn, schemaText, writeLists } from './arrow.js';
 import { Chances, certain, chancePoints } from './chances.js';
 import { columnKeys, columnLengths, faultIn, largestOf } from './columns.js';
@@ -104,11 +105,7 @@ export function readPoolFile(file: string): SharedArrayBuffer {
     }
     return bytes;
   } catch (error) {
-    throw inputError(
-      `The pool ${file} can't be read: ${messageOf(error)}`,
-      'Build the pools again: dare pools.',
-      error,
-    );
+    throw unreadable(error, `The pool ${file}`, 'Build the pools again: dare pools.');
   } finally {
     if (descriptor !== undefined) closeSync(descriptor);
   }

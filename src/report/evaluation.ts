@@ -27,7 +27,7 @@ export function evaluationTable(rows: readonly EvaluationRow[]): string {
   );
 }
 
-/** What click models came to, as a table for a person. */
+/** What click models came to, as a table for a person, and why figures are missing where some are. */
 export function downstreamTable(results: readonly ArmResult[]): string {
   const columns: [string, (result: ArmResult) => string][] = [
     ['click model with', ({ name }) => name],
@@ -37,11 +37,19 @@ export function downstreamTable(results: readonly ArmResult[]): string {
     ['95% from', ({ difference }) => fixed(difference.low, 4)],
     ['to', ({ difference }) => fixed(difference.high, 4)],
   ];
-  return alignedColumns(columns.map(([title, cell]) => [title, ...results.map(cell)]));
+  const cells = columns.map(([title, cell]) => [title, ...results.map(cell)]);
+  const isMissing = cells.some((column) => column.includes(missing));
+  return `${alignedColumns(cells)}${isMissing ? `\n${whyMissing}` : ''}`;
 }
 
+const missing = '-';
+const whyMissing =
+  `${missing} can't be told: of the ratings that a seed holds back, none is of a user or an item with a text, or all are ` +
+  'liked, or none is; it takes more ratings, or a larger --limit';
+
+/** @param value NaN where it can't be told */
 function fixed(value: number | null, digits: number): string {
-  return value === null ? '-' : value.toFixed(digits);
+  return value === null || Number.isNaN(value) ? missing : value.toFixed(digits);
 }
 
 function percent(share: number): string {

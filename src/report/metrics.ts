@@ -8,6 +8,7 @@ import { codeOf } from '../lake/file-error.js';
 import { makeFolder } from '../lake/folder.js';
 import { removeStale, replaceFile } from '../lake/lake.js';
 import type { DecodeSums, Logger } from '../stage.js';
+import { unreadable } from '../unreadable.js';
 import type { Counters, StageCounters } from './counters.js';
 
 /** Milliseconds between two writings. */
@@ -174,7 +175,7 @@ function successesIn(file: string): Success[] {
     text = readFileSync(file, 'utf8');
   } catch (error) {
     if (codeOf(error) === 'ENOENT') return [];
-    throw inputError(`--metrics-file ${file} can't be read: ${messageOf(error)}`, undefined, error);
+    throw unreadable(error, `--metrics-file ${file}`, 'Name another file.');
   }
   if (text !== '' && !text.startsWith('# HELP dare_'))
     throw inputError(`--metrics-file ${file} is there, and isn't of dare`, 'Name a new file, or remove it.');

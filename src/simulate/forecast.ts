@@ -27,7 +27,9 @@ export interface Forecast {
   entity: string | null;
   framework: string | null;
   prompts: number;
-  /** Sums over all prompts; null where no prompt is known. */
+  /** Of them those whose texts are taken over from earlier tables. */
+  reused: number;
+  /** Sums over the prompts that are decoded; null where no prompt is known. */
   promptTokens: number | null;
   outputTokens: number;
   tokensPerStep: number;
@@ -68,11 +70,17 @@ export function promptLengths(
   return { mean, longest: Math.max(...lengths), common: ids.length > 1 ? common : 0 };
 }
 
-/** What a simulation's lines, all of them of one source and budget, say of texts of an entity type. */
-export function figuresOf(rows: readonly SimulationRow[], entity: string | null): TextFigures | undefined {
-  // texts of other kinds are the best that is known of a kind without texts
-  const own = rows.filter((row) => row.entity === entity);
-  const counted = own.length > 0 ? own : rows;
+/** Prompts of one kind. */
+type Kind = Pick<PromptGroup, 'entityType' | 'framework'>;
+
+/**
+ * What a simulation's lines, all of them of one source and budget, say of texts of a kind. Where none are of it, those of
+ * its entity type are the best that is known, and then all; `hasOwn` tells.
+ */
+export function figuresOf(rows: readonly SimulationRow[], kind: Kind): TextFigures | undefined {
+  const ofType = rows.filter(({ entity }) => entity === kind.entityType);
+  const own = ofType.filter(({ framework }) => framework === kind.framework);
+  const counted = [own, ofType, rows].find(({ length }) => length > 0) ?? [];
   const sum = (of: (row: SimulationRow) => number) => counted.reduce((total, row) => total + of(row), 0);
   const [texts, tokens, steps] = [sum((row) => row.texts), sum((row) => row.tokens), sum((row) => row.steps)];
   if (tokens === 0) return undefined;
@@ -85,25 +93,32 @@ export function figuresOf(rows: readonly SimulationRow[], entity: string | null)
   };
 }
 
+/** Whether lines of a simulation are of texts of this kind. */
+export function hasOwn(rows: readonly SimulationRow[], { entityType, framework }: Kind): boolean {
+  return rows.some((row) => row.entity === entityType && row.framework === framework);
+}
+
 /**
- * What decoding prompts of one kind takes. A prompt costs what a step of one text with as many rows as the prompt has
+ * What decoding prompts of one kind takes, those left out whose texts are taken over. A prompt costs what a step of one text with as many rows as the prompt has
  * tokens beyond the common ones would: the cost table is prolonged, so this is rough.
  */
 export function forecast(
-  { entityType, framework, prompts }: PromptGroup,
+  { entityType, framework, prompts, reused }: PromptGroup & { reused: number },
   lengths: PromptLengths | undefined,
   { outputTokens, tokensPerStep, millisecondsPerToken }: TextFigures,
   { costs, batch }: Machine,
 ): Forecast {
-  const hours = (milliseconds: number) => (prompts * milliseconds) / millisecondsPerHour;
+  const decoded = prompts - reused;
+  const hours = (milliseconds: number) => (decoded * milliseconds) / millisecondsPerHour;
   const plain = costs === undefined ? null : stepMilliseconds(costs, batch, 1) / batch;
   const rows = lengths === undefined ? undefined : Math.max(1, lengths.mean - lengths.common);
   return {
     entity: entityType,
     framework,
     prompts,
-    promptTokens: lengths === undefined ? null : Math.round(prompts * lengths.mean),
-    outputTokens: Math.round(prompts * outputTokens),
+    reused,
+    promptTokens: lengths === undefined ? null : Math.round(decoded * lengths.mean),
+    outputTokens: Math.round(decoded * outputTokens),
     tokensPerStep,
     promptHours: costs === undefined || rows === undefined ? null : hours(stepMilliseconds(costs, 1, rows)),
     decodeHours: millisecondsPerToken === null ? null : hours(outputTokens * millisecondsPerToken),
@@ -125,6 +140,7 @@ export function sumOf(forecasts: readonly Forecast[]): Forecast {
     entity: null,
     framework: null,
     prompts: sum(({ prompts }) => prompts) ?? 0,
+    reused: sum(({ reused }) => reused) ?? 0,
     promptTokens: sum(({ promptTokens }) => promptTokens),
     outputTokens,
     tokensPerStep: steps === 0 ? 1 : outputTokens / steps,

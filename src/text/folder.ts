@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { inputError, messageOf } from '../errors.js';
+import { unreadable } from '../unreadable.js';
 import type { TokenizerJson } from './special.js';
 
 /** What the text side of a Hugging Face model folder says, read and checked. */
@@ -162,6 +163,6 @@ function readText(file: string): string | undefined {
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'ENOENT') return undefined;
-    throw inputError(`${file} can't be read: ${messageOf(error)}`, undefined, error);
+    throw unreadable(error, file, 'Expected a file of a Hugging Face model folder: copy it again.');
   }
 }

@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { inputError, messageOf } from '../errors.js';
+import { inputError } from '../errors.js';
 import { packageRoot } from '../paths.js';
+import { unreadable } from '../unreadable.js';
 import { parseTemplate, type Template } from './template.js';
 
 /** The templates that come with the package: those of the frameworks KAR, TRAWL, ONCE and RLMRec. */
@@ -52,10 +53,10 @@ function listTemplates(folder: string): [name: string, path: string][] {
   try {
     names = readdirSync(folder);
   } catch (error) {
-    throw inputError(
-      `prompts.templates: the folder ${folder} can't be read: ${messageOf(error)}`,
-      'Give a folder with <framework>-item.txt and <framework>-user.txt, or leave the key out.',
+    throw unreadable(
       error,
+      `prompts.templates: the folder ${folder}`,
+      'Give a folder with <framework>-item.txt and <framework>-user.txt, or leave the key out.',
     );
   }
   const texts = names.filter((name) => name.endsWith('.txt')).sort();
@@ -73,9 +74,8 @@ function readText(path: string): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(readFileSync(path));
   } catch (error) {
-    if (!(error instanceof TypeError)) {
-      throw inputError(`the template ${path} can't be read: ${messageOf(error)}`, undefined, error);
-    }
+    if (!(error instanceof TypeError))
+      throw unreadable(error, `the template ${path}`, 'Expected a text file.');
     throw inputError(`the template ${path} is not UTF-8 text`, 'Save it with the encoding UTF-8.', error);
   }
 }

@@ -323,7 +323,7 @@ const UNREADABLE: readonly [text: string | Buffer, message: RegExp][] = [
     /line 2, column 26: not valid YAML: \*\.csv needs quotes/,
   ],
   ['lake: !secret a\n', /line 1, column 7: not valid YAML: Unresolved tag/],
-  [Buffer.from([0x6c, 0x3a, 0x20, 0xff, 0xfe]), /it is not UTF-8 text/],
+  [Buffer.from([0x6c, 0x3a, 0x20, 0xff, 0xfe]), /is not UTF-8 text/],
 ];
 
 test('files that are no configuration are refused', () => {
@@ -335,7 +335,7 @@ test('files that are no configuration are refused', () => {
     }
     assert.match(
       dareError(() => loadConfig(join(folder, 'none.yaml'))).message,
-      /none\.yaml: there is no such file/,
+      /none\.yaml can't be read: there is no such file/,
     );
     assert.match(dareError(() => loadConfig(folder)).message, /it is a folder/);
   });

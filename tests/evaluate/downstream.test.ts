@@ -1,8 +1,15 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Features } from '../../src/evaluate/click-model.js';
-import { type ArmResult, arms, compareArms, usualDownstream } from '../../src/evaluate/downstream.js';
+import {
+  type ArmResult,
+  arms,
+  type ClickData,
+  compareArms,
+  usualDownstream,
+} from '../../src/evaluate/downstream.js';
 import { statementOf } from '../../src/evaluate/statement.js';
+import { downstreamTable } from '../../src/report/evaluation.js';
 import { noisy, plantedClicks, truth } from './planted.js';
 
 const data = plantedClicks();
@@ -68,6 +75,26 @@ test('an interval that reaches beyond the margin and holds 0 decides nothing', (
     const { verdict, sentence } = statementOf('r', [...against, result('r', low, mean, high)]);
     assert.is(verdict, expected, sentence);
   }
+});
+
+test('figures that too few ratings leave out are a dash with the reason, not NaN', async () => {
+  const clicks = (liked: number[], described: number): ClickData => ({
+    users: Int32Array.from(liked, (_, i) => i % 3),
+    items: Int32Array.from(liked, (_, i) => i % 4),
+    liked: Uint8Array.from(liked),
+    described: new Uint8Array(liked.length).fill(described),
+  });
+  const all = [arms.none, arms.reference].map((name) => ({ name, features: undefined }));
+  const likedAll = new Array<number>(20).fill(1);
+  for (const few of [clicks(likedAll, 1), clicks(likedAll, 0), clicks([], 1)]) {
+    const results = await compareArms(few, all, { seeds: 2, samples: 10 });
+    const [, line = '', , why = ''] = downstreamTable(results).split('\n');
+    assert.match(line, /^no features +- .*- +-$/);
+    assert.not.match(line, /NaN/);
+    assert.match(why, /^- can't be told: of the ratings that a seed holds back, none is of a user/);
+  }
+  const known = await compared(truth, truth);
+  assert.is(downstreamTable(known.results).split('\n').length, known.results.length + 1);
 });
 
 test.run();

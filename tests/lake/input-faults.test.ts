@@ -1,11 +1,13 @@
 /** Inputs that are refused: one sentence that says what is wrong and where. */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { DareError } from '../../src/errors.js';
 import type { Duck } from '../../src/lake/duck.js';
-import { type OpenedInputs, openInputs, type Sources } from '../../src/lake/inputs.js';
+import type { Sources } from '../../src/lake/input-sources.js';
+import { type OpenedInputs, openInputs } from '../../src/lake/inputs.js';
 import { copyTo, goodItems, inFolder, sources } from './sources.js';
 
 interface BadCase {
@@ -249,10 +251,23 @@ const bad: BadCase[] = [
     expected: /items\.csv, line 2 could not be read as CSV: a quote is never closed/,
   },
   {
-    name: 'mixed line ends',
-    spoil: csv('items.csv', 'id,title,year\n1,a,1999\r\n2,b,2000\n'),
+    name: 'a line that ends in CR LF, the others in LF',
+    spoil: csv('items.csv', 'id,title,year\n1,a,1999\n2,b,2000\r\n3,c,2000\n'),
     expected:
-      /items\.csv could not be read as CSV: it is not RFC 4180 \(are there lines that end in LF and others/,
+      /inputs\.items: .*items\.csv, line 3 could not be read as CSV: it ends in CR LF, the header in LF/,
+  },
+  {
+    name: 'a line that ends in LF, the others in CR LF, of which one is quoted',
+    spoil: csv('items.csv', 'id,title,year\r\n1,"a\n""b""",1999\r\n2,b,2000\n3,c,2000\r\n'),
+    expected: /items\.csv, line 4 could not be read as CSV: it ends in LF, the header in CR LF/,
+  },
+  {
+    name: 'a last line that ends in CR, the others in LF, zipped, in the second of two files',
+    spoil: (folder) => {
+      writeFileSync(join(folder, 'items2.csv.gz'), gzipSync('id,title,year\n4,a,1999\n5,b,2000\r'));
+      return itemsAt(join(folder, 'items*.csv*'));
+    },
+    expected: /items2\.csv\.gz, line 3 could not be read as CSV: it ends in CR, the header in LF/,
   },
   {
     name: 'a column named twice in a CSV header',

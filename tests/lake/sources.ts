@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Duck } from '../../src/lake/duck.js';
-import type { Sources } from '../../src/lake/inputs.js';
+import type { Sources } from '../../src/lake/input-sources.js';
 
 export const goodItems = 'id,title,year\n1,Alpha,1999\n2,"Beta, the second",2001\n3,Gamma,\n';
 export const goodRatings =

@@ -1,5 +1,13 @@
 /** `dare forget`: no row of whoever is to be forgotten is left anywhere, all others are as they were, and fresh. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
@@ -9,7 +17,7 @@ import { status } from '../../pipeline/status.js';
 import { loadConfig } from '../../src/config/load.js';
 import { Lake } from '../../src/lake/lake.js';
 import { RunLock } from '../../src/lake/lock.js';
-import { readManifest, replaceTable } from '../../src/lake/manifest.js';
+import { readManifest, replaceTable, writeManifest } from '../../src/lake/manifest.js';
 import { dare, type Finished, resultOf } from '../cli/spawn.js';
 import {
   bytesBelow,
@@ -91,7 +99,17 @@ test('a user and an item are taken out of a lake in the middle of its work', asy
 
     writeFileSync(lake.report('a'), `a page that quotes ${whom.user}`);
     const described = join(lake.dir('texts', 'a'), '_manifest.json');
-    editJson(described, { lastRun: { seconds: 1, warnings: [`the prompt of ${whom.user} failed`] } });
+    const named = [
+      `1 of 9 prompts could not be decoded: kar:user:0: too long; kar:user:${whom.user}: too long`,
+      `ratings.csv: 3 of 9 ratings are of items that inputs.items does not have, such as "${whom.item}"`,
+    ];
+    const others = [
+      `kar: ${whom.user} of ${whom.item} users have no prompt`,
+      `1 of 9 prompts could not be decoded: kar:user:${whom.user}0: too long; kar:item:0${whom.item}: too long`,
+    ];
+    const lastRun = { seconds: 1, warnings: [named[0], others[0], named[1], others[1]] };
+    editJson(described, { lastRun });
+    editJson(join(lake.dir('pools', 'b'), '_manifest.json'), { lastRun });
 
     const args = ['--user', String(whom.user), '--item', String(whom.item)];
     const result = resultFrom(await dare(['forget', ...onA, ...args]));
@@ -120,7 +138,11 @@ test('a user and an item are taken out of a lake in the middle of its work', asy
     assert.is(of('unfinished texts', 'b'), (removed[shard] as number) + keptOfThem);
 
     assert.not.ok(existsSync(lake.report('a')));
-    assert.equal((await readManifest(lake.dir('texts', 'a')))?.lastRun, { seconds: 1, warnings: [] });
+    // of the warnings those go that name them
+    assert.equal((await readManifest(lake.dir('texts', 'a')))?.lastRun, { seconds: 1, warnings: others });
+    // pools that were built anew say how that went
+    const built = (await readManifest(lake.dir('pools', 'b')))?.lastRun as { seconds: number; warnings: [] };
+    assert.equal([typeof built.seconds, built.warnings], ['number', []]);
 
     // the pools are those that the texts that are left make, and only b has some
     assert.equal(result.pools, ['b']);
@@ -209,9 +231,20 @@ test('ids with quotes, dots, line breaks and patterns: these users, and nobody e
         assert.equal([manifest?.rows, manifest?.stage], [odd.length + 2, 'x']);
       }
     }
+    // ratings of somebody whom the inputs don't have: no table has rows of them, but a warning names them
+    const warnings = [
+      '1 of 2 ratings in r.csv are of users that inputs.users does not have, such as "nobody"',
+    ];
+    for (const dir of [lake.dir('cohorts', 'a'), lake.earlier('features', 'b')]) {
+      mkdirSync(dir, { recursive: true });
+      const about = existsSync(join(dir, '_manifest.json')) ? await readManifest(dir) : {};
+      await writeManifest(dir, { ...about, lastRun: { warnings: [...warnings, 'another'] } });
+    }
     const nobody = await dare(['forget', ...config, '--user', 'nobody', '--item', 'user']);
     assert.equal([nobody.code, resultOf(nobody).rows], [0, 0]);
     assert.match(nobody.stderr, /no table has rows of any of them/);
+    for (const dir of [lake.dir('cohorts', 'a'), lake.earlier('features', 'b')])
+      assert.equal((await readManifest(dir))?.lastRun, { warnings: ['another'] });
   });
 });
 

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -175,7 +175,81 @@ test('recorded texts tell how long texts get, and what drafts bring', () =>
       ratio < item.tokensPerStep && ratio > 0.97 * item.tokensPerStep,
       `${ratio} ${item.tokensPerStep}`,
     );
-    assert.equal(result.warnings, []);
+    assert.equal(result.warnings, [
+      'no recorded texts are of the kind kar item, once user: ' +
+        'those of the same entity type, or else of all, are taken for them',
+    ]);
+  }));
+
+test('each kind of prompts goes by the recorded texts of its own framework', () =>
+  inFolder(async (root) => {
+    const prompts = await writeParquet(
+      join(root, 'prompts.parquet'),
+      `select framework || i as prompt_id, 'item' as entity_type, framework, '${prompt} ' || i as prompt
+       from range(10) t(i), (values ('kar'), ('once'), ('trawl')) f(framework)`,
+    );
+    const [long, short] = ['Genre: a drama about love. Mood: warm and bright.', 'A warm drama.'];
+    const recorded = (name: string) =>
+      writeParquet(
+        join(root, `${name}.parquet`),
+        `select 'item' as entity_type, 'kar' as framework, '${long}' as text from range(4)
+         union all select 'item', 'once', '${short}' from range(4)`,
+      );
+    const [texts, pool] = [await recorded('texts'), await recorded('pool')];
+    const options = ['--model', sampleModel, '--prompts', prompts, '--texts', texts, '--pool-texts', pool];
+    const { results, warnings } = await plan(...options);
+    const tokens = (text: string) => TextModel.load(sampleModel).encodeText(text).length + 1;
+    const [ofLong, ofShort] = [tokens(long), tokens(short)];
+    assert.equal(
+      results.map(({ framework, outputTokens }) => [framework, outputTokens]),
+      [
+        ['kar', 10 * ofLong],
+        ['once', 10 * ofShort],
+        ['trawl', 5 * (ofLong + ofShort)],
+      ],
+    );
+    const [kar, once] = results as [Forecast, Forecast];
+    assert.ok(kar.tokensPerStep > once.tokensPerStep, `${kar.tokensPerStep} ${once.tokensPerStep}`);
+    assert.match(String(warnings.at(-1)), /^no recorded texts are of the kind trawl item: those of the same/);
+  }));
+
+test('texts that decoding would take over are left out, and it says how many; decoding takes over as many', () =>
+  inFolder(async (root) => {
+    const { config, prompts } = smallCatalogue(root);
+    const onA = ['--config', config];
+    for (const stage of ['segment', 'prompts', 'decode']) await runHere([stage, ...onA]);
+    const all = await plan(...onA);
+    assert.equal([all.prompts, all.reused, all.outputTokens], [prompts, prompts, 0]);
+    // other texts, another model and none to take over
+    for (const set of ['decode.maxNewTokens=13', 'model.weights=int8', 'decode.reuse=off'])
+      assert.is((await plan(...onA, '--set', set)).reused, 0, set);
+
+    // in the next partition an item has another title, and with it its prompt and those of the users who liked it
+    const movies = join(root, 'movies.csv');
+    const [header, first = '', ...others] = readFileSync(movies, 'utf8').split('\n');
+    writeFileSync(movies, [header, first.replace(/,[^,]*/, ',A New Title'), ...others].join('\n'));
+    const onB = [...onA, '--partition', 'b'];
+    for (const stage of ['segment', 'prompts']) await runHere([stage, ...onB]);
+    const finished = await dare(['plan', ...onB]);
+    assert.is(finished.code, 0, finished.stderr);
+    const some = resultOf(finished) as Plan;
+    assert.ok(some.reused > 0 && some.reused < prompts, `${some.reused} of ${prompts}`);
+    const left = prompts - some.reused;
+    assert.is(some.outputTokens, 12 * left);
+    assert.ok(
+      finished.stderr.includes(
+        `reused: ${some.reused} of ${prompts} texts stand in earlier tables and are taken over; ` +
+          `tokens and hours are those of the ${left} others`,
+      ),
+      finished.stderr,
+    );
+    assert.equal(
+      some.results.map(({ reused }) => reused).reduce((sum, one) => sum + one),
+      some.reused,
+    );
+    // strict: without pools it isn't known what relaxed texts will be drafted from
+    assert.is((await plan(...onB, '--set', 'decode.reuse=strict')).reused, 0);
+    assert.is((await runHere(['decode', ...onB])).takenOver, some.reused);
   }));
 
 const wrong: readonly [args: string[], message: RegExp][] = [
@@ -185,7 +259,7 @@ const wrong: readonly [args: string[], message: RegExp][] = [
   [['--model', sampleModel, '--prompts', 'p.parquet', '--texts', 't'], /--pool-texts is missing/],
   [['--model', sampleModel, '--prompts', 'p.parquet', '--batch', '0'], /--batch is "0"/],
   [['--model', sampleModel, '--prompts', 'none.parquet'], /none\.parquet is missing/],
-  [['--model', 'nowhere', '--prompts', 'none.parquet'], /nowhere can't be opened/],
+  [['--model', 'nowhere', '--prompts', 'none.parquet'], /there is no model at .*nowhere/],
   [['--model', sampleModel, '--prompts', 'p.parquet', '--costs', 'none.json'], /none\.json/],
   [['--model', sampleModel, '--prompts', 'p.parquet', '--out', 'x'], /dare plan has no option --out/],
 ];

@@ -1,6 +1,15 @@
 /** `dare prune`: which partitions and leftovers go, what stays, and that what stays is as fresh as it was. */
-import { spawnSync } from 'node:child_process';
-import { existsSync, linkSync, mkdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -12,6 +21,7 @@ import { originOf } from '../../src/lake/origin.js';
 import { host } from '../../src/lake/process.js';
 import { dare, resultOf } from '../cli/spawn.js';
 import { bytesBelow, contextIn, filesBelow, inFolder, sampleInputs } from '../prompts/fixture.js';
+import { limited } from './fixture.js';
 
 const { log } = contextIn('/nowhere', { inputs: sampleInputs });
 
@@ -133,6 +143,61 @@ test('a partition that a run is at work on stays, and so does its shard', async 
     for (const lock of locks) lock.release();
     await prune(folder, '--keep', '1');
     assert.equal(lake.partitions('cohorts'), ['d']);
+  });
+});
+
+test('without the right to write, prune fails and says so; a dry run needs none and tells what would go', async () => {
+  await inFolder(async (folder) => {
+    const lake = await lakeOf(folder, ['a', 'b', 'c']);
+    put(join(lake.unfinished('texts', 'c'), 'whole', 'journal'));
+    const since = statSync(lake.file('texts', 'c')).mtimeMs / 1000 - 10;
+    for (const name of ['', 'journal'])
+      utimesSync(join(lake.unfinished('texts', 'c'), 'whole', name), since, since);
+    const home = join(folder, 'home');
+    mkdirSync(home);
+    chmodSync(folder, 0o755);
+    execFileSync('chmod', ['-R', 'a-w', lake.root]);
+    const before = bytesBelow(lake.root);
+    const args = ['prune', '--config', join(folder, 'dare.yaml'), '--quiet'];
+    // root may write everywhere
+    const nobody = { home, ...(process.getuid?.() === 0 ? { uid: 65534 } : {}) };
+    for (const asked of [['--keep', '1'], []]) {
+      const refused = await limited([...args, ...asked], nobody);
+      assert.is(refused.code, 1, refused.stderr);
+      assert.match(refused.stderr, /: permission is denied\nhint: Give this user the right to write there/);
+      const dry = await limited([...args, ...asked, '--dry-run'], nobody);
+      assert.is(dry.code, 0, dry.stderr);
+      const result = resultOf(dry) as {
+        removed: { partition: string }[];
+        garbage: object[];
+        locked: string[];
+      };
+      assert.equal(
+        result.removed.map(({ partition }) => partition),
+        asked.length === 0 ? [] : ['a', 'b'],
+      );
+      assert.is(result.garbage.length, 1);
+      assert.equal(result.locked, []);
+    }
+    assert.equal(bytesBelow(lake.root), before);
+    execFileSync('chmod', ['-R', 'u+w', lake.root]);
+  });
+});
+
+test('a dry run knows what a run is at work on', async () => {
+  await inFolder(async (folder) => {
+    const lake = await lakeOf(folder, ['a', 'b', 'c', 'd']);
+    const locks = [
+      RunLock.take(join(lake.unfinished('features', 'a'), 'whole.lock'), 'a', log),
+      RunLock.take(join(lake.unfinished('texts', 'b'), 'part-1-of-2.lock'), 'b', log),
+    ];
+    const { result } = await prune(folder, '--keep', '1', '--dry-run');
+    assert.equal(result.locked, ['a', 'b']);
+    assert.equal(
+      (result.removed as { partition: string }[]).map(({ partition }) => partition),
+      ['c'],
+    );
+    for (const lock of locks) lock.release();
   });
 });
 

@@ -1,12 +1,12 @@
 /** The main job on a small catalogue, through the command line. */
-import { cpSync, readdirSync, readFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { tableNames } from '../../src/lake/lake.js';
 import { dare, type Finished, resultOf } from '../cli/spawn.js';
 import { filesBelow, inFolder, query, readTable } from '../prompts/fixture.js';
-import { items, smallCatalogue, users } from './fixture.js';
+import { copyModel, items, smallCatalogue, users } from './fixture.js';
 
 const rows = items + users;
 
@@ -148,6 +148,50 @@ function assertSameText(row: Record<string, unknown>, other: Record<string, unkn
   );
   assert.ok(Math.max(...differences) < 1e-4, `${row.prompt_id}: ${Math.max(...differences)}`);
   assert.ok(Math.abs((divergence as number) - (otherDivergence as number)) < 1e-4);
+}
+
+/** What is changed in the folder of a small catalogue, and what the run says of it. */
+const FAULTS: [name: string, set: Record<string, string>, says: RegExp, change?: (folder: string) => void][] =
+  [
+    [
+      'a template with an unknown column',
+      { 'prompts.templates': 'templates' },
+      /kar-item\.txt names the unknown column "publisher"/,
+      (folder) => {
+        mkdirSync(join(folder, 'templates'));
+        writeFileSync(join(folder, 'templates/kar-item.txt'), 'Who is {publisher}?');
+      },
+    ],
+    ['a model that is not there', { 'model.path': 'nowhere' }, /there is no model at .*nowhere\n/],
+    ['a GGUF file that is not there', { 'model.path': 'no.gguf' }, /there is no model at .*no\.gguf\n/],
+    [
+      'a model without weights',
+      { 'model.path': 'model' },
+      /neither model\.safetensors nor/,
+      (folder) => rmSync(join(copyModel(folder), 'model.safetensors')),
+    ],
+    [
+      'a column that the ratings lack',
+      { 'inputs.ratings.value': 'stars' },
+      /ratings\.csv has no column "stars"/,
+    ],
+    ['no texts for pools', { 'pools.texts': 'old/*.parquet' }, /pools\.texts\.path: no file matches/],
+  ];
+
+for (const [name, set, says, change] of FAULTS) {
+  test(`${name}: refused before the first stage`, async () => {
+    await inFolder(async (folder) => {
+      const { config } = smallCatalogue(folder);
+      change?.(folder);
+      const assignments = Object.entries(set).flatMap(([key, value]) => ['--set', `${key}=${value}`]);
+      const refused = await dare(['run', '--config', config, ...assignments], folder);
+      assert.is(refused.code, 2, refused.stderr);
+      assert.match(refused.stderr, says);
+      assert.match(refused.stderr, /hint: /);
+      assert.not.match(refused.stderr, /segment/);
+      assert.not.ok(existsSync(join(folder, 'lake')), 'nothing was written');
+    });
+  });
 }
 
 test('SIGINT while decoding: exit code 130, no half file anywhere in the lake', async () => {
