@@ -1,4 +1,5 @@
-import { Drafter, type DraftPools } from '../draft/drafter.js';
+import type { DraftPools } from '../draft/drafter.js';
+import type { Drafting, SequenceDrafts } from '../draft/drafting.js';
 import type { Engine, StepInput, StepOptions, TreeRows, Verdicts } from '../engine/engine.js';
 import { runError } from '../errors.js';
 import { addReports, type Budget, budgetFor, hasOwnBudgets } from './budget.js';
@@ -24,7 +25,7 @@ interface Waiting extends SequenceRequest {
 /** A request whose prompt is taken in: it can begin as soon as a slot is free. */
 interface Ready extends Waiting {
   sequence: Sequence;
-  drafter: Drafter;
+  drafts: SequenceDrafts;
   /** That of all sequences, or its own. */
   budget: Budget;
 }
@@ -44,6 +45,11 @@ interface Judged {
 /** Requests are made ready ahead for one in so many slots: about as many as finish in a step. */
 const slotsOfReady = 16;
 
+/** Sequences that a loop over so many slots drafts for at once: active ones and those made ready. */
+export function sequencesOf(slots: number): number {
+  return slots + Math.ceil(slots / slotsOfReady);
+}
+
 /**
  * The decode loop: admits waiting requests to free slots, drafts, steps the model over all of them, verifies, emits.
  * A slot is filled again as soon as its sequence is finished. Requests don't influence each other's texts. What the next
@@ -58,7 +64,6 @@ export class DecodeLoop {
   /** Finished, but not answered. */
   private finished: Active[] = [];
   private readonly freeSlots: number[];
-  private readonly drafters: Drafter[] = [];
   private running = false;
   private ended: Promise<void> = Promise.resolve();
   private stopping = false;
@@ -67,11 +72,14 @@ export class DecodeLoop {
   /** Where the rows of all sequences are weighed against each other. */
   private readonly budget: Budget | undefined;
 
-  /** @param detokenise needed with stop strings */
+  /**
+   * @param drafting of at least as many sequences as `sequencesOf` says
+   * @param detokenise needed with stop strings
+   */
   constructor(
     private readonly engine: Engine,
     private readonly settings: DecodeSettings,
-    private readonly vocabulary: number,
+    private readonly drafting: Drafting,
     endTokens: ReadonlySet<number>,
     detokenise?: Detokenise,
   ) {
@@ -143,6 +151,7 @@ export class DecodeLoop {
       await this.engine.admit(slot, request.promptIds);
     } catch (error) {
       this.freeSlots.push(slot);
+      this.drafting.end(request.drafts);
       request.reject(error);
       throw error;
     }
@@ -152,16 +161,18 @@ export class DecodeLoop {
   /** Takes in the prompt of the first request that waits. */
   private prepare(): Ready {
     const request = this.waiting.shift() as Waiting;
-    const drafter = this.drafters.pop() ?? new Drafter(this.vocabulary, this.model.endTokens);
-    drafter.begin(request.pools);
-    const sequence = new Sequence(request, this.settings, drafter, this.model);
-    return { ...request, sequence, drafter, budget: this.budget ?? budgetFor(this.settings) };
+    const drafts = this.drafting.begin(request.pools);
+    const sequence = new Sequence(request, this.settings, drafts, this.model);
+    return { ...request, sequence, drafts, budget: this.budget ?? budgetFor(this.settings) };
   }
 
   private async step(): Promise<void> {
     const drafting = performance.now();
-    if (this.budget !== undefined) draftTogether(this.active, this.budget);
-    else for (const active of this.active) draftTogether([active], active.budget);
+    const together = this.budget === undefined ? 1 : this.active.length;
+    for (const { sequence, budget } of this.active) sequence.requestDraft(budget.limit(together));
+    this.drafting.finish();
+    if (this.budget !== undefined) cutTogether(this.active, this.budget);
+    else for (const active of this.active) cutTogether([active], active.budget);
     const inputs = this.active.map(({ slot, sequence }) => ({ slot, tree: sequence.tree }));
     this.statistics.draft += performance.now() - drafting;
     const verdicts = await this.stepModel(inputs);
@@ -177,9 +188,9 @@ export class DecodeLoop {
     this.statistics.draftRows += sum.draftRows;
     const left: Active[] = [];
     this.active.forEach((active, i) => {
-      const { slot, sequence, drafter } = active;
+      const { slot, sequence, drafts } = active;
       const { accepted } = sequence.lastStep;
-      this.judged.push({ sequence, tree: sequence.tree, accepted, matched: drafter.matched });
+      this.judged.push({ sequence, tree: sequence.tree, accepted, matched: drafts.matched });
       if (sequence.finished) this.finish(active);
       else {
         this.engine.keep(slot, kept[i] as number[]);
@@ -204,7 +215,7 @@ export class DecodeLoop {
     const settling = performance.now();
     this.settle();
     const preparing = performance.now();
-    const most = Math.ceil(this.engine.slots / slotsOfReady);
+    const most = sequencesOf(this.engine.slots) - this.engine.slots;
     while (this.ready.length < most && this.waiting.length > 0) this.ready.push(this.prepare());
     const beside = performance.now();
     const verdicts = await step;
@@ -230,11 +241,11 @@ export class DecodeLoop {
     this.finished = [];
   }
 
-  /** The slot and the drafter are free at once; the answer comes beside the next step. */
+  /** The slot and what it drafted by are free at once; the answer comes beside the next step. */
   private finish(active: Active): void {
     this.engine.release(active.slot);
     this.freeSlots.push(active.slot);
-    this.drafters.push(active.drafter);
+    this.drafting.end(active.drafts);
     this.finished.push(active);
   }
 
@@ -244,18 +255,16 @@ export class DecodeLoop {
       this.engine.release(slot);
       this.freeSlots.push(slot);
     }
-    for (const { drafter } of [...this.active, ...this.ready]) this.drafters.push(drafter);
+    for (const { drafts } of [...this.active, ...this.ready]) this.drafting.end(drafts);
     this.active = [];
     this.ready.length = 0;
     this.waiting.length = 0;
   }
 }
 
-/** Drafts the next step of some sequences and leaves the rows that are worth their time. */
-function draftTogether(sequences: readonly Active[], budget: Budget): void {
-  const limit = budget.limit(sequences.length);
-  const gains = sequences.map(({ sequence }) => sequence.draft(limit));
-  const kept = budget.choose(gains);
+/** Takes the drafts of some sequences and leaves the rows that are worth their time. */
+function cutTogether(sequences: readonly Active[], budget: Budget): void {
+  const kept = budget.choose(sequences.map(({ sequence }) => sequence.takeDraft()));
   sequences.forEach(({ sequence }, i) => {
     sequence.cut(kept[i] as number);
   });

@@ -1,4 +1,4 @@
-import type { Drafter } from '../draft/drafter.js';
+import type { SequenceDrafts } from '../draft/drafting.js';
 import type { CostTable } from '../engine/cost-table.js';
 import type { TreeRows, Verdicts } from '../engine/engine.js';
 import type { FinishReason } from '../lake/writer.js';
@@ -142,7 +142,7 @@ export class Sequence {
   constructor(
     private readonly request: SequenceRequest,
     private readonly settings: DecodeSettings,
-    private readonly drafter: Drafter,
+    private readonly drafts: SequenceDrafts,
     private readonly model: SequenceModel,
   ) {
     const { promptIds } = request;
@@ -172,17 +172,22 @@ export class Sequence {
     return this.rows;
   }
 
-  /** Drafts the next step; gives the rows' estimated chances of being accepted, none higher than the one before. */
-  draft({ nodes, minPathProbability }: DraftLimit): Float64Array {
+  /** Asks for the draft of the next step. */
+  requestDraft({ nodes, minPathProbability }: DraftLimit): void {
     this.drafted = this.drafting && !this.lastStateMissing && this.pause?.skips() !== true;
-    if (!this.drafted) {
+    if (!this.drafted) return;
+    const depth = this.most - this.output.length;
+    this.drafts.request(this.last, { nodes, minPathProbability, depth, line: this.model.lines });
+  }
+
+  /** Takes the draft, once it is made; gives the rows' estimated chances of being accepted, none higher than the one before. */
+  takeDraft(): Float64Array {
+    if (this.drafted) {
+      this.rows = this.drafts.rows;
+      this.gains = this.drafts.gains;
+    } else {
       this.rows = { tokens: Int32Array.of(this.last), parents: Int32Array.of(-1) };
       this.gains = nothing;
-    } else {
-      const depth = this.most - this.output.length;
-      const line = this.model.lines;
-      this.rows = this.drafter.draft(this.last, { nodes, minPathProbability, depth, line });
-      this.gains = this.drafter.gains;
     }
     return this.gains;
   }
@@ -298,7 +303,7 @@ export class Sequence {
 
   /** Before the step is taken: what a penalty makes of the logits depends on the text so far. */
   private traceStep(verification: Verification, verdicts: Verdicts): TracedStep {
-    const { rows: tree, settings: rule, gains: chances, drafter } = this;
+    const { rows: tree, settings: rule, gains: chances, drafts } = this;
     return traceStep({
       tree,
       verdicts: this.judged(verdicts),
@@ -306,7 +311,7 @@ export class Sequence {
       shown: tokensToSee(rule),
       verification,
       chances,
-      matched: (parent) => drafter.contextsOf(parent),
+      matched: (parent) => drafts.contextsOf(parent),
       spent: this.counts.divergence,
     });
   }
@@ -355,7 +360,7 @@ export class Sequence {
 
   /** What follows depends on this token of the prompt or of the output. */
   private see(token: number): void {
-    if (this.drafting) this.drafter.append(token);
+    if (this.drafting) this.drafts.append(token);
     this.penalty?.append(token);
   }
 

@@ -2,8 +2,12 @@
  * The decoding thread: engine and decode loop together, because a native model step blocks its thread, and because a
  * message per step would cost as much as a small model's step. The main thread reads, writes and answers signals.
  */
+
+import { availableParallelism } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { DraftPools } from '../draft/drafter.js';
+import { type Drafting, OwnDrafting } from '../draft/drafting.js';
+import { DraftTeam } from '../draft/team.js';
 import { engineCosts } from '../engine/cost-cache.js';
 import type { Engine } from '../engine/engine.js';
 import { type OpenedEngine, openEngine } from '../engine/open.js';
@@ -13,11 +17,15 @@ import { type PoolKey, sharedKey } from '../pool/builder.js';
 import { openPool } from '../pool/file.js';
 import type { Pool } from '../pool/trie.js';
 import type { TextModel } from '../text/tokenizer.js';
-import { DecodeLoop } from './loop.js';
+import { DecodeLoop, sequencesOf } from './loop.js';
 import type { CostsInUse, FromWorker, ToWorker, WorkerOptions } from './messages.js';
 import type { DecodeSettings, SequenceRequest } from './sequence.js';
 import { needsCosts, settingsFor } from './settings.js';
 import type { Detokenise } from './stop.js';
+
+/** Sequences that keep a drafting thread busy, and drafting threads at most. */
+const sequencesOfThread = 16;
+const mostThreads = 8;
 
 const port = parentPort;
 if (port === null) throw new Error('worker.js is started by DecodeWorker');
@@ -29,6 +37,8 @@ try {
   const opened = await openEngine(options.engine);
   const { engine, device, weights } = opened;
   const endTokens = new Set(options.endTokens);
+  const team = await teamFor(engine);
+  const drafting = team ?? new OwnDrafting(options.vocabulary, endTokens);
   let loop: DecodeLoop | undefined;
   let pools = new Map<PoolKey, Pool>();
   let costs: CostsInUse | undefined;
@@ -36,10 +46,11 @@ try {
     switch (message.type) {
       case 'settings':
         costs = await costsFor(opened, message);
-        loop = makeLoop(engine, settingsFor(engine, message.settings, costs?.table), endTokens);
+        loop = makeLoop(engine, settingsFor(engine, message.settings, costs?.table), drafting, endTokens);
         break;
       case 'pools':
         pools = new Map([...message.pools].map(([key, bytes]) => [key, openPool(bytes, 'A pool').pool]));
+        team?.usePools(pools, message.pools);
         break;
       case 'decode':
         void decode(loop as DecodeLoop, message.id, message.request, poolsOf(pools, message.cohort));
@@ -82,6 +93,17 @@ async function costsFor(
   return { table, source: fresh ? 'measured' : 'cached', file };
 }
 
+/** Threads that draft where the processor is idle beside the model, and there is enough to draft. */
+async function teamFor(engine: Engine): Promise<DraftTeam | undefined> {
+  if (engine.freesProcessor !== true) return undefined;
+  // this thread and the main one work too
+  const cores = availableParallelism() - 2;
+  const threads = Math.min(Math.floor(engine.slots / sequencesOfThread), cores, mostThreads);
+  if (threads < 2) return undefined;
+  const { vocabulary, endTokens } = options;
+  return DraftTeam.start({ threads, sequences: sequencesOf(engine.slots), vocabulary, endTokens });
+}
+
 /** Native code must not lose its thread within a step: Dawn ends the whole process for a promise that is open then. */
 async function stop(engine: Engine, loop: DecodeLoop | undefined): Promise<void> {
   try {
@@ -93,14 +115,19 @@ async function stop(engine: Engine, loop: DecodeLoop | undefined): Promise<void>
 }
 
 /** Only stop strings need the tokenizer here. */
-function makeLoop(engine: Engine, settings: DecodeSettings, endTokens: ReadonlySet<number>): DecodeLoop {
+function makeLoop(
+  engine: Engine,
+  settings: DecodeSettings,
+  drafting: Drafting,
+  endTokens: ReadonlySet<number>,
+): DecodeLoop {
   let detokenise: Detokenise | undefined;
   if (settings.stop.length > 0) {
     tokenizer ??= loadTextModel(options.engine.model, options.engine.cache);
     const text = tokenizer;
     detokenise = (ids) => text.decode(ids);
   }
-  return new DecodeLoop(engine, settings, options.vocabulary, endTokens, detokenise);
+  return new DecodeLoop(engine, settings, drafting, endTokens, detokenise);
 }
 
 async function decode(

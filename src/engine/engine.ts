@@ -38,6 +38,8 @@ export interface Engine {
   readonly context: number;
   /** Elements of a hidden state; 0 where the graph gives none. */
   readonly hiddenSize: number;
+  /** Whether a device of its own computes, so that the processor's cores are free meanwhile. */
+  readonly freesProcessor?: boolean;
   /** What drafts must be: trees if left out. A line is a tree in which every row is the parent of the next. */
   readonly drafts?: 'tree' | 'line';
   /** sha256 over the model's files. */

@@ -7,6 +7,7 @@ import * as assert from 'uvu/assert';
 import { DecodeLoop } from '../../src/decode/loop.js';
 import type { DecodeSettings, Outcome } from '../../src/decode/sequence.js';
 import type { DraftPools } from '../../src/draft/drafter.js';
+import { OwnDrafting } from '../../src/draft/drafting.js';
 import { CpuEngine } from '../../src/engine/cpu.js';
 import type { Verdicts } from '../../src/engine/engine.js';
 import { PoolBuilder, sharedKey } from '../../src/pool/builder.js';
@@ -36,7 +37,12 @@ const rules: [string, Partial<DecodeSettings>][] = [
 ];
 
 async function decodeMany(engine: CpuEngine, settings: DecodeSettings, pools: DraftPools, seed: number) {
-  const loop = new DecodeLoop(engine, settings, tinyVocabulary, new Set([tinyEnd]));
+  const loop = new DecodeLoop(
+    engine,
+    settings,
+    new OwnDrafting(tinyVocabulary, new Set([tinyEnd])),
+    new Set([tinyEnd]),
+  );
   const requests = Array.from({ length: texts }, (_, i) => requestOf(prompt, `prompt ${i}`, seed));
   return await Promise.all(requests.map((request) => loop.decode(request, pools)));
 }
@@ -144,7 +150,12 @@ test('a model that computes NaN or infinite logits is refused in every mode', as
     });
     const engine = await open(1, broken);
     for (const settings of [drafted, { ...greedy, nodes: 4 }, { ...greedy, repetitionPenalty: 1.2 }]) {
-      const loop = new DecodeLoop(engine, settings, tinyVocabulary, new Set([tinyEnd]));
+      const loop = new DecodeLoop(
+        engine,
+        settings,
+        new OwnDrafting(tinyVocabulary, new Set([tinyEnd])),
+        new Set([tinyEnd]),
+      );
       await loop.decode(requestOf(prompt), {}).then(
         () => assert.unreachable(`${name}, ${settings.mode}`),
         (error: unknown) => assert.match((error as Error).message, /NaN or an infinite logit/),

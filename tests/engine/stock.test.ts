@@ -7,6 +7,7 @@ import { inspect } from '../../pipeline/model.js';
 import { DecodeLoop } from '../../src/decode/loop.js';
 import type { DecodeSettings, Outcome } from '../../src/decode/sequence.js';
 import type { DraftPools } from '../../src/draft/drafter.js';
+import { OwnDrafting } from '../../src/draft/drafting.js';
 import { CpuEngine } from '../../src/engine/cpu.js';
 import type { Engine, TreeRows, Verdicts } from '../../src/engine/engine.js';
 import { type EngineOptions, openEngine } from '../../src/engine/open.js';
@@ -131,7 +132,7 @@ for (const [what, stock] of graphs) {
 
 /** A loop's texts of beginnings of the prompt. */
 async function decode(engine: Engine, settings: DecodeSettings, pools: DraftPools = {}): Promise<Outcome[]> {
-  const loop = new DecodeLoop(engine, settings, 256, new Set([3]));
+  const loop = new DecodeLoop(engine, settings, new OwnDrafting(256, new Set([3])), new Set([3]));
   const lengths = [40, 1, 33, 8, 21, 40];
   return await Promise.all(
     lengths.map((length, i) => loop.decode(requestOf(references.prompt.slice(0, length), `${i}`, 5), pools)),

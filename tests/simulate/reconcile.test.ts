@@ -7,6 +7,7 @@ import * as assert from 'uvu/assert';
 import { DecodeLoop } from '../../src/decode/loop.js';
 import type { DecodeSettings, Outcome } from '../../src/decode/sequence.js';
 import { Drafter } from '../../src/draft/drafter.js';
+import { OwnDrafting } from '../../src/draft/drafting.js';
 import { openEngine } from '../../src/engine/open.js';
 import type { RecordedText } from '../../src/lake/recorded-texts.js';
 import { poolKey, sharedKey } from '../../src/pool/builder.js';
@@ -45,7 +46,12 @@ const pools = openPools(
 );
 
 async function decode(settings: DecodeSettings): Promise<Outcome[]> {
-  const loop = new DecodeLoop(engine, settings, tokenizer.vocabularySize, new Set([endToken]));
+  const loop = new DecodeLoop(
+    engine,
+    settings,
+    new OwnDrafting(tokenizer.vocabularySize, new Set([endToken])),
+    new Set([endToken]),
+  );
   const shared = pools.get(sharedKey);
   return await Promise.all(
     held.map(({ prompt_ids, id }) => {

@@ -37,6 +37,7 @@ interface Slot {
  */
 export class WebGpuEngine implements Engine {
   readonly usualRows = usualRows;
+  readonly freesProcessor: boolean;
   readonly nearTieMargin: number;
   readonly modelTime = { prefill: 0, steps: 0 };
   private readonly active = new Map<number, Slot>();
@@ -56,6 +57,7 @@ export class WebGpuEngine implements Engine {
     readonly fingerprint: string,
     readonly slots: number,
   ) {
+    this.freesProcessor = !gpu.emulated;
     this.nearTieMargin = gpu.half ? float16Margin : float32Margin;
     this.queue = new PrefillQueue(slots, prefillRows);
   }

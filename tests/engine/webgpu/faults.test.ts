@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { DecodeLoop } from '../../../src/decode/loop.js';
+import { OwnDrafting } from '../../../src/draft/drafting.js';
 import { GpuDevice } from '../../../src/engine/webgpu/device.js';
 import { WebGpuEngine } from '../../../src/engine/webgpu/engine.js';
 import { DareError } from '../../../src/errors.js';
@@ -59,7 +60,12 @@ gpuTest(
   'texts that were finished before the loss are there, all others fail with the same error',
   async () => {
     const [engine, gpu] = await opened(family, 2);
-    const loop = new DecodeLoop(engine, { ...greedy, maxNewTokens: 5 }, 256, new Set());
+    const loop = new DecodeLoop(
+      engine,
+      { ...greedy, maxNewTokens: 5 },
+      new OwnDrafting(256, new Set([])),
+      new Set([]),
+    );
     const done: number[] = [];
     const texts = [0, 1, 2, 3, 4, 5].map((i) =>
       loop.decode(requestOf(someIds(10 + i, 256, i)), {}).then(
