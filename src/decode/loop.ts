@@ -184,7 +184,8 @@ export class DecodeLoop {
     if (this.budget !== undefined) this.budget.record(sum);
     else for (const { budget, sequence } of this.active) budget.record(sequence.lastStep);
     this.statistics.tokens += sum.tokens;
-    this.statistics.textSteps += sum.sequences;
+    // a step for a last hidden state writes nothing
+    this.statistics.textSteps += this.active.filter(({ sequence }) => sequence.lastStep.tokens > 0).length;
     this.statistics.draftRows += sum.draftRows;
     const left: Active[] = [];
     this.active.forEach((active, i) => {

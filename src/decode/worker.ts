@@ -24,7 +24,7 @@ import { needsCosts, settingsFor } from './settings.js';
 import type { Detokenise } from './stop.js';
 
 /** Sequences that keep a drafting thread busy, and drafting threads at most. */
-const sequencesOfThread = 16;
+const sequencesOfThread = 8;
 const mostThreads = 8;
 
 const port = parentPort;
