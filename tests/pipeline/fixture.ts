@@ -10,9 +10,10 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import * as assert from 'uvu/assert';
 import { stringify } from 'yaml';
 import { packageRoot } from '../../src/paths.js';
-import type { Finished } from '../cli/spawn.js';
+import { dare, type Finished } from '../cli/spawn.js';
 import { writeTable } from '../prompts/fixture.js';
 
 export const sampleModel = join(packageRoot, 'data-samples/model');
@@ -151,4 +152,15 @@ export function limited(
     child.on('error', reject);
     child.on('close', (code) => resolve({ code, ...finished }));
   });
+}
+
+/** Decodes 40 prompts slowly and stops by SIGINT once decoding has begun; the file of the prompts. */
+export async function interruptDecode(folder: string, options: readonly string[]): Promise<string> {
+  const prompts = await writePrompts(folder, somePrompts(40));
+  const files = ['--model', sampleModel, '--prompts', prompts, '--out', join(folder, 'texts.parquet')];
+  const slowly = ['--concurrency', '1', '--set', 'decode.maxNewTokens=256', '--set', `model.cache=${cache}`];
+  const kill = { after: 'decode: 0 of 40', signal: 'SIGINT' } as const;
+  const stopped = await dare(['decode', ...files, ...slowly, ...options], folder, kill);
+  assert.is(stopped.code, 130, stopped.stderr);
+  return prompts;
 }

@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import { z } from 'zod';
 import { dare, resultOf } from '../cli/spawn.js';
 import { inFolder, schemaOf } from '../prompts/fixture.js';
-import { cache, sampleModel, smallCatalogue, somePrompts, writePrompts } from './fixture.js';
+import { interruptDecode, sampleModel, smallCatalogue } from './fixture.js';
 
 // What spec/2-0-2/OpenLineage.json and the facets' files require.
 const uri = z.string().regex(/^[a-z][a-z0-9+.-]*:\S+$/);
@@ -111,20 +111,8 @@ test('run: each stage has a run with the parent run; data sets link one stage to
 
 test('stopped by a signal: ABORT', async () => {
   await inFolder(async (folder) => {
-    const prompts = await writePrompts(folder, somePrompts(40));
     const file = join(folder, 'lineage.jsonl');
-    const files = ['--model', sampleModel, '--prompts', prompts, '--out', join(folder, 'texts.parquet')];
-    const slowly = [
-      '--concurrency',
-      '1',
-      '--set',
-      'decode.maxNewTokens=256',
-      '--set',
-      `model.cache=${cache}`,
-    ];
-    const kill = { after: 'decode: 0 of 40', signal: 'SIGINT' } as const;
-    const stopped = await dare(['decode', ...files, ...slowly, '--lineage-file', file], folder, kill);
-    assert.is(stopped.code, 130, stopped.stderr);
+    const prompts = await interruptDecode(folder, ['--lineage-file', file]);
     const { start, end } = pairs(eventsIn(file)).get('decode') ?? {};
     assert.equal(
       start?.inputs.map(({ name }) => name),

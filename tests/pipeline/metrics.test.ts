@@ -7,7 +7,7 @@ import { LEVELS } from '../../src/report/log.js';
 import type { ProgressFields } from '../../src/report/progress.js';
 import { dare, resultOf } from '../cli/spawn.js';
 import { inFolder } from '../prompts/fixture.js';
-import { cache, sampleModel, smallCatalogue, somePrompts, writePrompts } from './fixture.js';
+import { cache, interruptDecode, sampleModel, smallCatalogue, somePrompts, writePrompts } from './fixture.js';
 
 /** `name{labels}` -> value; fails on a line that isn't of the text exposition format. */
 function parse(file: string): Map<string, number> {
@@ -137,20 +137,8 @@ function checkProgress(log: Record<string, unknown>[], labels: Record<string, nu
 
 test('an interrupted stage: the file says so, and how far it came', async () => {
   await inFolder(async (folder) => {
-    const prompts = await writePrompts(folder, somePrompts(40));
     const file = join(folder, 'dare.prom');
-    const files = ['--model', sampleModel, '--prompts', prompts, '--out', join(folder, 'texts.parquet')];
-    const slowly = [
-      '--concurrency',
-      '1',
-      '--set',
-      'decode.maxNewTokens=256',
-      '--set',
-      `model.cache=${cache}`,
-    ];
-    const kill = { after: 'decode: 0 of 40', signal: 'SIGINT' } as const;
-    const stopped = await dare(['decode', ...files, ...slowly, '--metrics-file', file], folder, kill);
-    assert.is(stopped.code, 130, stopped.stderr);
+    await interruptDecode(folder, ['--metrics-file', file]);
     const values = parse(file);
     assert.is(values.get('dare_stage_failed{stage="decode",partition=""}'), 1);
     assert.ok(Number(values.get('dare_rows_total{stage="decode",partition="",outcome="done"}')) < 40);
