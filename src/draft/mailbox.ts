@@ -14,7 +14,6 @@ export const commands = {
   draft: 3,
   /** the next message of the thread's port has the pools from here on */
   pools: 4,
-  stop: 5,
 } as const;
 
 /** Draft nodes of a sequence at most: what the configuration allows. */
@@ -92,7 +91,7 @@ export class Mailbox {
   /** Asks for a draft. */
   request(sequence: number, last: number, nodes: number, depth: number, line: boolean, least: number): void {
     this.double[0] = least;
-    const [low, high] = this.halves as unknown as [number, number];
+    const [low, high] = [this.halves[0] as number, this.halves[1] as number];
     this.requested = (this.requested + 1) | 0;
     this.write(commands.draft, sequence, last, nodes, depth, line ? 1 : 0, low, high);
   }

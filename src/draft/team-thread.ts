@@ -17,33 +17,34 @@ let pools: Pool[] = [];
 
 port.postMessage('ready');
 try {
-  while (obey(mailbox.next())) mailbox.free();
+  // ends with the thread that decodes
+  for (;;) {
+    obey(mailbox.next());
+    mailbox.free();
+  }
 } catch (error) {
   mailbox.fail(messageOf(error));
 }
 
-/** Whether the thread goes on. */
-function obey(command: number): boolean {
+function obey(command: number): void {
   switch (command) {
     case commands.begin:
       drafterOf(mailbox.next()).begin(poolsOf(mailbox.next(), mailbox.next()));
-      return true;
+      return;
     case commands.append: {
       const drafter = drafterOf(mailbox.next());
       for (let left = mailbox.next(); left > 0; left--) drafter.append(mailbox.next());
-      return true;
+      return;
     }
     case commands.draft:
       draft();
-      return true;
+      return;
     case commands.pools: {
       const received = receiveMessageOnPort(port as NonNullable<typeof port>);
       if (received === undefined) throw new Error('no pools were sent');
       pools = (received.message as NumberedPools).map((bytes) => openPool(bytes, 'A pool').pool);
-      return true;
+      return;
     }
-    case commands.stop:
-      return false;
     default:
       throw new Error(`unknown command ${command}`);
   }
