@@ -4,6 +4,7 @@ import type { StandaloneConfig } from '../src/config/schema.js';
 import { hasOwnBudgets } from '../src/decode/budget.js';
 import type { DecodeWorker } from '../src/decode/client.js';
 import { type Comparison, compareSpeed } from '../src/decode/compare.js';
+import { hasFigures } from '../src/decode/join.js';
 import type { CostsInUse } from '../src/decode/messages.js';
 import { runKey } from '../src/decode/run-key.js';
 import type { DecodeRules } from '../src/decode/sequence.js';
@@ -99,7 +100,9 @@ export async function keyOf(
 }
 
 /** Whether a shard, or a first round, was decoded from the same and in the same way as the job would do it. */
-export async function isDecoded(job: DecodeJob, { run, metadata }: ShardContent): Promise<boolean> {
+export async function isDecoded(job: DecodeJob, content: ShardContent): Promise<boolean> {
+  const { run, metadata } = content;
+  if (!hasFigures(content)) return false;
   const { weights } = job.config.model;
   // the device may have chosen them
   const asked = weights === 'auto' ? (run.weights ?? weights) : weights;
