@@ -13,8 +13,8 @@ CREATE VIEW texts AS
 SELECT NULL::VARCHAR AS prompt_id, NULL::VARCHAR AS entity_type, NULL::VARCHAR AS entity_id,
   NULL::VARCHAR AS framework, NULL::VARCHAR AS cohort, NULL::VARCHAR AS text, NULL::INTEGER[] AS output_token_ids,
   NULL::VARCHAR AS finish_reason, NULL::INTEGER AS prompt_tokens, NULL::INTEGER AS output_tokens,
-  NULL::INTEGER AS decode_steps, NULL::INTEGER AS drafted_tokens, NULL::INTEGER AS accepted_tokens,
-  NULL::INTEGER AS relaxed_tokens, NULL::INTEGER[] AS relaxed_positions, NULL::DOUBLE AS divergence, NULL::VARCHAR AS error
+  NULL::INTEGER AS emitted_tokens, NULL::INTEGER AS decode_steps, NULL::INTEGER AS drafted_tokens,
+  NULL::INTEGER AS accepted_tokens, NULL::INTEGER AS relaxed_tokens, NULL::INTEGER[] AS relaxed_positions, NULL::DOUBLE AS divergence, NULL::VARCHAR AS error
 WHERE false;
 
 CREATE VIEW features AS

@@ -173,7 +173,8 @@ export class DecodeLoop {
     if (this.budget !== undefined) this.budget.record(sum);
     else for (const { budget, sequence } of this.active) budget.record(sequence.lastStep);
     this.statistics.tokens += sum.tokens;
-    this.statistics.textSteps += sum.sequences;
+    // a step that only computes a state writes nothing
+    this.statistics.textSteps += this.active.filter(({ sequence }) => sequence.lastStep.tokens > 0).length;
     this.statistics.draftRows += sum.draftRows;
     const left: Active[] = [];
     this.active.forEach((active, i) => {

@@ -6,7 +6,7 @@ import { type Lake, tableNames } from '../../src/lake/lake.js';
 const queries: Readonly<Record<string, string>> = {
   'summary.texts': `SELECT count(text) AS value FROM texts`,
   'summary.output_tokens': `SELECT sum(len(output_token_ids)) AS value FROM texts`,
-  'summary.tokens_per_step': `SELECT sum(len(output_token_ids)) / sum(decode_steps) AS value FROM texts`,
+  'summary.tokens_per_step': `SELECT sum(emitted_tokens) / sum(decode_steps) AS value FROM texts`,
   'summary.relaxed_share': `SELECT sum(relaxed_tokens) / sum(len(output_token_ids)) AS value FROM texts`,
   'summary.divergence_mean': `SELECT sum(divergence) / count(text) AS value FROM texts`,
   'summary.seconds': `SELECT sum(s) AS value FROM (SELECT unnest([${tableNames.map(
@@ -57,7 +57,7 @@ const queries: Readonly<Record<string, string>> = {
   'framework.texts': ofFrameworks('count(text)'),
   'framework.prompt_tokens': ofFrameworks('mean(prompt_tokens)'),
   'framework.output_tokens': ofFrameworks('mean(len(output_token_ids))'),
-  'framework.tokens_per_step': ofFrameworks('sum(len(output_token_ids)) / sum(decode_steps)'),
+  'framework.tokens_per_step': ofFrameworks('sum(emitted_tokens) / sum(decode_steps)'),
   'framework.accepted_share': ofFrameworks('sum(accepted_tokens) / sum(drafted_tokens)'),
   'framework.relaxed_share': ofFrameworks('sum(relaxed_tokens) / sum(len(output_token_ids))'),
   'divergence.texts': `SELECT count(*) AS value FROM texts WHERE relaxed_tokens > 0`,
@@ -70,7 +70,7 @@ const queries: Readonly<Record<string, string>> = {
   'bin.texts': `SELECT json_array(bin) AS key, texts AS value FROM bins`,
   'cohort.entities': `SELECT json_array(entity_type, cohort) AS key, count(*) AS value FROM features GROUP BY ALL`,
   'cohort.texts': `SELECT json_array(entity_type, cohort) AS key, count(kar) AS value FROM features GROUP BY ALL`,
-  'cohort.tokens_per_step': ofCohorts('sum(len(output_token_ids)) / sum(decode_steps)'),
+  'cohort.tokens_per_step': ofCohorts('sum(emitted_tokens) / sum(decode_steps)'),
   'cohort.divergence_mean': ofCohorts('mean(divergence)'),
   'trait.share': `SELECT key, share AS value FROM (FROM genres UNION ALL FROM liked_genres)`,
   'trait.overall': `SELECT key, overall AS value FROM (FROM genres UNION ALL FROM liked_genres)`,
@@ -80,7 +80,7 @@ const queries: Readonly<Record<string, string>> = {
   'slowest.prompt_tokens': ofTexts('prompt_tokens'),
   'slowest.output_tokens': ofTexts('len(output_token_ids)'),
   'slowest.decode_steps': ofTexts('decode_steps'),
-  'slowest.tokens_per_step': ofTexts('len(output_token_ids) / decode_steps'),
+  'slowest.tokens_per_step': ofTexts('emitted_tokens / decode_steps'),
   'ending.texts': `SELECT json_array(finish_reason) AS key, count(*) AS value FROM texts GROUP BY ALL`,
 };
 
