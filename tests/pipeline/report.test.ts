@@ -35,6 +35,13 @@ test('every figure is what a query on the tables says, no table is changed, and 
     const { [relative(lake, file)]: html, ...rest } = Object.fromEntries(bytesBelow(lake.root));
     assert.ok(html?.startsWith('<!doctype html>'));
     assert.equal(rest, Object.fromEntries(before));
+    assert.not.match(String(html), /id="evaluation"/, 'left out where there is none');
+    const evaluated = await dare(['evaluate', '--config', config, '--quiet', '--limit', '6']);
+    assert.is(evaluated.code, 0, evaluated.stderr);
+    await report(config);
+    const { downstream } = resultOf(evaluated) as { downstream: { statement: string } };
+    assert.ok(textOf(readFileSync(file, 'utf8'), 'evaluation').includes(downstream.statement));
+    assert.not.match(textOf(readFileSync(file, 'utf8'), 'evaluation'), /other texts since/);
     const page = hasChromium ? await openPage(file) : readFileSync(file, 'utf8');
     if (!hasChromium) console.log(missing);
     await checkFigures(figuresOf(page), lake, folder);
