@@ -4,6 +4,7 @@ import type { StandaloneConfig } from '../src/config/schema.js';
 import { hasOwnBudgets } from '../src/decode/budget.js';
 import type { DecodeWorker } from '../src/decode/client.js';
 import { type Comparison, compareSpeed } from '../src/decode/compare.js';
+import { hasFigures } from '../src/decode/join.js';
 import type { CostsInUse } from '../src/decode/messages.js';
 import { runKey } from '../src/decode/run-key.js';
 import type { DecodeRules } from '../src/decode/sequence.js';
@@ -18,6 +19,7 @@ import { recordFile } from '../src/lake/fingerprint.js';
 import { differences, type RunKey } from '../src/lake/kept-rows.js';
 import { removeEmpty, removeStale } from '../src/lake/lake.js';
 import { RunLock } from '../src/lake/lock.js';
+import { PromptFile } from '../src/lake/pages.js';
 import { type Shard, type ShardContent, shardName } from '../src/lake/shards.js';
 import { checkModel, modelFingerprint } from '../src/model/source.js';
 import type { PoolSet } from '../src/pool/folder.js';
@@ -99,7 +101,9 @@ export async function keyOf(
 }
 
 /** Whether a shard, or a first round, was decoded from the same and in the same way as the job would do it. */
-export async function isDecoded(job: DecodeJob, { run, metadata }: ShardContent): Promise<boolean> {
+export async function isDecoded(job: DecodeJob, content: ShardContent): Promise<boolean> {
+  const { run, metadata } = content;
+  if (!hasFigures(content)) return false;
   const { weights } = job.config.model;
   // the device may have chosen them
   const asked = weights === 'auto' ? (run.weights ?? weights) : weights;
@@ -130,6 +134,16 @@ export interface DecodePhases {
 
 /** Decodes the prompts of a job and publishes its file. Rejects as the stage does. */
 export async function decodeJob(job: DecodeJob, tools: StageTools): Promise<Decoded> {
+  // the model takes longer to open
+  const prompts = await PromptFile.open(job.prompts);
+  try {
+    return await decodePrompts(job, prompts, tools);
+  } finally {
+    prompts.close();
+  }
+}
+
+async function decodePrompts(job: DecodeJob, prompts: PromptFile, tools: StageTools): Promise<Decoded> {
   const started = performance.now();
   const { config, tokenizer } = job;
   const settings = decodeSettings(config.decode);
@@ -143,7 +157,7 @@ export async function decodeJob(job: DecodeJob, tools: StageTools): Promise<Deco
         { concurrency: slots, costs: costs?.file },
         `decoding on ${device}${costsLine(costs, slots)}`,
       );
-      const table = { ...(await tableJob(job, worker, costs, tools)), trace };
+      const table = { ...(await tableJob(job, worker, costs, tools)), prompts, trace };
       const loading = (performance.now() - started) / 1000;
       const decoded = await decodeAndPublish(table, settings, job.compare ? { costs } : undefined);
       tools.log.info({}, draftsLine(decoded.result.statistics));
@@ -195,8 +209,8 @@ async function tableJob(
   worker: DecodeWorker,
   costs: CostsInUse | undefined,
   tools: StageTools,
-): Promise<TableJob> {
-  const { prompts, out, unfinished, pools, maxLength, config, tokenizer, shard, sources } = job;
+): Promise<Omit<TableJob, 'prompts'>> {
+  const { out, unfinished, pools, maxLength, config, tokenizer, shard, sources } = job;
   const { firstRound, isFirstRound = false } = job;
   const decisive = hasOwnBudgets(decodeSettings(config.decode)) ? costs?.table : undefined;
   const run = await keyOf(job, worker.fingerprint, worker.weights, decisive);
@@ -210,7 +224,6 @@ async function tableJob(
   const place = { device: worker.device, concurrency: worker.slots };
   const origin = sources?.origin;
   return {
-    prompts,
     out,
     kept: join(unfinished, keptName(job)),
     run,

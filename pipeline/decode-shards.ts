@@ -11,7 +11,7 @@ import { hasPools } from '../src/pool/folder.js';
 import type { StageContext, StageResult } from '../src/stage.js';
 import { type DecodeJob, decodeJob, isDecoded, locked } from './decode-job.js';
 import { partitionJob, promptsOf } from './partition-job.js';
-import { poolsOf } from './pools.js';
+import { firstRoundPools } from './pools.js';
 import { runShards } from './shard-processes.js';
 
 /** How many processes decode a partition on this machine. */
@@ -95,7 +95,7 @@ async function decodeFirstRound(partition: DecodeJob, context: StageContext): Pr
     const { rows, failed, resumed, takenOver } = (await decodeJob(round, context)).result.counts;
     return rows - failed - resumed - takenOver;
   });
-  await poolsOf(context, [out]);
+  await firstRoundPools(context, [out], true);
   return decoded;
 }
 

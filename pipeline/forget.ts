@@ -1,7 +1,10 @@
 import { readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Duck } from '../src/lake/duck.js';
 import {
+  firstRoundTexts,
   forgetEarlier,
+  forgetFirstRound,
   forgetTable,
   forgetUnfinished,
   forgetWarnings,
@@ -10,7 +13,7 @@ import {
   type Whom,
 } from '../src/lake/forget.js';
 import { findGarbage } from '../src/lake/garbage.js';
-import { allTableNames, listFolder } from '../src/lake/lake.js';
+import { allTableNames, type Lake, listFolder } from '../src/lake/lake.js';
 import { changeOrigins } from '../src/lake/lineage.js';
 import { readManifest } from '../src/lake/manifest.js';
 import { fingerprintOf, originOf } from '../src/lake/origin.js';
@@ -19,7 +22,7 @@ import { withWorkSession } from '../src/lake/work-session.js';
 import type { CommandResult, StageContext } from '../src/stage.js';
 import { unreadable } from '../src/unreadable.js';
 import { noteRun } from './last-run.js';
-import { pools } from './pools.js';
+import { areOfFirstRound, firstRoundPools, pools } from './pools.js';
 
 const tables = ['cohorts', 'prompts', 'texts', 'features'] as const;
 
@@ -58,12 +61,22 @@ export async function forget(context: StageContext, whom: Whom): Promise<Command
     withWorkSession(place, 'texts', async (duck) => {
       await lookFor(duck, whom);
       const renewed = new Map<string, string>();
-      for (const partition of partitions)
+      const unfinished = new Map<string, number>();
+      for (const partition of partitions) {
         removed.push(...(await forgetTables(context, duck, partition, renewed)));
-      rebuilt = await rebuildPools(context, partitions, renewed);
+        unfinished.set(partition, await forgetFirstRound(duck, lake, partition));
+      }
+      const copy = join(lake.prepareWork('texts', place.partition), 'first-round.parquet');
+      rebuilt = await rebuildPools(context, partitions, renewed, (partition) =>
+        firstRoundTexts(duck, lake, partition, copy),
+      );
       for (const partition of partitions) {
         const rows = await forgetUnfinished(duck, lake, partition, renewed, context.log);
-        removed.push({ partition, table: 'unfinished texts', rows });
+        removed.push({
+          partition,
+          table: 'unfinished texts',
+          rows: rows + (unfinished.get(partition) ?? 0),
+        });
       }
       await changeOrigins(lake, (_, old) => (old === null ? null : (renewed.get(old) ?? old)));
       for (const partition of partitions) await forgetWarnings(lake, partition, whom);
@@ -74,7 +87,7 @@ export async function forget(context: StageContext, whom: Whom): Promise<Command
   );
   const found = removed.filter(({ rows }) => rows > 0);
   const rows = found.reduce((sum, one) => sum + one.rows, 0);
-  const warnings = warningsOf(context, rows);
+  const warnings = [...warningsOf(context, rows), ...(await unknownTexts(lake, partitions))];
   const seconds = (performance.now() - started) / 1000;
   return {
     stage: 'forget',
@@ -125,20 +138,32 @@ async function forgetTables(
   return removed;
 }
 
-/** Builds those pools anew whose texts changed since. Returns their partitions. */
+/**
+ * Builds those pools anew whose texts changed since. No manifest says which texts those of a first round were made of: they
+ * are built of those that are left of it, which makes the same pools where none is missing. Returns their partitions.
+ * @param firstRound the files of texts that are left
+ */
 async function rebuildPools(
   context: StageContext,
   partitions: readonly string[],
   renewed: Map<string, string>,
+  firstRound: (partition: string) => Promise<string[]>,
 ): Promise<string[]> {
   const rebuilt: string[] = [];
   for (const partition of partitions) {
     const dir = context.lake.dir('pools', partition);
-    const before = fingerprintOf(await readManifest(dir));
-    if (before === null || !(await haveOtherTexts(context, partition))) continue;
+    const manifest = await readManifest(dir);
+    const before = fingerprintOf(manifest);
+    if (before === null) continue;
     const place = { ...context, partition };
-    await noteRun('pools', await pools(place), place);
+    const ofFirstRound = areOfFirstRound(manifest);
+    if (!ofFirstRound && !(await haveOtherTexts(context, partition))) continue;
+    const result = ofFirstRound
+      ? await firstRoundPools(place, await firstRound(partition), false)
+      : await pools(place);
+    await noteRun('pools', result, place);
     const now = fingerprintOf(await readManifest(dir));
+    if (now === before) continue;
     if (now !== null) renewed.set(before, now);
     rebuilt.push(partition);
   }
@@ -154,6 +179,26 @@ async function haveOtherTexts({ lake }: StageContext, partition: string): Promis
     if (fingerprintOf(await readManifest(lake.dir('texts', source))) !== fingerprint) return true;
   }
   return false;
+}
+
+/** Pools of texts that no manifest names any more: those of partitions that were pruned. They can't be looked through. */
+async function unknownTexts(lake: Lake, partitions: readonly string[]): Promise<string[]> {
+  const unknown: string[] = [];
+  for (const partition of partitions) {
+    const manifest = (await readManifest(lake.dir('pools', partition))) ?? {};
+    const origin = originOf(manifest);
+    if (fingerprintOf(manifest) === null || origin === undefined || areOfFirstRound(manifest)) continue;
+    const known = Object.keys({ ...origin.tables, ...origin.files }).filter((name) =>
+      /^(texts of .+|pools\.texts)$/.test(name),
+    );
+    if (known.length < Number(manifest.sources ?? 0)) unknown.push(partition);
+  }
+  return unknown.length === 0
+    ? []
+    : [
+        `pools of ${unknown.join(', ')} are made of texts that are no longer in the lake, perhaps also of theirs: ` +
+          'dare pools --partition P builds them anew without these texts',
+      ];
 }
 
 function warningsOf({ config }: StageContext, rows: number): string[] {

@@ -66,6 +66,9 @@ function tableFiles(lake: Lake, table: TableName, partition: string): string[] {
   return files.filter((file) => existsSync(file));
 }
 
+/** The name of the texts that the configuration names for pools. */
+const poolFiles = 'pools.texts';
+
 /** What a table is made from, by name: paths of files, tables of the lake, keys and versions. */
 interface Ingredients {
   files: Record<string, string[]>;
@@ -160,13 +163,18 @@ async function poolTexts({ config, lake, partition }: Place): Promise<Pick<Ingre
   const earlier = texts === undefined ? lake.earlierPartitions('texts', partition) : [];
   return {
     files: {
-      ...(texts === undefined ? {} : await globbed({ 'pools.texts': [texts] })),
+      ...(texts === undefined ? {} : await globbed({ [poolFiles]: [texts] })),
       'the tokenizer': modelFiles(config.model.path).text,
     },
     tables: Object.fromEntries(
       earlier.map((name) => [`texts of ${name}`, { table: 'texts', partition: name }]),
     ),
   };
+}
+
+/** The origin of pools, without the texts that they would be made of now. */
+export function withoutTexts({ files: { [poolFiles]: _, ...files }, ...origin }: Origin): Origin {
+  return { ...origin, files, tables: {} };
 }
 
 function poolKeys({ pools: { texts: _texts, ...pools } }: Config): Record<string, unknown> {

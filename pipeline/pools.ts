@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import type { Config } from '../src/config/schema.js';
 import { calibrate } from '../src/draft/calibrate.js';
 import { runError } from '../src/errors.js';
+import type { Manifest } from '../src/lake/manifest.js';
 import type { TextRules } from '../src/lake/pool-texts.js';
 import { loadTextModel } from '../src/model/text.js';
 import { defaultMaxLength, poolSettings } from '../src/pool/builder.js';
@@ -9,7 +10,7 @@ import { type RefreshJob, refreshPools } from '../src/pool/refresh.js';
 import { verifyPools } from '../src/pool/verify.js';
 import type { CommandResult, StageContext, StageResult, StageTools } from '../src/stage.js';
 import type { TextModel } from '../src/text/tokenizer.js';
-import { sourcesOf } from './origins.js';
+import { sourcesOf, withoutTexts } from './origins.js';
 
 export interface PoolsOptions {
   /** Parquet file or glob with `text`, optional `entity_type` and `cohort`. */
@@ -26,14 +27,33 @@ export interface PoolsOptions {
  */
 export function pools(context: StageContext): Promise<StageResult> {
   const { texts } = context.config.pools;
-  return poolsOf(context, texts === undefined ? earlierTexts(context) : [texts], texts !== undefined);
+  return buildPools(context, texts === undefined ? earlierTexts(context) : [texts], texts !== undefined);
 }
 
 /**
- * Builds the pools of the partition from these files.
- * @param needed whether it is an error when they hold no text
+ * Builds the pools of the partition from texts of a first round of its own: no other table or file is their origin, and
+ * their manifest has `firstRound`.
+ * @param needed whether it is an error when there is no text
  */
-export async function poolsOf(context: StageContext, sources: string[], needed = true): Promise<StageResult> {
+export function firstRoundPools(
+  context: StageContext,
+  sources: string[],
+  needed: boolean,
+): Promise<StageResult> {
+  return buildPools(context, sources, needed, true);
+}
+
+/** Whether a manifest is that of such pools. */
+export function areOfFirstRound(manifest: Manifest | undefined): boolean {
+  return manifest?.firstRound === true;
+}
+
+async function buildPools(
+  context: StageContext,
+  sources: string[],
+  needed: boolean,
+  firstRound = false,
+): Promise<StageResult> {
   const { config, lake, partition } = context;
   const { maxLength } = config.pools;
   const tokenizer = loadTextModel(config.model.path, config.model.cache);
@@ -47,7 +67,7 @@ export async function poolsOf(context: StageContext, sources: string[], needed =
     earlier: [out, ...(before === undefined ? [] : [lake.dir('pools', before)])],
     ...encoding(tokenizer, maxLength),
     rules: rulesOf(config),
-    manifest: { origin },
+    manifest: firstRound ? { origin: withoutTexts(origin), firstRound } : { origin },
     checkUnchanged,
     temporary: lake.prepareWork('pools', partition, { clear: true }),
   };

@@ -19,6 +19,10 @@ import type {
   DivergenceFigures,
   EndingRow,
   ErrorRow,
+  EvaluatedClicks,
+  EvaluatedTexts,
+  Evaluation,
+  EvaluationAbout,
   FrameworkRow,
   MatchRow,
   MemberRow,
@@ -109,6 +113,7 @@ async function collect(duck: Duck, context: StageContext): Promise<PageData> {
     matches: await rows<MatchRow>('matches'),
     divergence: await rows<DivergenceBin>('divergence'),
     divergenceFigures: (await rows<DivergenceFigures>('divergence-figures'))[0] as DivergenceFigures,
+    evaluation: await evaluationOf(duck, context, rows),
     cohorts: await rows<CohortRow>('cohort-sizes'),
     traits: await rows<TraitRow>('cohort-traits'),
     members: await rows<MemberRow>('cohort-members'),
@@ -189,6 +194,25 @@ async function describeEntities(duck: Duck, context: StageContext): Promise<stri
     }
   }
   return [];
+}
+
+/** What dare evaluate found, if it has written its table: nothing is missing without it. */
+async function evaluationOf(
+  duck: Duck,
+  { lake, partition }: StageContext,
+  rows: <Row>(name: string) => Promise<Row[]>,
+): Promise<Evaluation | undefined> {
+  const path = lake.file('evaluation', partition);
+  if (!existsSync(path)) return undefined;
+  await openTable(duck, 'evaluation', path);
+  const manifest = await readManifest(lake.dir('evaluation', partition));
+  const params = { content: JSON.stringify(manifest ?? null) };
+  const [about] = await duck.scriptRows('report/evaluation-about', { params });
+  return {
+    texts: await rows<EvaluatedTexts>('evaluation-texts'),
+    clicks: await rows<EvaluatedClicks>('evaluation-clicks'),
+    about: manifest === undefined ? undefined : (about as unknown as EvaluationAbout),
+  };
 }
 
 type StoredText = Omit<RelaxedText, 'marks'> & {

@@ -1,8 +1,10 @@
 /** The shards of a partition, each in a process of its own on this machine: one for each GPU, or for a share of the cores. */
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import { stopMessage } from '../src/cli/interrupt.js';
 import { DareError } from '../src/errors.js';
 import type { StageContext } from '../src/stage.js';
 
@@ -31,7 +33,7 @@ interface Ended {
 
 /**
  * Runs `dare decode --shard K/N` for all K side by side and waits for all of them: where one fails, the others go on, and
- * what they finish is kept. An abort is passed on to them.
+ * what they finish is kept. An abort is passed on to them, and they end when this process is gone.
  * @param options of the command line, beside those that lead to the configuration
  * @returns what each said at its end, in their order
  * @throws inputError or runError with what the first one that failed said
@@ -76,16 +78,17 @@ function runShard(
   advance: (shard: string, progress: ShardProgress) => void,
 ): Promise<Ended> {
   const command = [program, 'decode', '--shard', shard, ...place, ...options, '--json'];
-  const child = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'pipe'] });
-  const stop = () => void child.kill('SIGTERM');
+  const child = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
+  // no signal: of a terminal the child has one already, and a second would end it at once
+  const stop = () => void child.send(stopMessage, () => undefined);
   signal.addEventListener('abort', stop);
   if (signal.aborted) stop();
   let last = '';
   let stageEnded = false;
-  createInterface({ input: child.stdout }).on('line', (line) => {
+  createInterface({ input: child.stdout as Readable }).on('line', (line) => {
     last = line;
   });
-  createInterface({ input: child.stderr }).on('line', (line) => {
+  createInterface({ input: child.stderr as Readable }).on('line', (line) => {
     const { data } = logLine.safeParse(parsed(line));
     if (data === undefined) log.warn({ shard }, line);
     else if (data.progress !== undefined) {

@@ -4,7 +4,7 @@ select
   round,
   entity_type,
   cohort,
-  emitted_tokens is null and error is null as taken_over,
+  taken_over,
   $pooled and not taken_over and error is null and pool_version is null as first_round,
   count(*)::integer as rows,
   count(error)::integer as failed,

@@ -6,7 +6,7 @@ WITH members AS (
 ),
 written AS (
   SELECT entity_type, cohort, count(*)::INTEGER AS texts,
-    sum(output_tokens) / nullif(sum(decode_steps), 0) AS tokens_per_step,
+    sum(emitted_tokens) / nullif(sum(decode_steps) FILTER (emitted_tokens IS NOT NULL), 0) AS tokens_per_step,
     avg(divergence) AS divergence_mean
   FROM texts
   WHERE error IS NULL AND text IS NOT NULL

@@ -2,7 +2,7 @@ SELECT framework, entity_type,
   count(*)::INTEGER AS texts,
   avg(prompt_tokens) AS prompt_tokens,
   avg(output_tokens) AS output_tokens,
-  sum(output_tokens) / nullif(sum(decode_steps), 0) AS tokens_per_step,
+  sum(emitted_tokens) / nullif(sum(decode_steps) FILTER (emitted_tokens IS NOT NULL), 0) AS tokens_per_step,
   sum(accepted_tokens) / nullif(sum(drafted_tokens), 0) AS accepted_share,
   sum(relaxed_tokens) / nullif(sum(output_tokens), 0) AS relaxed_share
 FROM texts

@@ -1,10 +1,11 @@
--- What the partition holds, in one row. Tokens a step are output tokens: end tokens are left out.
+-- What the partition holds, in one row. Tokens a step count what steps emitted, end tokens too, of the
+-- texts of which that is known.
 SELECT
   (count(*) FILTER (error IS NULL AND text IS NOT NULL))::INTEGER AS texts,
   (count(*) FILTER (error IS NOT NULL OR text IS NULL))::INTEGER AS failed,
   coalesce(sum(output_tokens), 0)::DOUBLE AS output_tokens,
   coalesce(sum(decode_steps), 0)::DOUBLE AS decode_steps,
-  sum(output_tokens) / nullif(sum(decode_steps), 0) AS tokens_per_step,
+  sum(emitted_tokens) / nullif(sum(decode_steps) FILTER (emitted_tokens IS NOT NULL), 0) AS tokens_per_step,
   coalesce(sum(relaxed_tokens), 0)::DOUBLE AS relaxed_tokens,
   sum(relaxed_tokens) / nullif(sum(output_tokens), 0) AS relaxed_share,
   avg(divergence) AS divergence_mean,

@@ -11,8 +11,8 @@ export const VIEW_DETAILS: Readonly<Record<Extract<LakeCommand, 'report'>, strin
   dare report --config FILE [--partition P] [--out FILE] [options]
 
 Writes one HTML page on a partition: what ran, on what, how long and where the time went; tokens a step by framework and
-cohort; drafts accepted by depth and by match length; divergence spent; cohorts, what sets them apart and who is in
-them; texts that spent the most, slowest prompts, warnings. The page has no scripts and needs nothing from anywhere. It
+cohort; drafts accepted by depth and by match length; divergence spent; what dare evaluate found, where it has run;
+cohorts, what sets them apart and who is in them; texts that spent the most, slowest prompts, warnings. The page has no scripts and needs nothing from anywhere. It
 quotes texts, prompts and ids. Tables that are missing are said to be. What sets cohorts apart is read from the inputs as
 they are now. Each figure stands in an element with data-figure (its name), value, and data-key where there are several.
 

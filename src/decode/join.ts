@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { inputError } from '../errors.js';
 import { type Lake, removeEmpty } from '../lake/lake.js';
 import { RunLock } from '../lake/lock.js';
 import { readManifest } from '../lake/manifest.js';
@@ -21,7 +22,7 @@ import { releaseCosts } from './stored-costs.js';
 
 /**
  * Joins the partition's finished shards into its texts table, and removes them. Returns how many there were.
- * @throws inputError where they aren't all there or don't belong together; runError while another run writes the table
+ * @throws inputError where they aren't all there, don't belong together or are of an earlier version; runError while another run writes the table
  */
 export async function joinShards(lake: Lake, partition: string, log: Logger): Promise<number> {
   const folder = lake.unfinished('texts', partition);
@@ -35,14 +36,15 @@ export async function joinShards(lake: Lake, partition: string, log: Logger): Pr
     const { counts: _, statistics: __, device: ___, concurrency, run, ...described } = first.metadata;
     const counts = noCounts();
     const statistics = noStatistics();
-    for (const { metadata } of shards) {
-      addCounts(counts, countsOf(metadata));
-      addStatistics(statistics, statisticsSchema.parse(metadata.statistics));
+    for (const shard of shards) {
+      const figures = figuresIn(shard, `Decode it again: dare decode --shard ${shard.run.shard}.`);
+      addCounts(counts, figures.counts);
+      addStatistics(statistics, figures.statistics);
     }
     const firstRound = firstRoundFile(folder);
     if (counts.firstRound > 0 && existsSync(firstRound)) {
-      const { metadata } = await readShard(firstRound);
-      addStatistics(statistics, statisticsSchema.parse(metadata.statistics));
+      const again = 'Remove it, and join the shards again, which have its texts: dare publish.';
+      addStatistics(statistics, figuresIn(await readShard(firstRound), again).statistics);
     }
     const manifest = {
       stage: 'decode',
@@ -71,6 +73,22 @@ export function countsOf({ counts }: Record<string, unknown>): TableCounts {
   return countsSchema.parse(counts);
 }
 
+/** Whether a shard, or a first round, says all of its rows that is asked: those of an earlier version may not. */
+export function hasFigures({ metadata }: ShardContent): boolean {
+  return figuresSchema.safeParse(metadata).success;
+}
+
+function figuresIn({ file, metadata }: ShardContent, hint: string) {
+  const { data, error } = figuresSchema.safeParse(metadata);
+  if (data !== undefined) return data;
+  const lacking = [...new Set(error.issues.map(({ path }) => path.join('.')))];
+  throw inputError(
+    `${file} is of another version of dare: it doesn't say ${lacking.join(', ')}`,
+    hint,
+    error,
+  );
+}
+
 /** A shard that was joined into the table already, as the table's manifest has it. */
 export async function joinedShard(
   lake: Lake,
@@ -90,6 +108,7 @@ const countsSchema = z.object(
     z.ZodNumber
   >,
 );
+const figuresSchema = z.object({ counts: countsSchema, statistics: statisticsSchema });
 const joinedSchema = z.looseObject({
   run: z.record(z.string(), z.string()),
   shards: z.array(countsSchema).min(1),

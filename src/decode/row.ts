@@ -20,6 +20,7 @@ export function textRow(
     finishReason: outcome.finishReason,
     promptTokens,
     outputTokens: outcome.outputIds.length,
+    emittedTokens: outcome.emittedTokens,
     decodeSteps: outcome.decodeSteps,
     draftedTokens: outcome.draftedTokens,
     acceptedTokens: outcome.acceptedTokens,
@@ -30,8 +31,8 @@ export function textRow(
     ...source,
     error: null,
     textKey,
-    emittedTokens: outcome.emittedTokens,
     ended: outcome.finishReason === 'stop' && outcome.stoppedText === null,
+    takenOver: false,
   };
 }
 
@@ -50,6 +51,7 @@ export function errorRow(
     finishReason: null,
     promptTokens,
     outputTokens: null,
+    emittedTokens: null,
     decodeSteps: null,
     draftedTokens: null,
     acceptedTokens: null,
@@ -60,8 +62,8 @@ export function errorRow(
     ...source,
     error,
     textKey: null,
-    emittedTokens: null,
     ended: null,
+    takenOver: false,
   };
 }
 

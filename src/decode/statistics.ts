@@ -15,7 +15,7 @@ export interface LoopStatistics {
   draft: number;
   /** Verification and bookkeeping. */
   verify: number;
-  /** Batched model steps; steps of texts; rows of drafts in them. */
+  /** Batched model steps; steps of texts that wrote something; rows of drafts in them. */
   modelSteps: number;
   textSteps: number;
   draftRows: number;

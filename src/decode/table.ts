@@ -4,7 +4,7 @@ import { runError } from '../errors.js';
 import { KeptRows, type RunKey } from '../lake/kept-rows.js';
 import { inPools, type KeptSums, KeptTexts } from '../lake/kept-texts.js';
 import type { Manifest } from '../lake/manifest.js';
-import { PromptFile, type PromptRow } from '../lake/pages.js';
+import type { PromptFile, PromptRow } from '../lake/pages.js';
 import type { Shard } from '../lake/shards.js';
 import { sortInto } from '../lake/sort.js';
 import { poolKey, poolSettings } from '../pool/builder.js';
@@ -24,7 +24,8 @@ import { settingsKey, type TextSettings, textKey } from './text-key.js';
 import type { TraceFile } from './trace-file.js';
 
 export interface TableJob {
-  prompts: string;
+  /** Whoever opened it closes it. */
+  prompts: PromptFile;
   /** The texts table to publish. */
   out: string;
   /** Folder that keeps rows as they are finished, until the table is published. */
@@ -100,7 +101,6 @@ export class TableRun {
 
   private constructor(
     private readonly job: TableJob,
-    private readonly prompts: PromptFile,
     private readonly rows: KeptRows,
     private readonly kept: KeptTexts,
     /** Which prompts' texts are kept: marks of KeptTexts. */
@@ -115,27 +115,26 @@ export class TableRun {
     this.ownPools = new RoundPools(poolSettings(tokenizer, maxLength));
   }
 
-  /** Opens the prompts, and what an earlier run with the same key has finished. */
+  /** Opens what an earlier run with the same key has finished. */
   static async open(job: TableJob): Promise<TableRun> {
-    const prompts = await PromptFile.open(job.prompts);
+    const { prompts } = job;
     let rows: KeptRows | undefined;
     let kept: KeptTexts | undefined;
     try {
       rows = await KeptRows.open(job.kept, job.run, job.tools.log);
       const pooled = job.pools.version !== null;
       kept = await KeptTexts.open(rows.parts, pooled);
-      let finished = await kept.finished(job.prompts, prompts.rows, rows.rows);
+      let finished = await kept.finished(prompts.file, prompts.rows, rows.rows);
       for (const texts of knownTexts(job)) {
         if ((await takeOverInto(rows, job, texts, unfinished(prompts, finished, job.shard))) === 0) continue;
         kept.close();
         kept = await KeptTexts.open(rows.parts, pooled);
-        finished = await kept.finished(job.prompts, prompts.rows, rows.rows);
+        finished = await kept.finished(prompts.file, prompts.rows, rows.rows);
       }
-      const run = new TableRun(job, prompts, rows, kept, finished, await kept.sums());
+      const run = new TableRun(job, rows, kept, finished, await kept.sums());
       run.failures = await kept.failures(shownFailures);
       return run;
     } catch (error) {
-      prompts.close();
       kept?.close();
       await rows?.abort();
       throw error;
@@ -197,7 +196,6 @@ export class TableRun {
 
   /** What is finished stays, unless it was published. */
   async close(): Promise<void> {
-    this.prompts.close();
     this.kept.close();
     await this.rows.abort();
   }
@@ -209,9 +207,9 @@ export class TableRun {
   /** Prompts of the table, or of the shard. */
   private async countPrompts(): Promise<number> {
     const { shard } = this.job;
-    if (shard === undefined) return this.prompts.rows;
+    if (shard === undefined) return this.job.prompts.rows;
     let count = 0;
-    for await (const page of this.prompts.ids()) count += page.filter((id) => inShard(id, shard)).length;
+    for await (const page of this.job.prompts.ids()) count += page.filter((id) => inShard(id, shard)).length;
     return count;
   }
 
@@ -253,7 +251,7 @@ export class TableRun {
     const running = new Set<Promise<void>>();
     let failure: unknown;
     this.sample = [];
-    for await (const page of this.prompts.pages()) {
+    for await (const page of this.job.prompts.pages()) {
       for (const prompt of page) {
         tools.signal.throwIfAborted();
         if (failure !== undefined) throw failure;

@@ -1,6 +1,6 @@
 /** Rows of users and items that are to be forgotten, taken out of every file that holds some. */
 import { existsSync, renameSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { LIST, listValue, VARCHAR } from 'duckdb';
 import type { Logger } from '../stage.js';
 import type { Duck } from './duck.js';
@@ -18,7 +18,7 @@ import {
 } from './lake.js';
 import { type Manifest, publishTable, readManifest, writeManifest } from './manifest.js';
 import { tableOf } from './origin.js';
-import { firstRoundFolder, listShards, readShard, shardFile } from './shards.js';
+import { firstRoundFile, firstRoundFolder, listShards, readShard, shardFile } from './shards.js';
 
 export interface Whom {
   users: readonly string[];
@@ -67,6 +67,36 @@ export async function forgetEarlier(duck: Duck, lake: Lake, partition: string): 
   return await forgetFile(duck, file, dirname(file), 'features', new Map());
 }
 
+/** Takes the rows out of a finished first round. Its prompts are chosen anew where it is still needed. */
+export async function forgetFirstRound(duck: Duck, lake: Lake, partition: string): Promise<number> {
+  const unfinished = lake.unfinished('texts', partition);
+  const file = firstRoundFile(unfinished);
+  for (const name of listFolder(firstRoundFolder(unfinished)))
+    if (name !== basename(file)) await discard(join(firstRoundFolder(unfinished), name));
+  if (existsSync(file)) return await forgetShard(duck, file, new Map());
+  await discard(firstRoundFolder(unfinished));
+  return 0;
+}
+
+/**
+ * The files of texts that a partition's pools of a first round were made of: those of the round, until they are joined
+ * into the table, and then those of the table that were drafted from nothing.
+ * @param copy to write these to
+ */
+export async function firstRoundTexts(
+  duck: Duck,
+  lake: Lake,
+  partition: string,
+  copy: string,
+): Promise<string[]> {
+  const file = firstRoundFile(lake.unfinished('texts', partition));
+  if (existsSync(file)) return [file];
+  const path = lake.file('texts', partition);
+  if (!existsSync(path)) return [];
+  await duck.script('forget/first-round', { params: { path, copy } });
+  return [copy];
+}
+
 /**
  * Takes the rows out of what is kept of tables of texts in the making: finished rows and shards. Both say from which
  * prompts and pools they were decoded, and are brought up to date.
@@ -84,8 +114,6 @@ export async function forgetUnfinished(
     if (/^(whole|part-\d+-of-\d+)$/.test(name))
       rows += await forgetKept(duck, join(folder, name), renewed, log);
   }
-  // decoded again where it is still needed
-  await discard(firstRoundFolder(folder));
   for (const shard of listShards(folder)) rows += await forgetShard(duck, shardFile(folder, shard), renewed);
   return rows;
 }

@@ -17,7 +17,7 @@ export type RunKey = Record<string, string>;
 
 /** A part is put into order in memory, which takes about four times as much. */
 const defaultPartBytes = 16 << 20;
-const formatVersion = 2;
+const formatVersion = 3;
 const journalName = 'journal';
 
 const headerSchema = z.object({ format: z.literal(formatVersion), run: z.record(z.string(), z.string()) });

@@ -19,6 +19,8 @@ export interface TextRow {
   finishReason: FinishReason | null;
   promptTokens: number | null;
   outputTokens: number | null;
+  /** What the steps emitted: output tokens, an end token, the tokens of a stop string. */
+  emittedTokens: number | null;
   decodeSteps: number | null;
   draftedTokens: number | null;
   acceptedTokens: number | null;
@@ -33,10 +35,10 @@ export interface TextRow {
   error: string | null;
   /** Hash of all that decides the text; null with an error. */
   textKey: string | null;
-  /** What the steps emitted: output tokens, an end token, the tokens of a stop string. Kept while the table is made. */
-  emittedTokens: number | null;
   /** Whether the model's end token ended the text. Kept while the table is made. */
   ended: boolean | null;
+  /** Whether the text was taken over from an earlier table. Kept while the table is made. */
+  takenOver: boolean;
 }
 
 type Kind = 'text' | 'integer' | 'double' | 'flag' | 'integers' | 'floats';
@@ -54,6 +56,7 @@ const columns: readonly (readonly [string, keyof TextRow, Kind])[] = [
   ['finish_reason', 'finishReason', 'text'],
   ['prompt_tokens', 'promptTokens', 'integer'],
   ['output_tokens', 'outputTokens', 'integer'],
+  ['emitted_tokens', 'emittedTokens', 'integer'],
   ['decode_steps', 'decodeSteps', 'integer'],
   ['drafted_tokens', 'draftedTokens', 'integer'],
   ['accepted_tokens', 'acceptedTokens', 'integer'],
@@ -65,8 +68,8 @@ const columns: readonly (readonly [string, keyof TextRow, Kind])[] = [
   ['round', 'round', 'integer'],
   ['error', 'error', 'text'],
   ['text_key', 'textKey', 'text'],
-  ['emitted_tokens', 'emittedTokens', 'integer'],
   ['ended', 'ended', 'flag'],
+  ['taken_over', 'takenOver', 'flag'],
 ];
 
 /** The columns as parquetjs-lite takes them, without statistics. */

@@ -8,27 +8,35 @@ export interface Finished {
   stderr: string;
 }
 
-/** Sends `signal` once stderr holds `after`. */
+/** Sends `signal` once stderr holds `after`, all of them. */
 export interface Kill {
-  after: string;
+  after: string | readonly string[];
   signal: NodeJS.Signals;
+  /** To all processes that it has started too, as a terminal does. */
+  toAll?: boolean;
 }
 
 /** Runs the compiled command line in `cwd`, as a user's shell would. */
 export function dare(args: readonly string[], cwd: string = packageRoot, kill?: Kill): Promise<Finished> {
   const command = [join(packageRoot, 'dist/src/cli.js'), ...args];
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, command, { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+    const { after = [], signal, toAll = false } = kill ?? {};
+    const child = spawn(process.execPath, command, {
+      cwd,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: toAll,
+    });
+    const awaited = new Set([after].flat());
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       stdout += text;
     });
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      if (kill !== undefined && !stderr.includes(kill.after) && (stderr + text).includes(kill.after)) {
-        child.kill(kill.signal);
-      }
       stderr += text;
+      if (awaited.size === 0) return;
+      for (const part of awaited) if (stderr.includes(part)) awaited.delete(part);
+      if (awaited.size === 0) process.kill(toAll ? -(child.pid as number) : (child.pid as number), signal);
     });
     child.on('error', reject);
     child.on('close', (code) => resolve({ code, stdout, stderr }));

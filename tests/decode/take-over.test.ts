@@ -26,6 +26,7 @@ function text(promptId: string, key: string | null, written: string): TextRow {
     finishReason: 'stop',
     promptTokens: 3,
     outputTokens: 2,
+    emittedTokens: 3,
     decodeSteps: 1,
     draftedTokens: 0,
     acceptedTokens: 0,
@@ -37,8 +38,8 @@ function text(promptId: string, key: string | null, written: string): TextRow {
     round: 2,
     error: key === null ? 'failed' : null,
     textKey: key,
-    emittedTokens: 3,
     ended: true,
+    takenOver: false,
   };
 }
 
@@ -93,18 +94,25 @@ async function taken(
   return found;
 }
 
-test('a text of a first round keeps what its steps emitted, but not where another prompt has the same text', () =>
+test('a text of a first round is one of the run, but not where another prompt has the same text', () =>
   inFolder(async (folder) => {
     const texts = await writeTexts(folder, 'first', [text('p', 'k', 'one')], { inTheMaking: true });
     const prompts = ['p', 'q'].map((promptId) => ({ promptId, key: 'k' }));
     const rows = await taken(folder, prompts, [texts]);
-    const emitted = ['p', 'q'].map((id) => [rows.get(id)?.text, rows.get(id)?.emitted_tokens]);
-    assert.equal(emitted, [
-      ['one', 3],
-      ['one', null],
-    ]);
+    const of = (id: string) => [rows.get(id)?.text, rows.get(id)?.emitted_tokens, rows.get(id)?.taken_over];
+    assert.equal(
+      [of('p'), of('q')],
+      [
+        ['one', 3, false],
+        ['one', 3, true],
+      ],
+    );
+    const own = { ...text('p', 'k', 'one'), takenOver: true };
+    const older = await writeTexts(folder, 'older', [own], { inTheMaking: true });
+    assert.is((await taken(folder, prompts, [older])).get('p')?.taken_over, true, 'it was taken over itself');
     const table = await writeTexts(folder, 'table', [text('p', 'k', 'one')]);
-    assert.is((await taken(folder, prompts, [table])).get('p')?.emitted_tokens, null, 'an earlier table');
+    const { emitted_tokens, taken_over } = (await taken(folder, prompts, [table])).get('p') ?? {};
+    assert.equal([emitted_tokens, taken_over], [3, true], 'an earlier table');
   }));
 
 test('each prompt gets the text of the first table that has its key, its own before others (property)', () =>
@@ -161,6 +169,7 @@ test('the row is about the prompt, and says how its text was made', () =>
       finish_reason: 'stop',
       prompt_tokens: 3,
       output_tokens: 2,
+      emitted_tokens: 3,
       decode_steps: 1,
       drafted_tokens: 0,
       accepted_tokens: 0,
@@ -171,21 +180,22 @@ test('the row is about the prompt, and says how its text was made', () =>
       round: 2,
       error: null,
       text_key: 'k',
-      emitted_tokens: null,
       ended: true,
+      taken_over: true,
     });
     const stopped = await taken(folder, [{ promptId: 'b', key: 'k' }], [file], { mayEnd: false });
     assert.is(stopped.get('b')?.ended, false, 'a stop string may have ended it');
   }));
 
-test('a table of before relaxed positions were noted: its texts are taken over without', () =>
+test('a table of before relaxed positions and emitted tokens were noted: its texts are taken over without', () =>
   inFolder(async (folder) => {
     const file = await writeTexts(folder, 't', [text('a', 'k', 'written')]);
     const older = join(folder, 'older.parquet');
-    const sql = `COPY (SELECT * EXCLUDE (relaxed_positions) FROM read_parquet($file)) TO $older`;
+    const sql = `COPY (SELECT * EXCLUDE (relaxed_positions, emitted_tokens) FROM read_parquet($file)) TO $older`;
     await query(sql, { file, older });
     const found = await taken(folder, [{ promptId: 'b', key: 'k' }], [older]);
-    assert.equal([found.get('b')?.text, found.get('b')?.relaxed_positions], ['written', null]);
+    const { text: written, relaxed_positions, emitted_tokens } = found.get('b') ?? {};
+    assert.equal([written, relaxed_positions, emitted_tokens], ['written', null, null]);
   }));
 
 test('many prompts of one text are looked up, not joined with each other', () =>

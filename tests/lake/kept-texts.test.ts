@@ -20,13 +20,19 @@ async function partsOf(folder: string, rows: readonly TextRow[], size: number): 
   return files;
 }
 
-const taken = (id: string): TextRow => ({ ...rowOf(id), error: null, outputTokenIds: [1], ended: true });
+const taken = (id: string): TextRow => ({
+  ...rowOf(id),
+  error: null,
+  outputTokenIds: [1],
+  ended: true,
+  takenOver: true,
+});
 
 test('which of the texts that were taken over go into pools does not depend on how the parts were cut', () =>
   inFolder(async (root) => {
     const rows = Array.from({ length: 24 }, (_, i) => ({
       ...taken(`k${i}`),
-      emittedTokens: i % 4 === 0 ? 2 : null,
+      takenOver: i % 4 !== 0,
     }));
     const idsBy = async (size: number) => {
       const kept = await KeptTexts.open(await partsOf(root, rows, size), false);

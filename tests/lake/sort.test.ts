@@ -14,7 +14,7 @@ async function writePart(file: string, rows: number, from: number, to: number): 
         'kar:item:' || (i * 7919) % $rows as prompt_id, 'item' as entity_type, i::varchar as entity_id,
         'kar' as framework, 'item-' || i % 7 as cohort, 'text ' || i as text, [i::int, 1, 2] as output_token_ids,
         list_transform(range(256), lambda x: (hash(i * 256 + x) % 1000000)::float) as vector,
-        'stop' as finish_reason, 1::int as prompt_tokens, 2::int as output_tokens, 3::int as decode_steps,
+        'stop' as finish_reason, 1::int as prompt_tokens, 2::int as output_tokens, 3::int as emitted_tokens, 3::int as decode_steps,
         4::int as drafted_tokens, 5::int as accepted_tokens, 6::int as relaxed_tokens, [0]::int[] as relaxed_positions, 0.5::double as divergence,
         7::int as near_ties, 'v' as pool_version, (i % 3)::int as round, null::varchar as error, md5(i::varchar) as text_key
       from range($from, $to) rows(i)

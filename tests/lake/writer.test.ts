@@ -10,12 +10,12 @@ import { errorOf, inFolder, moduleUrl, runScript } from './temporary.js';
 
 const types = [
   'prompt_id VARCHAR, entity_type VARCHAR, entity_id VARCHAR, framework VARCHAR, cohort VARCHAR, text VARCHAR',
-  'output_token_ids INTEGER[], vector FLOAT[], finish_reason VARCHAR, prompt_tokens INTEGER, output_tokens INTEGER',
+  'output_token_ids INTEGER[], vector FLOAT[], finish_reason VARCHAR, prompt_tokens INTEGER, output_tokens INTEGER, emitted_tokens INTEGER',
   'decode_steps INTEGER, drafted_tokens INTEGER, accepted_tokens INTEGER, relaxed_tokens INTEGER',
   'relaxed_positions INTEGER[], divergence DOUBLE, near_ties INTEGER, pool_version VARCHAR, round INTEGER, error VARCHAR, text_key VARCHAR',
 ].join(', ');
 /** A part has two more, which the table is made without. */
-const partTypes = `${types}, emitted_tokens INTEGER, ended BOOLEAN`;
+const partTypes = `${types}, ended BOOLEAN, taken_over BOOLEAN`;
 
 const nothing: Omit<TextRow, 'promptId'> = {
   entityType: null,
@@ -28,6 +28,7 @@ const nothing: Omit<TextRow, 'promptId'> = {
   finishReason: null,
   promptTokens: null,
   outputTokens: null,
+  emittedTokens: null,
   decodeSteps: null,
   draftedTokens: null,
   acceptedTokens: null,
@@ -39,8 +40,8 @@ const nothing: Omit<TextRow, 'promptId'> = {
   round: null,
   error: null,
   textKey: null,
-  emittedTokens: null,
   ended: null,
+  takenOver: false,
 };
 
 const full: TextRow = {
@@ -55,6 +56,7 @@ const full: TextRow = {
   finishReason: 'stop',
   promptTokens: 1,
   outputTokens: 2,
+  emittedTokens: 8,
   decodeSteps: 3,
   draftedTokens: 4,
   acceptedTokens: 5,
@@ -66,8 +68,8 @@ const full: TextRow = {
   round: 0,
   error: '',
   textKey: '0f',
-  emittedTokens: 8,
   ended: true,
+  takenOver: true,
 };
 
 async function write(file: string, rows: readonly TextRow[], options?: WriterOptions): Promise<void> {
@@ -163,6 +165,7 @@ test('any rows in any row groups are read back (property)', async () => {
     finishReason: fc.option(fc.constantFrom('stop', 'length', 'context')),
     promptTokens: count,
     outputTokens: count,
+    emittedTokens: count,
     decodeSteps: count,
     draftedTokens: count,
     acceptedTokens: count,
@@ -176,8 +179,8 @@ test('any rows in any row groups are read back (property)', async () => {
     round: count,
     error: text,
     textKey: text,
-    emittedTokens: count,
     ended: fc.option(fc.boolean()),
+    takenOver: fc.boolean(),
   });
   const limits = fc.record({
     rowGroupRows: fc.integer({ min: 1, max: 100 }),

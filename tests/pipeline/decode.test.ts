@@ -45,6 +45,7 @@ const outputColumns = {
   finish_reason: 'VARCHAR',
   prompt_tokens: 'INTEGER',
   output_tokens: 'INTEGER',
+  emitted_tokens: 'INTEGER',
   decode_steps: 'INTEGER',
   drafted_tokens: 'INTEGER',
   accepted_tokens: 'INTEGER',

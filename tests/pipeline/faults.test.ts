@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   cpSync,
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -176,9 +177,12 @@ for (const { name, prepare, says } of faults) {
       const out = join(folder, 'out', 'texts.parquet');
       mkdirSync(join(folder, 'out'));
       writeFileSync(out, 'earlier');
-      const { model = sampleModel, prompts, more } = await prepare(folder);
+      const { model = sampleModel, prompts, more = [] } = await prepare(folder);
       const file = prompts ?? (await writePrompts(folder));
-      assertRefused(await dare(decodeArguments(model, file, out, more)), 2, says);
+      const ownCache = join(folder, 'cache');
+      const own = prompts === undefined ? [] : ['--set', `model.cache=${ownCache}`];
+      assertRefused(await dare(decodeArguments(model, file, out, [...more, ...own])), 2, says);
+      assert.not.ok(existsSync(ownCache), 'the model is not opened for prompts that are no good');
       assert.equal(filesBelow(join(folder, 'out')), ['texts.parquet']);
       assert.is(readFileSync(out, 'utf8'), 'earlier');
     });

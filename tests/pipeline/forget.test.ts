@@ -28,7 +28,7 @@ import {
   sampleInputs,
   writeTable,
 } from '../prompts/fixture.js';
-import { editJson, smallCatalogue } from './fixture.js';
+import { editJson, sampleModel, smallCatalogue } from './fixture.js';
 import { keptRows, killedAt } from './killed.js';
 
 type Row = Record<string, unknown>;
@@ -46,8 +46,8 @@ async function rowsBelow(lake: string): Promise<Map<string, Row[]>> {
   return tables;
 }
 
-async function states(config: string): Promise<string[]> {
-  const loaded = loadConfig(config, []);
+async function states(config: string, set: string[] = []): Promise<string[]> {
+  const loaded = loadConfig(config, set);
   const { tables } = await status({ config: loaded, lake: new Lake(loaded.lake) });
   return (tables as Row[]).map(({ partition, table, state }) => `${partition} ${table} ${state}`);
 }
@@ -175,6 +175,82 @@ test('a user and an item are taken out of a lake in the middle of its work', asy
   }
 });
 
+test('pools of a first round of shards are built anew of what is left of it, in the table and before it is joined', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'dare-forget-'));
+  try {
+    const { config } = smallCatalogue(folder);
+    const lake = new Lake(join(folder, 'lake'));
+    const settings = ['decode.shards=2', 'decode.mode=greedy', 'decode.rounds.first=0.3', 'decode.reuse=off'];
+    const on = ['--config', config, ...settings.flatMap((setting) => ['--set', setting])];
+    resultFrom(await dare(['run', ...on, '--quiet']));
+    const onB = [...on, '--partition', 'b', '--quiet'];
+    for (const stage of ['segment', 'prompts']) resultFrom(await dare([stage, ...onB]));
+    const stopped = await dare([...['decode', ...on], '--partition', 'b'], undefined, {
+      after: ['shard 1/2)', 'shard 2/2)'],
+      signal: 'SIGTERM',
+    });
+    assert.is(stopped.code, 143, stopped.stderr);
+    const round = join(lake.unfinished('texts', 'b'), 'first-round/texts.parquet');
+    const ofRound = await readTable(round);
+    const whom = ofRound.find(({ entity_type }) => entity_type === 'user')?.entity_id;
+    const left = (rows: Row[]) =>
+      rows.filter(
+        (row) => row.pool_version === null && !(row.entity_type === 'user' && row.entity_id === whom),
+      );
+    const before = await states(config, settings);
+    const fresh = before.filter((state) => /^a /.test(state));
+    assert.equal(
+      fresh.filter((state) => !state.endsWith('fresh')),
+      [],
+    );
+
+    const result = resultFrom(await dare(['forget', ...on, '--quiet', '--user', String(whom)]));
+    assert.equal([result.pools, result.warnings], [['a', 'b'], []]);
+    const unfinished = (result.removed as Row[]).find(({ table }) => table === 'unfinished texts');
+    assert.equal([unfinished?.partition, Number(unfinished?.rows) > 0], ['b', true]);
+    assert.equal(await readTable(round), left(ofRound));
+    assert.equal(
+      (await states(config, settings)).filter((state) => /^a /.test(state)),
+      fresh,
+    );
+    for (const [partition, file] of [
+      ['a', lake.file('texts', 'a')],
+      ['b', round],
+    ] as const) {
+      const rows = left(await readTable(file));
+      assert.ok(rows.length > 5);
+      const texts = join(folder, `left-${partition}.parquet`);
+      await writeTable(
+        texts,
+        {
+          prompt_id: 'VARCHAR',
+          entity_type: 'VARCHAR',
+          cohort: 'VARCHAR',
+          finish_reason: 'VARCHAR',
+          text: 'VARCHAR',
+        },
+        rows,
+      );
+      const out = join(folder, `pools-${partition}`);
+      resultFrom(
+        await dare(['pools', '--texts', texts, '--tokenizer', sampleModel, '--out', out, '--quiet']),
+      );
+      const version = (await readManifest(out))?.version;
+      assert.is((await readManifest(lake.dir('pools', partition)))?.version, version, partition);
+    }
+
+    // nobody: what was made of them is what would be made of them
+    const none = await dare(['forget', ...on, '--quiet', '--user', 'nobody']);
+    assert.equal(resultFrom(none).pools, []);
+    // the shards go on behind the first round that is left
+    const decoded = resultFrom(await dare(['decode', ...onB]));
+    assert.is(decoded.firstRound, left(ofRound).length);
+    assert.ok(Number(decoded.resumed) >= Number(decoded.firstRound));
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
 const columns = {
   cohorts: { entity_type: 'VARCHAR', entity_id: 'VARCHAR', cohort: 'VARCHAR', distance: 'DOUBLE' },
   features: {
@@ -245,6 +321,23 @@ test('ids with quotes, dots, line breaks and patterns: these users, and nobody e
     assert.match(nobody.stderr, /no table has rows of any of them/);
     for (const dir of [lake.dir('cohorts', 'a'), lake.earlier('features', 'b')])
       assert.equal((await readManifest(dir))?.lastRun, { warnings: ['another'] });
+  });
+});
+
+test('pools of texts that no table has any more, as after prune: a warning says how they are built anew', async () => {
+  await inFolder(async (folder) => {
+    const lake = await oddLake(folder);
+    const origin = { files: {}, tables: {}, configuration: {}, versions: {} };
+    for (const [partition, sources] of [
+      ['a', 0],
+      ['b', 1],
+    ] as const)
+      await writeManifest(lake.prepare('pools', partition), { version: 'some', sources, origin, pools: [] });
+    const args = ['forget', '--config', join(folder, 'dare.yaml'), '--quiet', '--user', '7'];
+    assert.equal(resultFrom(await dare(args)).warnings, [
+      'pools of b are made of texts that are no longer in the lake, perhaps also of theirs: ' +
+        'dare pools --partition P builds them anew without these texts',
+    ]);
   });
 });
 

@@ -1,12 +1,12 @@
 /** What each figure of a report has to be, by its name: queries on the tables and manifests of a partition. */
 import { Duck } from '../../src/lake/duck.js';
-import { type Lake, tableNames } from '../../src/lake/lake.js';
+import { allTableNames, type Lake, tableNames } from '../../src/lake/lake.js';
 
 /** The rows `key` (a list, as JSON) and `value` of each figure. */
 const queries: Readonly<Record<string, string>> = {
   'summary.texts': `SELECT count(text) AS value FROM texts`,
   'summary.output_tokens': `SELECT sum(len(output_token_ids)) AS value FROM texts`,
-  'summary.tokens_per_step': `SELECT sum(len(output_token_ids)) / sum(decode_steps) AS value FROM texts`,
+  'summary.tokens_per_step': `SELECT sum(emitted_tokens) / sum(decode_steps) AS value FROM texts`,
   'summary.relaxed_share': `SELECT sum(relaxed_tokens) / sum(len(output_token_ids)) AS value FROM texts`,
   'summary.divergence_mean': `SELECT sum(divergence) / count(text) AS value FROM texts`,
   'summary.seconds': `SELECT sum(s) AS value FROM (SELECT unnest([${tableNames.map(
@@ -57,7 +57,7 @@ const queries: Readonly<Record<string, string>> = {
   'framework.texts': ofFrameworks('count(text)'),
   'framework.prompt_tokens': ofFrameworks('mean(prompt_tokens)'),
   'framework.output_tokens': ofFrameworks('mean(len(output_token_ids))'),
-  'framework.tokens_per_step': ofFrameworks('sum(len(output_token_ids)) / sum(decode_steps)'),
+  'framework.tokens_per_step': ofFrameworks('sum(emitted_tokens) / sum(decode_steps)'),
   'framework.accepted_share': ofFrameworks('sum(accepted_tokens) / sum(drafted_tokens)'),
   'framework.relaxed_share': ofFrameworks('sum(relaxed_tokens) / sum(len(output_token_ids))'),
   'divergence.texts': `SELECT count(*) AS value FROM texts WHERE relaxed_tokens > 0`,
@@ -70,7 +70,7 @@ const queries: Readonly<Record<string, string>> = {
   'bin.texts': `SELECT json_array(bin) AS key, texts AS value FROM bins`,
   'cohort.entities': `SELECT json_array(entity_type, cohort) AS key, count(*) AS value FROM features GROUP BY ALL`,
   'cohort.texts': `SELECT json_array(entity_type, cohort) AS key, count(kar) AS value FROM features GROUP BY ALL`,
-  'cohort.tokens_per_step': ofCohorts('sum(len(output_token_ids)) / sum(decode_steps)'),
+  'cohort.tokens_per_step': ofCohorts('sum(emitted_tokens) / sum(decode_steps)'),
   'cohort.divergence_mean': ofCohorts('mean(divergence)'),
   'trait.share': `SELECT key, share AS value FROM (FROM genres UNION ALL FROM liked_genres)`,
   'trait.overall': `SELECT key, overall AS value FROM (FROM genres UNION ALL FROM liked_genres)`,
@@ -80,7 +80,27 @@ const queries: Readonly<Record<string, string>> = {
   'slowest.prompt_tokens': ofTexts('prompt_tokens'),
   'slowest.output_tokens': ofTexts('len(output_token_ids)'),
   'slowest.decode_steps': ofTexts('decode_steps'),
-  'slowest.tokens_per_step': ofTexts('len(output_token_ids) / decode_steps'),
+  'slowest.tokens_per_step': ofTexts('emitted_tokens / decode_steps'),
+  'evaluation.prompts': `SELECT m.prompts AS value FROM evaluation_manifest AS m`,
+  'evaluation.ratings': `SELECT m.downstream.ratings AS value FROM evaluation_manifest AS m`,
+  'evaluation.seeds': `SELECT m.downstream.seeds AS value FROM evaluation_manifest AS m`,
+  ...ofEvaluation('json_array(setting, entity_type, framework)', 'entity_type IS NOT NULL', [
+    'texts',
+    'tokens_per_step',
+    'same_texts',
+    'rouge_l',
+    'divergence_mean',
+    'divergence_max',
+    'perplexity',
+    'vector_distance',
+    'entity_distance',
+  ]),
+  ...ofEvaluation('json_array(setting)', 'auc IS NOT NULL', ['auc', 'log_loss']),
+  ...ofEvaluation('json_array(setting)', `entity_type IS NULL AND setting <> 'autoregressive'`, [
+    'auc_difference',
+    'auc_low',
+    'auc_high',
+  ]),
   'ending.texts': `SELECT json_array(finish_reason) AS key, count(*) AS value FROM texts GROUP BY ALL`,
 };
 
@@ -90,6 +110,15 @@ function ofFrameworks(value: string): string {
 
 function ofCohorts(value: string): string {
   return `SELECT json_array(entity_type, cohort) AS key, ${value} AS value FROM texts GROUP BY entity_type, cohort`;
+}
+
+function ofEvaluation(key: string, where: string, columns: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    columns.map((column) => [
+      `evaluation.${column}`,
+      `SELECT ${key} AS key, ${column} AS value FROM evaluation WHERE ${where}`,
+    ]),
+  );
 }
 
 function ofTexts(value: string): string {
@@ -107,7 +136,7 @@ export async function expectedFigures(
 ): Promise<Map<string, number>> {
   const duck = await Duck.open({ threads: 1 });
   try {
-    for (const table of tableNames) {
+    for (const table of allTableNames) {
       const manifest = `${lake.dir(table, partition)}/_manifest.json`;
       await duck.run(`CREATE VIEW ${table}_manifest AS SELECT * FROM read_json('${manifest}')`);
       if (table === 'pools') continue;

@@ -21,7 +21,7 @@ async function report(config: string, ...options: string[]): Promise<Record<stri
 test('every figure is what a query on the tables says, no table is changed, and missing tables are said to be', () =>
   inFolder(async (folder) => {
     const { config } = smallCatalogue(folder);
-    const long = ['--set', 'decode.maxNewTokens=60', '--set', 'decode.nodes=12'];
+    const long = ['--set', 'decode.maxNewTokens=100', '--set', 'decode.nodes=12'];
     const run = await dare(['run', '--config', config, '--quiet', ...long]);
     assert.is(run.code, 0, run.stderr);
     const lake = new Lake(join(folder, 'lake'));
@@ -30,9 +30,18 @@ test('every figure is what a query on the tables says, no table is changed, and 
     const file = lake.report('a');
     assert.equal([result.stage, result.partition, result.files], ['report', 'a', [file]]);
     assert.equal(result.warnings, []);
+    const { stages } = resultOf(run) as { stages: { decode: { tokensPerStep: number } } };
+    assert.is(result.tokensPerStep, stages.decode.tokensPerStep, 'tokens a step are one figure');
     const { [relative(lake, file)]: html, ...rest } = Object.fromEntries(bytesBelow(lake.root));
     assert.ok(html?.startsWith('<!doctype html>'));
     assert.equal(rest, Object.fromEntries(before));
+    assert.not.match(String(html), /id="evaluation"/, 'left out where there is none');
+    const evaluated = await dare(['evaluate', '--config', config, '--quiet', '--limit', '6']);
+    assert.is(evaluated.code, 0, evaluated.stderr);
+    await report(config);
+    const { downstream } = resultOf(evaluated) as { downstream: { statement: string } };
+    assert.ok(textOf(readFileSync(file, 'utf8'), 'evaluation').includes(downstream.statement));
+    assert.not.match(textOf(readFileSync(file, 'utf8'), 'evaluation'), /other texts since/);
     const page = hasChromium ? await openPage(file) : readFileSync(file, 'utf8');
     if (!hasChromium) console.log(missing);
     await checkFigures(figuresOf(page), lake, folder);
@@ -86,12 +95,16 @@ async function checkDrafts(lake: Lake): Promise<void> {
     `SELECT sum(drafted_tokens) AS drafted, sum(accepted_tokens) AS accepted,
        any_value(list_sum(m.statistics.byMatch.rows)) AS rows,
        any_value(list_sum(m.statistics.byMatch.accepted)) AS by_match,
-       any_value(list_sum(m.statistics.byDepth.accepted)) AS by_depth
+       any_value(list_sum(m.statistics.byDepth.accepted)) AS by_depth,
+       count(*) FILTER (emitted_tokens > output_tokens) AS ended
      FROM read_parquet($texts), read_json($manifest) AS m`,
     { texts: lake.file('texts', 'a'), manifest: join(lake.dir('texts', 'a'), '_manifest.json') },
   );
-  const { drafted, accepted, rows, by_match, by_depth } = row ?? {};
-  assert.ok(Number(accepted) > 0);
+  const { drafted, accepted, rows, by_match, by_depth, ended } = row ?? {};
+  assert.ok(
+    Number(accepted) > 0 && Number(ended) > 0,
+    'tokens that are no output tokens are among the figures',
+  );
   assert.equal([rows, by_match, by_depth].map(Number), [drafted, accepted, accepted].map(Number));
 }
 

@@ -1,10 +1,13 @@
 /** `dare run` and `dare decode` with several processes on this machine. */
-import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { listFolder } from '../../src/lake/folder.js';
 import { readManifest } from '../../src/lake/manifest.js';
+import { isRunning } from '../../src/lake/process.js';
 import { readShard } from '../../src/lake/shards.js';
 import { dare, type Finished, resultOf } from '../cli/spawn.js';
 import { readTable } from '../prompts/fixture.js';
@@ -122,6 +125,43 @@ test('stopped by a signal all processes stop; the next run goes on where they we
   assert.equal(manifest?.costs, first.metadata.costs, 'one cost table for all relaxed texts');
   assert.is((await textsOf(lake)).length, prompts);
   assert.not.ok(existsSync(join(lake, '_unfinished')), 'nothing is left over');
+});
+
+/** A lake whose shards have pools and long texts to decode, and how that is begun. */
+function longWork(name: string): { unfinished: string; decode: string[] } {
+  const lake = lakeOf(name);
+  cpSync(lakeOf('shards'), lake, { recursive: true });
+  const settings = ['decode.reuse=off', 'decode.concurrency=1', 'decode.maxNewTokens=200'];
+  const set = settings.flatMap((setting) => ['--set', setting]);
+  const unfinished = join(lake, '_unfinished/texts/partition=a');
+  return { unfinished, decode: ['decode', ...inShards, '--lake', lake, ...set] };
+}
+
+/** Locks that nobody has given back, and finished shards. */
+const leftIn = (unfinished: string) =>
+  listFolder(unfinished).filter((name) => /\.lock-|\.parquet$/.test(name));
+const bothDecode = ['shard 1/2)', 'shard 2/2)'];
+
+test('SIGINT of a terminal, which reaches all processes, stops each of them after its step', async () => {
+  const { unfinished, decode } = longWork('terminal');
+  const stopped = await dare(decode, undefined, { after: bothDecode, signal: 'SIGINT', toAll: true });
+  assert.is(stopped.code, 130, stopped.stderr);
+  assert.equal(leftIn(unfinished), [], 'the locks are given back');
+});
+
+test('shards whose parent is killed stop after their step', async () => {
+  const { unfinished, decode } = longWork('orphans');
+  const killed = await dare(decode, undefined, { after: bothDecode, signal: 'SIGKILL' });
+  assert.is(killed.code, null, killed.stderr);
+  const running = () =>
+    leftIn(unfinished)
+      .filter((name) => name.includes('.lock-'))
+      .filter((name) => {
+        const owner = join(unfinished, name, 'owner.json');
+        return existsSync(owner) && isRunning(Number(JSON.parse(readFileSync(owner, 'utf8')).pid));
+      });
+  for (let tries = 0; tries < 600 && running().length > 0; tries++) await setTimeout(100);
+  assert.equal(leftIn(unfinished), [], 'no shard was finished, and the locks are given back');
 });
 
 test('killed in the first round: the next run goes on behind the texts that it had finished', async () => {

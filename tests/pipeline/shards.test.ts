@@ -3,17 +3,21 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { listValue } from 'duckdb';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { Duck, listOfFiles } from '../../src/lake/duck.js';
 import { readShard } from '../../src/lake/shards.js';
 import { packageRoot } from '../../src/paths.js';
 import { dare, type Finished, resultOf } from '../cli/spawn.js';
@@ -123,6 +127,58 @@ test('mixed and broken sets are refused: another number of shards, other setting
   assertRefused(await publish(), 2, /part-2-of-3\.parquet is no whole shard/);
   writeFileSync(part(2), good);
   assert.is((await readShard(part(2))).run.shard, '2/3');
+});
+
+/** Writes a file of rows again, and changes what it says of them. */
+async function editMetadata(from: string, to: string, edit: (metadata: Metadata) => void): Promise<void> {
+  const { metadata } = await readShard(from);
+  const edited = metadata as Metadata;
+  edit(edited);
+  mkdirSync(dirname(to), { recursive: true });
+  const copy = `${to}.copy`;
+  const duck = await Duck.open({ threads: 1 });
+  try {
+    const params = { files: listValue([from]), final: copy, metadata: JSON.stringify(edited) };
+    await duck.script('lake/texts-first-round', { params, types: listOfFiles });
+  } finally {
+    duck.close();
+  }
+  renameSync(copy, to);
+}
+
+interface Metadata extends Record<string, unknown> {
+  counts: Record<string, number>;
+  statistics?: Record<string, unknown>;
+}
+
+test('shards of a version that knew less of them: not joined, with what to do, and decoded anew', async () => {
+  const good = readFileSync(part(1));
+  // as one of whose texts a first round made the pools
+  const round = join(unfinished, 'first-round/texts.parquet');
+  await editMetadata(part(1), part(1), ({ counts }) => {
+    counts.firstRound = 1;
+  });
+  await editMetadata(part(2), round, (metadata) => {
+    delete metadata.statistics;
+  });
+  const old = await publish();
+  assertRefused(old, 2, /first-round\/texts\.parquet is of another version of dare: .*say statistics$/m);
+  assert.match(old.stderr, /hint: Remove it, .* dare publish/);
+  rmSync(dirname(round), { recursive: true });
+  writeFileSync(part(1), good);
+
+  await editMetadata(part(1), part(1), ({ counts, statistics }) => {
+    delete counts.firstRound;
+    delete statistics?.textSteps;
+  });
+  const refused = await publish();
+  const lacks =
+    /part-1-of-3\.parquet is of another version of dare: it doesn't say counts\.firstRound, statistics\.textSteps$/m;
+  assertRefused(refused, 2, lacks);
+  assert.match(refused.stderr, /hint: Decode it again: dare decode --shard 1\/3\./);
+  assert.not.ok(existsSync(texts));
+  const again = resultFrom(await decode(1));
+  assert.equal([again.skipped, again.resumed, again.rows], [undefined, 0, (await readTable(part(1))).length]);
 });
 
 const columns = ['prompt_id', 'text', 'output_token_ids', 'finish_reason', 'pool_version', 'round', 'vector'];

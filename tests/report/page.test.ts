@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert';
 import { excerpt, figure, html, shown, visible } from '../../src/report/page/html.js';
 import { page } from '../../src/report/page/page.js';
 import { tick } from '../../src/report/page/plot.js';
-import type { PageData } from '../../src/report/page/rows.js';
+import type { Evaluation, PageData } from '../../src/report/page/rows.js';
 import { figuresOf, pageData, textOf } from './fixture.js';
 
 for (const [value, format, text] of [
@@ -122,6 +122,21 @@ for (const [name, changes, id, says, doesNot] of sections) {
     if (doesNot !== undefined) assert.not.match(text, doesNot);
   });
 }
+
+test('an evaluation: texts, vectors, click models and the statement, and that the texts are others by now', () => {
+  const { texts, clicks, about } = pageData().evaluation as Evaluation;
+  const [own] = clicks as [Evaluation['clicks'][number]];
+  const reference = { ...own, setting: 'autoregressive', auc_difference: null, verdict: null };
+  const found = { texts, clicks: [reference, { ...own, auc: null }], about };
+  const text = textOf(page(pageData({ evaluation: found })), 'evaluation');
+  assert.match(text, /decoded 1,100 prompts .* The partition has had other texts since\./);
+  assert.match(text, /relaxeditemkar6004\.8274\.2%0\.97900\.393\.531\.05900\.00300\.2340/);
+  assert.match(text, /7,935 ratings, 5 times.*relaxed: no worse/);
+  assert.match(text, /autoregressive0\.82550\.5064 ?relaxedunknown0\.50640\.0007-0\.00050\.0017non-inferior/);
+  const bare = textOf(page(pageData({ evaluation: { ...found, about: undefined } })), 'evaluation');
+  assert.not.match(bare, /prompts|ratings|since/);
+  assert.is(textOf(page(pageData({ evaluation: undefined })), 'evaluation'), '');
+});
 
 test('relaxed tokens are marked, in texts that need escaping too; where they are not known that is said', () => {
   const [one] = pageData().relaxed as [PageData['relaxed'][number]];

@@ -37,7 +37,7 @@ export function visible(text: string): string {
 }
 
 /** How a number is shown. */
-export type Format = 'count' | 'ratio' | 'seconds' | 'percent' | 'nats';
+export type Format = 'count' | 'ratio' | 'fine' | 'seconds' | 'percent' | 'nats';
 
 /**
  * A figure: as a person reads it, and exactly (`value`) under its name, so that a program can check the page.
@@ -62,6 +62,8 @@ export function shown(value: number, format: Format): string {
     case 'ratio':
     case 'nats':
       return grouped(value, 2);
+    case 'fine':
+      return grouped(value, 4);
     case 'seconds':
       return duration(value);
     case 'percent':

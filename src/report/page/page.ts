@@ -2,6 +2,7 @@
 import { cohorts } from './cohorts.js';
 import { divergence } from './divergence.js';
 import { drafting } from './drafting.js';
+import { evaluation } from './evaluation.js';
 import { relaxedTexts, slowest } from './examples.js';
 import { Html, html } from './html.js';
 import { head, whatRan } from './overview.js';
@@ -13,7 +14,18 @@ import { time } from './time.js';
 /** The report of a partition as an HTML document. */
 export function page(data: PageData): string {
   const { partition, version } = data;
-  const sections = [missing, warnings, whatRan, time, drafting, divergence, cohorts, relaxedTexts, slowest];
+  const sections = [
+    missing,
+    warnings,
+    whatRan,
+    time,
+    drafting,
+    divergence,
+    evaluation,
+    cohorts,
+    relaxedTexts,
+    slowest,
+  ];
   return html`<!doctype html>
 <html lang="en">
 <head>

@@ -159,6 +159,51 @@ export interface WarningRow {
   warning: string;
 }
 
+/** What a setting made of some texts, against those of autoregressive decoding. */
+export interface EvaluatedTexts {
+  setting: string;
+  entity_type: string | null;
+  framework: string | null;
+  texts: number;
+  tokens_per_step: number | null;
+  same_texts: number | null;
+  rouge_l: number | null;
+  divergence_mean: number | null;
+  divergence_max: number | null;
+  perplexity: number | null;
+  vector_distance: number | null;
+  entity_distance: number | null;
+}
+
+/** A click model with the features of a setting, or with others; figures are null where they can't be told. */
+export interface EvaluatedClicks {
+  setting: string;
+  auc: number | null;
+  log_loss: number | null;
+  auc_difference: number | null;
+  auc_low: number | null;
+  auc_high: number | null;
+  verdict: string | null;
+}
+
+/** What dare evaluate found. */
+export interface Evaluation {
+  texts: EvaluatedTexts[];
+  clicks: EvaluatedClicks[];
+  /** Undefined without a manifest. */
+  about: EvaluationAbout | undefined;
+}
+
+export interface EvaluationAbout {
+  prompts: number | null;
+  ratings: number | null;
+  seeds: number | null;
+  /** Of the configured setting. */
+  statement: string | null;
+  /** Whether the partition has had other texts since. */
+  outdated: boolean;
+}
+
 /** All that a page shows. */
 export interface PageData {
   partition: string;
@@ -177,6 +222,8 @@ export interface PageData {
   matches: MatchRow[];
   divergence: DivergenceBin[];
   divergenceFigures: DivergenceFigures;
+  /** Undefined where the partition has none. */
+  evaluation: Evaluation | undefined;
   cohorts: CohortRow[];
   traits: TraitRow[];
   members: MemberRow[];

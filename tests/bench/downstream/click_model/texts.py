@@ -21,16 +21,15 @@ def distances(a: np.ndarray, b: np.ndarray) -> dict[str, float]:
 
 
 def steps(file: str) -> dict[str, dict[str, float]]:
-    """Of each entity type: tokens (ends included) a step, nats and relaxed tokens a text."""
-    columns = ["entity_type", "output_tokens", "decode_steps", "finish_reason", "divergence", "relaxed_tokens"]
+    """Of each entity type: emitted tokens a step, nats and relaxed tokens a text."""
+    columns = ["entity_type", "emitted_tokens", "decode_steps", "divergence", "relaxed_tokens"]
     table = pq.read_table(file, columns=columns).to_pandas()
     figures = {}
     for entity in ENTITIES:
         rows = table[table["entity_type"] == entity]
-        tokens = rows["output_tokens"] + (rows["finish_reason"] == "stop")
         figures[entity] = {
             "texts": len(rows),
-            "tokensPerStep": float(tokens.sum() / rows["decode_steps"].sum()),
+            "tokensPerStep": float(rows["emitted_tokens"].sum() / rows["decode_steps"].sum()),
             "divergence": float(rows["divergence"].mean()),
             "relaxedTokens": float(rows["relaxed_tokens"].mean()),
         }
