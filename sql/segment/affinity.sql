@@ -3,10 +3,12 @@
 -- Attributes are those of the liked items, by weight, and the user's own, each as one rating of full weight.
 create or replace temp table user_attributes as
 with item_likes as (
-  select likes.user_id, likes.weight, attribute_values.place, attribute_values.value
+  select user_numbers.user_id, likes.weight, attribute_values.place, attribute_values.value
   from likes
+  join user_numbers using (user_number)
+  join item_numbers using (item_number)
   join attribute_values
-    on attribute_values.purpose = 'liked' and attribute_values.entity_id = likes.item_id
+    on attribute_values.purpose = 'liked' and attribute_values.entity_id = item_numbers.item_id
 )
 select user_id, 'liked' as kind, place, value, sum(weight)::bigint as weight
 from item_likes
