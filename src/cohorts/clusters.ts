@@ -25,7 +25,7 @@ export async function clusterUsers(
 ): Promise<DistanceTo> {
   const width = Math.min(groups, dimensions) - 1;
   const users = usersOf(graph);
-  const allSeeds = await unsignedColumn(duck, 'user_numbers', 'seed');
+  const allSeeds = await unsignedColumn(duck, 'user_seeds', 'seed');
   const seeds = Uint32Array.from(users, (user) => allSeeds[user] as number);
   const chosen = drawn(seeds, placedUsers);
   const values = new Float64Array(chosen.length * width);

@@ -32,7 +32,7 @@ export function pauseFor(check: () => void): Pause {
 export const likesAtOnce = 1 << 20;
 
 /**
- * The graph of the tables `likes`, `user_numbers` and `item_numbers` (sql/segment/likes.sql), whose rows are in order.
+ * The graph of the table `likes` (sql/segment/likes.sql), whose rows are in order, over the numbers of openInputs.
  * Users with fewer than `minRatings` likes are left out.
  */
 export async function readGraph(duck: Duck, minRatings: number): Promise<LikeGraph> {

@@ -52,7 +52,8 @@ export async function groupCollaboratively(
     };
   }
   const pause = pauseFor(check);
-  const seeds = await unsignedColumn(duck, 'item_numbers', 'seed');
+  await duck.script('segment/seeds');
+  const seeds = await unsignedColumn(duck, 'item_seeds', 'seed');
   const embedding = await embedItems(graph, seeds, pause);
   const { singularValues } = embedding;
   const wanted = groups === 'auto' ? chooseGroups(singularValues, size) : groups;
