@@ -2,5 +2,4 @@
 update clusters
 set cluster = stayed.cluster, distance = stayed.distance
 from stayed
-join user_numbers using (user_number)
-where user_numbers.user_id = clusters.user_id;
+where stayed.user_number = clusters.user_number;

@@ -4,7 +4,6 @@ select user_number, cluster_names.cluster as cluster
 from earlier_cohorts
 join cluster_names using (cohort)
 join clusters using (user_id)
-join user_numbers using (user_id)
 where rated and cluster_names.cluster <> clusters.cluster;
 
 create or replace temp table stayed(user_number integer, cluster integer, distance double);

@@ -37,75 +37,73 @@ export async function openRatings(
     { name: 'time given', expression: `${quoteIdentifier(source.time)} is not null` },
   ]);
   const { key } = input;
-  return reading(input, async () => {
-    // A CSV file is parsed once; Parquet is quicker to read again than to keep.
-    const kept = input.format === 'csv';
-    if (kept) await duck.script('inputs/read-ratings');
-    const identifiers = { source: kept ? 'ratings_read' : 'ratings_source' };
-    const counts = one(await duck.scriptRows('inputs/rating-counts', { identifiers }));
-    const total = Number(counts.row_count);
-    if (total === 0) throw emptyError(key, describeFiles(input));
-    const checks = [
-      { bad: 'null_users', what: 'the id of a user', at: 'user', expression: idOf(source.user) },
-      { bad: 'null_items', what: 'the id of an item', at: 'item', expression: idOf(source.item) },
-      { bad: 'bad_ratings', what: 'a number', at: 'value', expression: value },
-      {
-        bad: 'bad_times',
-        what: 'a time (ISO 8601 or seconds since 1970)',
-        at: 'time',
-        expression: orNoTime(source.time, time),
-      },
-    ] as const;
-    for (const { bad, what, at, expression } of checks) {
-      if (counts[bad] !== 0) await throwLocated(duck, input, `${key}.${at}`, source[at], expression, what);
-    }
-    await duck.script('inputs/rated', { identifiers });
-    const type = input.format === 'csv' ? 'csv' : plainType(userType);
-    const keyType = usersGiven ? type : await usersOfRatings(duck, type);
-    const known = Number(one(await duck.scriptRows('inputs/numbered-ratings', { identifiers })).known_count);
-    const warnings = known < total ? await unknownRatings(duck, input, identifiers, total, known) : [];
-    if (kept) await duck.run('drop table ratings_read');
-    const repeated = await keepLatest(duck);
-    if (repeated > 0) {
-      warnings.push(
-        `${repeated} of ${known} ratings in ${describeFiles(input)} repeat a user and an item; the latest of each counts`,
-      );
-    }
-    const numbers = one(
-      await duck.rows(
-        'select (select count(*) from numbered_ratings) as ratings, (select count(*) from users) as users',
-      ),
+  // A CSV file is parsed once; Parquet is quicker to read again than to keep.
+  const kept = input.format === 'csv';
+  if (kept) await reading(input, () => duck.script('inputs/read-ratings'));
+  const identifiers = { source: kept ? 'ratings_read' : 'ratings_source' };
+  const scan = (script: string) => reading(input, () => duck.scriptRows(script, { identifiers }));
+  const counts = one(await scan('inputs/rating-counts'));
+  const total = Number(counts.row_count);
+  if (total === 0) throw emptyError(key, describeFiles(input));
+  const checks = [
+    { bad: 'null_users', what: 'the id of a user', at: 'user', expression: idOf(source.user) },
+    { bad: 'null_items', what: 'the id of an item', at: 'item', expression: idOf(source.item) },
+    { bad: 'bad_ratings', what: 'a number', at: 'value', expression: value },
+    {
+      bad: 'bad_times',
+      what: 'a time (ISO 8601 or seconds since 1970)',
+      at: 'time',
+      expression: orNoTime(source.time, time),
+    },
+  ] as const;
+  for (const { bad, what, at, expression } of checks) {
+    if (counts[bad] !== 0) await throwLocated(duck, input, `${key}.${at}`, source[at], expression, what);
+  }
+  await scan('inputs/rated');
+  const type = input.format === 'csv' ? 'csv' : plainType(userType);
+  const keyType = usersGiven ? type : await usersOfRatings(duck, type);
+  const known = Number(one(await scan('inputs/numbered-ratings')).known_count);
+  const warnings =
+    known < total ? unknownRatings(one(await scan('inputs/unknown-ratings')), input, total, known) : [];
+  if (kept) await duck.run('drop table ratings_read');
+  const repeated = await keepLatest(duck);
+  if (repeated > 0) {
+    warnings.push(
+      `${repeated} of ${known} ratings in ${describeFiles(input)} repeat a user and an item; the latest of each counts`,
     );
-    const found = (column: string, empty = 0) => ({ type: input.columns.get(column) as string, empty });
-    const { user, item, value: rated, time: at } = source;
-    return {
-      ratingCount: Number(numbers.ratings),
-      userCount: Number(numbers.users),
-      keyType,
-      warnings,
-      columns: {
-        [user]: found(user),
-        [item]: found(item),
-        [rated]: found(rated),
-        [at]: found(at, Number(counts.missing_times)),
-      },
-      files: describeFiles(input),
-    };
-  });
+  }
+  const numbers = one(
+    await duck.rows(
+      'select (select count(*) from numbered_ratings) as ratings, (select count(*) from users) as users',
+    ),
+  );
+  const found = (column: string, empty = 0) => ({ type: input.columns.get(column) as string, empty });
+  const { user, item, value: rated, time: at } = source;
+  return {
+    ratingCount: Number(numbers.ratings),
+    userCount: Number(numbers.users),
+    keyType,
+    warnings,
+    columns: {
+      [user]: found(user),
+      [item]: found(item),
+      [rated]: found(rated),
+      [at]: found(at, Number(counts.missing_times)),
+    },
+    files: describeFiles(input),
+  };
 }
 
 /**
  * The warnings about ratings that were left out.
  * @throws inputError where they are more than half of all
  */
-async function unknownRatings(
-  duck: Duck,
+function unknownRatings(
+  row: Record<string, unknown>,
   input: InputFiles,
-  identifiers: { source: string },
   total: number,
   known: number,
-): Promise<string[]> {
-  const row = one(await duck.scriptRows('inputs/unknown-ratings', { identifiers }));
+): string[] {
   const ofItems = Number(row.item_count);
   const warnings: string[] = [];
   for (const { of, before, after, example } of [
