@@ -1,8 +1,9 @@
 import type { Duck } from '../lake/duck.js';
 import { appendNumbers, unsignedColumn } from '../lake/number-columns.js';
-import { dimensions, type Embedding, placeUser } from './embedding.js';
+import { type Embedding, placeUser } from './embedding.js';
 import { type LikeGraph, type Pause, usersOf } from './graph.js';
 import { type Centres, drawn, kMeans, nearest, squaredDistance } from './kmeans.js';
+import { dimensions } from './like-pass.js';
 
 /** Users that the centres are the means of, about; the others only go to the nearest centre. */
 const placedUsers = 1_000_000;

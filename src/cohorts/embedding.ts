@@ -1,9 +1,7 @@
 import { draw } from './draw.js';
-import { degreeOf, type LikeGraph, likesAtOnce, type Pause } from './graph.js';
+import { degreeOf, type LikeGraph, type Pause } from './graph.js';
+import { dimensions, LikePasses } from './like-pass.js';
 import { whitening } from './whitening.js';
-
-/** Components of the embedding, the trivial first one included. */
-export const dimensions = 16;
 
 /** Where the items are, of which the users' places follow. */
 export interface Embedding {
@@ -28,16 +26,29 @@ const maxRounds = 24;
  * @param seeds a number for each item from which its start is drawn
  */
 export async function embedItems(graph: LikeGraph, seeds: Uint32Array, pause: Pause): Promise<Embedding> {
-  const vectors = startVectors(graph.itemDegrees, seeds);
-  const scaled = new Float32Array(vectors.length);
+  const passes = new LikePasses(graph);
+  try {
+    return await iterate(graph.itemDegrees, passes, seeds, pause);
+  } finally {
+    passes.close();
+  }
+}
+
+async function iterate(
+  degrees: Float64Array,
+  passes: LikePasses,
+  seeds: Uint32Array,
+  pause: Pause,
+): Promise<Embedding> {
+  const { scaled } = passes;
+  const vectors = startVectors(degrees, seeds);
   orthonormalise(vectors);
   let singularValues: number[] = [];
   let reached = 0;
   for (let round = 0; round < maxRounds; round++) {
-    scaleInto(scaled, vectors, graph.itemDegrees);
-    vectors.fill(0);
-    await passLikes(graph, scaled, vectors, pause);
-    scaleInto(vectors, vectors, graph.itemDegrees);
+    scaleInto(scaled, vectors, degrees);
+    await passes.pass(vectors, pause);
+    scaleInto(vectors, vectors, degrees);
     // Both ways through the graph stretch a component by its singular value twice.
     singularValues = orthonormalise(vectors).map(Math.sqrt);
     await pause();
@@ -45,7 +56,7 @@ export async function embedItems(graph: LikeGraph, seeds: Uint32Array, pause: Pa
     if (sum - reached <= tolerance * reached) break;
     reached = sum;
   }
-  scaleInto(scaled, vectors, graph.itemDegrees);
+  scaleInto(scaled, vectors, degrees);
   return { scaled, singularValues };
 }
 
@@ -96,68 +107,6 @@ function scaleInto(target: Float32Array | Float64Array, source: Float64Array, de
     const scale = degree === 0 ? 0 : 1 / Math.sqrt(degree);
     const end = (item + 1) * dimensions;
     for (let at = item * dimensions; at < end; at++) target[at] = (source[at] as number) * scale;
-  }
-}
-
-/** Adds to `sums` what comes back through the users from `scaled`, piece by piece. */
-async function passLikes(
-  graph: LikeGraph,
-  scaled: Float32Array,
-  sums: Float64Array,
-  pause: Pause,
-): Promise<void> {
-  const users = graph.starts.length - 1;
-  let first = 0;
-  while (first < users) {
-    let last = first + 1;
-    const begin = graph.starts[first] as number;
-    while (last < users && (graph.starts[last] as number) - begin < likesAtOnce) last++;
-    passUsers(graph, scaled, sums, first, last);
-    first = last;
-    await pause();
-  }
-}
-
-/** Four components at a time stay in registers: that is twice as fast as one after the other. */
-function passUsers(
-  graph: LikeGraph,
-  scaled: Float32Array,
-  sums: Float64Array,
-  first: number,
-  last: number,
-): void {
-  const { starts, items, weights } = graph;
-  for (let user = first; user < last; user++) {
-    const start = starts[user] as number;
-    const end = starts[user + 1] as number;
-    if (end === start) continue;
-    const share = 1 / degreeOf(graph, user);
-    for (let k = 0; k < dimensions; k += 4) {
-      let a = 0;
-      let b = 0;
-      let c = 0;
-      let d = 0;
-      for (let like = start; like < end; like++) {
-        const weight = weights[like] as number;
-        const at = (items[like] as number) * dimensions + k;
-        a += weight * (scaled[at] as number);
-        b += weight * (scaled[at + 1] as number);
-        c += weight * (scaled[at + 2] as number);
-        d += weight * (scaled[at + 3] as number);
-      }
-      a *= share;
-      b *= share;
-      c *= share;
-      d *= share;
-      for (let like = start; like < end; like++) {
-        const weight = weights[like] as number;
-        const at = (items[like] as number) * dimensions + k;
-        sums[at] = (sums[at] as number) + weight * a;
-        sums[at + 1] = (sums[at + 1] as number) + weight * b;
-        sums[at + 2] = (sums[at + 2] as number) + weight * c;
-        sums[at + 3] = (sums[at + 3] as number) + weight * d;
-      }
-    }
   }
 }
 

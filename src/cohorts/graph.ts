@@ -5,7 +5,8 @@ import type { GraphSize } from './groups.js';
 
 /**
  * Likes of the users that have enough of them: those of the user n are at starts[n] up to starts[n + 1], ordered by item.
- * Users and items go by their numbers from 0; who is not in the graph has no likes in it. 8 bytes a like.
+ * Users and items go by their numbers from 0; who is not in the graph has no likes in it. 8 bytes a like, in memory that
+ * threads share.
  */
 export interface LikeGraph {
   starts: Uint32Array;
@@ -42,9 +43,9 @@ export async function readGraph(duck: Duck, minRatings: number): Promise<LikeGra
     number,
     number,
   ];
-  const starts = new Uint32Array(users + 1);
-  const items = new Int32Array(likes);
-  const weights = new Int32Array(likes);
+  const starts = new Uint32Array(new SharedArrayBuffer(4 * (users + 1)));
+  const items = new Int32Array(new SharedArrayBuffer(4 * likes));
+  const weights = new Int32Array(new SharedArrayBuffer(4 * likes));
   let end = 0;
   let start = 0;
   let current = -1;

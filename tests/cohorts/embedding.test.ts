@@ -2,8 +2,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { symmetricEigen } from '../../src/cohorts/eigen.js';
-import { dimensions, embedItems, placeUser } from '../../src/cohorts/embedding.js';
+import { embedItems, placeUser } from '../../src/cohorts/embedding.js';
 import { pauseFor, usersOf } from '../../src/cohorts/graph.js';
+import { dimensions } from '../../src/cohorts/like-pass.js';
 import { draw } from '../segment/data.js';
 import { graphOf, type Like } from './graph.js';
 
