@@ -140,7 +140,7 @@ async function segmentUsers(
   // Cold-start users: by the columns named for users, or else by those that make the items' cohorts.
   const names = columns.length > 0 ? columns : items.columns;
   const affinity = columns.length > 0 ? attributeColumns(names, own) : attributeColumns(names, {});
-  const { taken, lastNumber } = await continueCohorts(duck, earlier, found.centres, affinity);
+  const { taken, lastNumber } = await continueCohorts(duck, earlier, found.distanceTo, affinity);
   const [row] = await duck.scriptRows('segment/user-cohorts', { params: { last_number: lastNumber } });
   const { newest, ...counts } = row ?? {};
   const placed = Object.fromEntries(Object.entries(counts).map(([name, value]) => [name, Number(value)]));

@@ -1,3 +1,7 @@
--- How many ratings a later one of the same user and item replaces.
-select coalesce(sum(times - 1), 0)::bigint as repeated
-from (select count(*) as times from ratings group by user_id, item_id having times > 1);
+-- Pairs of user and item with several ratings, of the users from number $first up to $last.
+insert into repeated_ratings
+select user_number, item_number, count(*)
+from numbered_ratings
+where user_number >= $first and user_number < $last
+group by user_number, item_number
+having count(*) > 1;

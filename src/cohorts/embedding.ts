@@ -1,76 +1,146 @@
-import type { Duck } from '../lake/duck.js';
-import type { GraphSize } from './groups.js';
+import { draw } from './draw.js';
+import { degreeOf, type LikeGraph, type Pause } from './graph.js';
+import { dimensions, LikePasses } from './like-pass.js';
 import { whitening } from './whitening.js';
 
-/** Components of the embedding, the trivial first one included: columns z0 to z15 in sql/segment. */
-export const dimensions = 16;
+/** Where the items are, of which the users' places follow. */
+export interface Embedding {
+  /**
+   * An item's right singular vectors, divided by the root of its degree: `dimensions` numbers for each item. In 32 bits,
+   * so that an item's numbers are one line of the processor's cache: the passes over the likes wait for nothing else.
+   */
+  scaled: Float32Array;
+  /** Descending after the trivial first one; 0 where the graph has no further component. */
+  singularValues: number[];
+}
 
 // The iteration ends when a round adds no more than this share to the sum of the singular values' fourth powers: so
 // weighed the structure counts and the noise, which converges slowly, hardly does.
-const tolerance = 5e-4;
+const tolerance = 1e-4;
 const maxRounds = 24;
-const names = Array.from({ length: dimensions }, (_, k) => `z${k}`);
-const sides = {
-  user: { nodes: 'user_nodes', vectors: 'user_vectors', node: 'user_node' },
-  item: { nodes: 'item_nodes', vectors: 'item_vectors', node: 'item_node' },
-};
-type Side = keyof typeof sides;
-
-/**
- * Makes the tables user_nodes, item_nodes and edges from the table `likes` (sql/segment/likes.sql).
- * Users with fewer than `minRatings` likes are left out.
- */
-export async function buildGraph(duck: Duck, minRatings: number): Promise<GraphSize> {
-  const [row] = await duck.scriptRows('segment/edges', { params: { min_ratings: minRatings } });
-  const read = (name: string) => Number(row?.[name] ?? 0);
-  return { users: read('users'), items: read('items'), edges: read('edges'), squareSum: read('square_sum') };
-}
 
 /**
  * Spectral embedding of the graph by randomised subspace iteration with a Rayleigh-Ritz step a round (Halko,
- * Martinsson & Tropp 2011, algorithm 4.4) on the degree-normalised matrix: the table user_vectors holds its left
- * singular vectors. All sums are over whole numbers, so the result depends on neither threads nor row order.
- * `check` is called between two steps and throws to stop.
- * @returns the singular values, descending after the trivial first one; 0 where the graph has no further component.
+ * Martinsson & Tropp 2011, algorithm 4.4) on the degree-normalised matrix. A round is one pass over the likes: through
+ * each user from items to items. All sums are made in one order, so the result is the same on every machine.
+ * @param seeds a number for each item from which its start is drawn
  */
-export async function embedUsers(duck: Duck, check: () => void): Promise<number[]> {
-  await duck.script('segment/seeds');
-  await orthonormalise(duck);
-  let singular: number[] = [];
+export async function embedItems(graph: LikeGraph, seeds: Uint32Array, pause: Pause): Promise<Embedding> {
+  const passes = new LikePasses(graph);
+  try {
+    return await iterate(graph.itemDegrees, passes, seeds, pause);
+  } finally {
+    passes.close();
+  }
+}
+
+async function iterate(
+  degrees: Float64Array,
+  passes: LikePasses,
+  seeds: Uint32Array,
+  pause: Pause,
+): Promise<Embedding> {
+  const { scaled } = passes;
+  const vectors = startVectors(degrees, seeds);
+  orthonormalise(vectors);
+  let singularValues: number[] = [];
   let reached = 0;
   for (let round = 0; round < maxRounds; round++) {
-    check();
-    await propagate(duck, 'user', 'item');
-    check();
-    await propagate(duck, 'item', 'user');
+    scaleInto(scaled, vectors, degrees);
+    await passes.pass(vectors, pause);
+    scaleInto(vectors, vectors, degrees);
     // Both ways through the graph stretch a component by its singular value twice.
-    singular = (await orthonormalise(duck)).map(Math.sqrt);
-    const sum = singular.reduce((all, value) => all + value * value * value * value, 0);
+    singularValues = orthonormalise(vectors).map(Math.sqrt);
+    await pause();
+    const sum = singularValues.reduce((all, value) => all + value * value * value * value, 0);
     if (sum - reached <= tolerance * reached) break;
     reached = sum;
   }
-  return singular;
+  scaleInto(scaled, vectors, degrees);
+  return { scaled, singularValues };
 }
 
-async function propagate(duck: Duck, from: Side, to: Side): Promise<void> {
-  const identifiers = {
-    from_nodes: sides[from].nodes,
-    from_vectors: sides[from].vectors,
-    from_node: sides[from].node,
-    to_nodes: sides[to].nodes,
-    to_vectors: sides[to].vectors,
-    to_node: sides[to].node,
-  };
-  await duck.script('segment/propagate', { identifiers });
+/**
+ * Writes the first `width` components of a user's place, without the trivial one, to `place` from `at` on: left
+ * singular vectors times singular values, in units that don't depend on the number of users.
+ */
+export function placeUser(
+  graph: LikeGraph,
+  { scaled }: Embedding,
+  user: number,
+  width: number,
+  place: Float64Array,
+  at: number,
+): void {
+  const { starts, items, weights, size } = graph;
+  const end = starts[user + 1] as number;
+  for (let k = 0; k < width; k++) place[at + k] = 0;
+  for (let like = starts[user] as number; like < end; like++) {
+    const from = (items[like] as number) * dimensions + 1;
+    const weight = weights[like] as number;
+    for (let k = 0; k < width; k++)
+      place[at + k] = (place[at + k] as number) + weight * (scaled[from + k] as number);
+  }
+  const scale = Math.sqrt(size.users / degreeOf(graph, user));
+  for (let k = 0; k < width; k++) place[at + k] = (place[at + k] as number) * scale;
 }
 
-/** Makes the users' components orthonormal; returns how long they were. */
-async function orthonormalise(duck: Duck): Promise<number[]> {
-  const [row] = await duck.scriptRows('segment/gram');
-  const gram = names.map((_, a) =>
-    names.map((_, b) => Number(row?.[`g${Math.min(a, b)}_z${Math.max(a, b)}`])),
-  );
-  const { columns, lengths } = whitening(gram);
-  await duck.script('segment/rotate', { params: { rotation: JSON.stringify(columns) } });
+/** The trivial first component, roots of the degrees, and draws. */
+function startVectors(degrees: Float64Array, seeds: Uint32Array): Float64Array {
+  const vectors = new Float64Array(degrees.length * dimensions);
+  const total = degrees.reduce((sum, degree) => sum + degree, 0);
+  for (const [item, degree] of degrees.entries()) {
+    if (degree === 0) continue;
+    const at = item * dimensions;
+    vectors[at] = Math.sqrt(degree / total);
+    for (let k = 1; k < dimensions; k++) {
+      vectors[at + k] = (draw(seeds[item] as number, k) - 0.5) / Math.sqrt(degrees.length);
+    }
+  }
+  return vectors;
+}
+
+/** target = source, each item's numbers divided by the root of its degree. */
+function scaleInto(target: Float32Array | Float64Array, source: Float64Array, degrees: Float64Array): void {
+  for (let item = 0; item < degrees.length; item++) {
+    const degree = degrees[item] as number;
+    const scale = degree === 0 ? 0 : 1 / Math.sqrt(degree);
+    const end = (item + 1) * dimensions;
+    for (let at = item * dimensions; at < end; at++) target[at] = (source[at] as number) * scale;
+  }
+}
+
+/** Makes the items' components orthonormal; returns how long they were. */
+function orthonormalise(vectors: Float64Array): number[] {
+  const { columns, lengths } = whitening(gramOf(vectors));
+  const rotation = columns.map((column) => Float64Array.from(column));
+  const turned = new Float64Array(dimensions);
+  for (let at = 0; at < vectors.length; at += dimensions) {
+    for (let b = 0; b < dimensions; b++) {
+      const column = rotation[b] as Float64Array;
+      let sum = 0;
+      for (let a = 0; a < dimensions; a++) sum += (vectors[at + a] as number) * (column[a] as number);
+      turned[b] = sum;
+    }
+    vectors.set(turned, at);
+  }
   return lengths;
+}
+
+/** Inner products of the components. */
+function gramOf(vectors: Float64Array): number[][] {
+  const gram = new Float64Array(dimensions * dimensions);
+  for (let at = 0; at < vectors.length; at += dimensions) {
+    for (let a = 0; a < dimensions; a++) {
+      const value = vectors[at + a] as number;
+      for (let b = a; b < dimensions; b++) {
+        const place = a * dimensions + b;
+        gram[place] = (gram[place] as number) + value * (vectors[at + b] as number);
+      }
+    }
+  }
+  const component = Array.from({ length: dimensions }, (_, k) => k);
+  return component.map((a) =>
+    component.map((b) => gram[Math.min(a, b) * dimensions + Math.max(a, b)] as number),
+  );
 }

@@ -1,109 +1,160 @@
-import type { Duck } from '../lake/duck.js';
-import { dimensions } from './embedding.js';
+import { draw } from './draw.js';
+import type { Pause } from './graph.js';
 
-/** Centres of one k-means run: a list of points of `dimensions` numbers. */
-export type Centres = number[][];
+/** Points one behind the other, `width` numbers each. */
+export interface Points {
+  width: number;
+  values: Float64Array;
+  /** For each point a number that draws depend on. */
+  seeds: Uint32Array;
+}
+
+/** Centres one behind the other, as wide as the points. */
+export type Centres = Float64Array;
 
 export interface KMeansOptions {
   groups: number;
   /** Runs from different starts; the one with the smallest spread counts. */
   restarts?: number;
-  /** Users that the restarts look at; the best run goes on with all. */
+  /** Points that the restarts look at, about; the best run goes on with all. */
   sampleSize?: number;
-  /** Called before every pass; throws to stop. */
-  check?: () => void;
 }
 
 interface Run {
   centres: Centres;
-  /** Sum of the squared distances to the nearest centre, before the centres moved. */
+  /** Sum of the squared distances to the nearest centre, before the centres moved last. */
   spread: number;
-  /** The run's sums as text: unchanged sums mean that nothing moves any more. */
-  state: string;
 }
 
 const maxPasses = 40;
-const components = Array.from({ length: dimensions }, (_, k) => `f${k}`);
 
 /**
- * K-means over the users' embedding (user_vectors), components weighted by `weights` (0 leaves one out).
- * Starts are spread by squared distance times a hash, as k-means++ does with chance (Arthur & Vassilvitskii 2007),
- * then Lloyd's passes; the sums are exact, so the result depends on neither threads nor row order.
- * Makes the table clusters(user_id, cluster from 1, distance) and returns the centres. A group may end up without users.
+ * K-means. Starts are spread by squared distance times a draw, as k-means++ does (Arthur & Vassilvitskii 2007), then
+ * Lloyd's passes until no centre moves. The sums are made in the points' order.
+ * @returns the centres; one may be nearest to no point
  */
-export async function clusterUsers(
-  duck: Duck,
-  weights: readonly number[],
-  options: KMeansOptions,
+export async function kMeans(
+  points: Points,
+  { groups, restarts = 20, sampleSize = 20_000 }: KMeansOptions,
+  pause: Pause,
 ): Promise<Centres> {
-  const { groups, restarts = 20, sampleSize = 20_000, check = () => undefined } = options;
-  await duck.script('segment/points', {
-    params: { weights: JSON.stringify(weights), sample_size: sampleSize },
-  });
-  const starts = await startCentres(duck, groups, restarts, check);
-  const runs = await lloyd(duck, 'sampled_points', starts, check);
-  // Ties go to the earliest restart.
-  const best = runs.reduce((a, b) => (b.spread < a.spread ? b : a));
-  const [final] = await lloyd(duck, 'points', [best.centres], check);
-  const centres = final?.centres ?? [];
-  await duck.script('segment/clusters', { params: { centres: JSON.stringify(centres) } });
+  const sample = pointsAt(points, drawn(points.seeds, sampleSize));
+  let best: Run | undefined;
+  for (let restart = 0; restart < restarts; restart++) {
+    await pause();
+    const start = startCentres(sample, groups, (seed, k) => draw(seed, k * restarts + restart));
+    const run = await lloyd(sample, start, pause);
+    if (best === undefined || run.spread < best.spread) best = run;
+  }
+  if (best === undefined) throw new Error('no restarts');
+  return (await lloyd(points, best.centres, pause)).centres;
+}
+
+/** Places of the `count` smallest seeds, ascending; of equal ones more. */
+export function drawn(seeds: Uint32Array, count: number): Int32Array {
+  const most = seeds.length <= count ? 0xffffffff : (seeds.slice().sort()[count - 1] as number);
+  const places: number[] = [];
+  for (let place = 0; place < seeds.length; place++) if ((seeds[place] as number) <= most) places.push(place);
+  return Int32Array.from(places);
+}
+
+/** The centre that is nearest to the point at `at` (the first of several) and the squared distance to it. */
+export function nearest(
+  centres: Centres,
+  width: number,
+  values: Float64Array,
+  at: number,
+): { cluster: number; squared: number } {
+  let cluster = 0;
+  let least = Number.POSITIVE_INFINITY;
+  for (let c = 0; c * width < centres.length; c++) {
+    const squared = squaredDistance(centres, c * width, values, at, width);
+    if (squared < least) {
+      least = squared;
+      cluster = c;
+    }
+  }
+  return { cluster, squared: least };
+}
+
+/** The squared distance of two points of `width` numbers. */
+export function squaredDistance(
+  a: Float64Array,
+  atA: number,
+  b: Float64Array,
+  atB: number,
+  width: number,
+): number {
+  let sum = 0;
+  for (let k = 0; k < width; k++) {
+    const difference = (a[atA + k] as number) - (b[atB + k] as number);
+    sum += difference * difference;
+  }
+  return sum;
+}
+
+function pointsAt({ width, values, seeds }: Points, places: Int32Array): Points {
+  const taken = new Float64Array(places.length * width);
+  for (const [index, place] of places.entries()) {
+    taken.set(values.subarray(place * width, (place + 1) * width), index * width);
+  }
+  return { width, values: taken, seeds: Uint32Array.from(places, (place) => seeds[place] as number) };
+}
+
+/** The next centre is the point with the largest squared distance to the centres so far, times a draw. */
+function startCentres(points: Points, groups: number, drawOf: (seed: number, k: number) => number): Centres {
+  const { width, values, seeds } = points;
+  const centres = new Float64Array(groups * width);
+  const distances = new Float64Array(seeds.length).fill(1);
+  for (let k = 0; k < groups; k++) {
+    let chosen = 0;
+    let largest = -1;
+    for (let point = 0; point < seeds.length; point++) {
+      const score = (distances[point] as number) * drawOf(seeds[point] as number, k);
+      if (score > largest) {
+        largest = score;
+        chosen = point;
+      }
+    }
+    const centre = values.subarray(chosen * width, (chosen + 1) * width);
+    centres.set(centre, k * width);
+    for (let point = 0; point < seeds.length; point++) {
+      const squared = squaredDistance(centre, 0, values, point * width, width);
+      if (k === 0 || squared < (distances[point] as number)) distances[point] = squared;
+    }
+  }
   return centres;
 }
 
-async function startCentres(
-  duck: Duck,
-  groups: number,
-  restarts: number,
-  check: () => void,
-): Promise<Centres[]> {
-  const starts: Centres[] = Array.from({ length: restarts }, () => []);
-  for (let k = 0; k < groups; k++) {
-    check();
-    const rows = await duck.scriptRows('segment/start-centres', {
-      params: { centres: JSON.stringify(starts) },
-    });
-    rows.forEach((row, restart) => {
-      starts[restart]?.push(row.centre as number[]);
-    });
-  }
-  return starts;
-}
-
-/** Lloyd's passes for all runs at once, until none moves. */
-async function lloyd(
-  duck: Duck,
-  points: string,
-  starts: readonly Centres[],
-  check: () => void,
-): Promise<Run[]> {
-  let runs: Run[] = starts.map((centres) => ({ centres, spread: Number.POSITIVE_INFINITY, state: '' }));
+/** Lloyd's passes until no centre moves. */
+async function lloyd(points: Points, start: Centres, pause: Pause): Promise<Run> {
+  let run: Run = { centres: start, spread: Number.POSITIVE_INFINITY };
   for (let pass = 0; pass < maxPasses; pass++) {
-    check();
-    const rows = await duck.scriptRows('segment/kmeans-step', {
-      identifiers: { points },
-      params: { centres: JSON.stringify(runs.map((run) => run.centres)) },
-    });
-    const next = runs.map((run, restart) =>
-      moved(
-        run,
-        rows.filter((row) => Number(row.restart) === restart + 1),
-      ),
-    );
-    const settled = next.every((run, restart) => run.state === runs[restart]?.state);
-    runs = next;
+    await pause();
+    const next = moved(points, run.centres);
+    const settled = next.centres.every((x, at) => x === run.centres[at]);
+    run = next;
     if (settled) break;
   }
-  return runs;
+  return run;
 }
 
-/** A run with its centres moved to the means of their points; a centre without points stays where it is. */
-function moved(run: Run, rows: readonly Record<string, unknown>[]): Run {
-  const centres = [...run.centres];
+/** The centres moved to the means of their points; a centre without points stays where it is. */
+function moved({ width, values }: Points, centres: Centres): Run {
+  const groups = centres.length / width;
+  const sums = new Float64Array(centres.length);
+  const sizes = new Float64Array(groups);
   let spread = 0;
-  for (const row of rows) {
-    const size = Number(row.size);
-    centres[Number(row.cluster) - 1] = components.map((name) => Number(row[name]) / size);
-    spread += Number(row.spread);
+  for (let at = 0; at < values.length; at += width) {
+    const { cluster, squared } = nearest(centres, width, values, at);
+    sizes[cluster] = (sizes[cluster] as number) + 1;
+    spread += squared;
+    const to = cluster * width;
+    for (let k = 0; k < width; k++) sums[to + k] = (sums[to + k] as number) + (values[at + k] as number);
   }
-  return { centres, spread, state: JSON.stringify(centres) };
+  const means = sums.map((sum, at) => {
+    const size = sizes[Math.floor(at / width)] as number;
+    return size === 0 ? (centres[at] as number) : sum / size;
+  });
+  return { centres: means, spread };
 }

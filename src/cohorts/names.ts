@@ -1,7 +1,8 @@
 import type { Duck } from '../lake/duck.js';
+import { appendNumbers, numberColumns } from '../lake/number-columns.js';
 import { heaviestPairs } from './assignment.js';
 import { type AttributeColumn, placeColdUsers } from './attributes.js';
-import type { Centres } from './kmeans.js';
+import type { DistanceTo } from './clusters.js';
 
 /** How the users' cohorts go on from those of an earlier partition. */
 export interface EarlierCohorts {
@@ -30,12 +31,12 @@ export interface Overlap {
  * Finds out which of the table `clusters` are cohorts of an earlier partition (the table `cluster_names`), places the
  * users that are in none by `columns` (the table `cold_clusters`), and returns what the other clusters' numbers go on
  * from. Without earlier cohorts all clusters are new.
- * @param centres of the clusters; none for a single one
+ * @param distanceTo measures users against the clusters; undefined for a single one
  */
 export async function continueCohorts(
   duck: Duck,
   earlier: EarlierCohorts | undefined,
-  centres: Centres,
+  distanceTo: DistanceTo | undefined,
   columns: readonly AttributeColumn[],
 ): Promise<Continued> {
   const names = new Map<number, string>();
@@ -49,11 +50,21 @@ export async function continueCohorts(
   const list = [...names].map(([cluster, cohort]) => ({ cluster, cohort }));
   await duck.script('segment/cluster-names', { params: { names: JSON.stringify(list) } });
   const keep = earlier?.keepMembers === true;
-  if (keep && centres.length > 0)
-    await duck.script('segment/keep-members', { params: { centres: JSON.stringify(centres) } });
+  if (keep && distanceTo !== undefined) await keepMembers(duck, distanceTo);
   await placeColdUsers(duck, columns);
   if (keep) await duck.script('segment/keep-cold-members');
   return { taken: names.size, lastNumber };
+}
+
+/** Users whose earlier cohort lives on stay in it. */
+async function keepMembers(duck: Duck, distanceTo: DistanceTo): Promise<void> {
+  await duck.script('segment/staying');
+  for await (const page of numberColumns(duck, 'staying', ['user_number', 'cluster'])) {
+    const [users, clusters] = page.map((column) => Int32Array.from(column)) as [Int32Array, Int32Array];
+    const distances = Float64Array.from(users, (user, row) => distanceTo(user, clusters[row] as number));
+    await appendNumbers(duck, 'stayed', [users, clusters, distances]);
+  }
+  await duck.script('segment/keep-members');
 }
 
 /**

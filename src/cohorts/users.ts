@@ -1,7 +1,9 @@
 import type { Duck } from '../lake/duck.js';
-import { buildGraph, dimensions, embedUsers } from './embedding.js';
+import { unsignedColumn } from '../lake/number-columns.js';
+import { clusterUsers, type DistanceTo, oneCluster } from './clusters.js';
+import { embedItems } from './embedding.js';
+import { pauseFor, readGraph } from './graph.js';
 import { chooseGroups } from './groups.js';
-import { type Centres, clusterUsers } from './kmeans.js';
 
 export interface CollaborativeOptions {
   groups: number | 'auto';
@@ -17,14 +19,14 @@ export interface CollaborativeResult {
   /** Users with enough likes: those of the table clusters. */
   users: number;
   groups: number;
-  /** Of the clusters; none where there is one cluster. */
-  centres: Centres;
+  /** Undefined where there is one cluster. */
+  distanceTo: DistanceTo | undefined;
   singularValues: number[];
   warnings: string[];
 }
 
 /**
- * Groups the users by what they like together: the table clusters(user_id, cluster, distance) of all users with at
+ * Groups the users by what they like together: the table clusters(user_number, user_id, cluster, distance) of all users with at
  * least `minRatings` likes. Needs the tables of `openInputs`. Never fails for too little data: the fewer users have
  * enough likes, the fewer groups there are, with a warning.
  */
@@ -34,38 +36,38 @@ export async function groupCollaboratively(
 ): Promise<CollaborativeResult> {
   const { groups, minRatings, dislikedTo, check = () => undefined } = options;
   await duck.script('segment/likes', { params: { disliked_to: dislikedTo } });
-  const graph = await buildGraph(duck, minRatings);
-  const few = `${graph.users} users have at least ${minRatings} ratings above ${dislikedTo}`;
-  if (graph.users < 2 || groups === 1) {
-    await duck.script('segment/one-cluster');
+  const graph = await readGraph(duck, minRatings);
+  const { size } = graph;
+  const few = `${size.users} users have at least ${minRatings} ratings above ${dislikedTo}`;
+  if (size.users < 2 || groups === 1) {
+    await oneCluster(duck, graph);
     const warnings =
       groups === 1 ? [] : [`only ${few}: too few to form groups of users, so there is one cohort`];
     return {
-      users: graph.users,
-      groups: Math.min(1, graph.users),
-      centres: [],
+      users: size.users,
+      groups: Math.min(1, size.users),
+      distanceTo: undefined,
       singularValues: [],
       warnings,
     };
   }
-  const singularValues = await embedUsers(duck, check);
-  const wanted = groups === 'auto' ? chooseGroups(singularValues, graph) : groups;
-  const count = Math.min(wanted, graph.users);
+  const pause = pauseFor(check);
+  await duck.script('segment/seeds');
+  const seeds = await unsignedColumn(duck, 'item_seeds', 'seed');
+  const embedding = await embedItems(graph, seeds, pause);
+  const { singularValues } = embedding;
+  const wanted = groups === 'auto' ? chooseGroups(singularValues, size) : groups;
+  const count = Math.min(wanted, size.users);
   const warnings: string[] = [];
   if (count < wanted) warnings.push(`only ${few}: ${count} groups of users are made instead of ${wanted}`);
-  let centres: Centres = [];
+  let distanceTo: DistanceTo | undefined;
   if (count === 1) {
     warnings.push(
       'the ratings show no groups of users beyond chance, so there is one cohort; set cohorts.users.groups',
     );
-    await duck.script('segment/one-cluster');
+    await oneCluster(duck, graph);
   } else {
-    centres = await clusterUsers(duck, componentWeights(singularValues, count), { groups: count, check });
+    distanceTo = await clusterUsers(duck, graph, embedding, count, pause);
   }
-  return { users: graph.users, groups: count, centres, singularValues, warnings };
-}
-
-/** K groups show in K - 1 components after the trivial first one, each weighted by its singular value. */
-export function componentWeights(singularValues: readonly number[], groups: number): number[] {
-  return Array.from({ length: dimensions }, (_, k) => (k > 0 && k < groups ? (singularValues[k] ?? 0) : 0));
+  return { users: size.users, groups: count, distanceTo, singularValues, warnings };
 }

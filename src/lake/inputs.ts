@@ -1,8 +1,10 @@
 import { inputError } from '../errors.js';
-import { type Duck, quoteIdentifier } from './duck.js';
-import { createView, describeFiles, emptyError, type InputFiles, reading } from './input-files.js';
+import type { Duck } from './duck.js';
+import { createView, describeFiles, emptyError, reading } from './input-files.js';
+import { openRatings } from './input-ratings.js';
+import { csvKeyType, idOf, one, plainType, throwLocated } from './input-rows.js';
 import type { InputColumn, InputSchema } from './input-schema.js';
-import { type FoundEntities, type FoundRatings, findSources, type Sources } from './input-sources.js';
+import { type FoundEntities, findSources, type Sources } from './input-sources.js';
 
 /** What was opened. */
 export interface OpenedInputs {
@@ -22,7 +24,9 @@ export interface OpenedInputs {
  * - `items(item_id VARCHAR, <our names>, item_key <the id's own type>)`
  * - `users(user_id VARCHAR, <our names>, user_key <the id's own type>)`: the users' file, or else those who rated
  * - `ratings(user_id VARCHAR, item_id VARCHAR, rating DOUBLE, rated_at TIMESTAMP in UTC)`: of known items and users,
- *   one for each user and item (the latest; of equally late ones the highest)
+ *   one for each user and item (the latest; of equally late ones the highest). A view of numbers:
+ * - `user_numbers(user_number INTEGER from 0, user_id)` and `item_numbers(item_number, item_id)`, in the order of the ids
+ * - `numbered_ratings(user_number, item_number, rating, rated_at)`
  *
  * CSV columns stay text as written; a CSV file's ids are BIGINT if all are plain whole numbers, else VARCHAR.
  * The tables have no order of their own.
@@ -36,14 +40,13 @@ export async function openInputs(duck: Duck, sources: Sources): Promise<OpenedIn
   const given = found.users === undefined ? undefined : await openEntities(duck, 'users', found.users);
   const ratings = await openRatings(duck, found.ratings, given !== undefined);
   const { ratingCount, warnings } = ratings;
-  const users = given ?? (await usersOfRatings(duck, ratings.userType));
   const { user } = sources.ratings;
   const columns = { ...ratings.columns };
-  if (given === undefined) columns[user] = { type: users.keyType, empty: 0 };
+  if (given === undefined) columns[user] = { type: ratings.keyType, empty: 0 };
   return {
     warnings,
     itemCount: items.count,
-    userCount: users.count,
+    userCount: ratings.userCount,
     ratingCount,
     schema: {
       'inputs.items': items.columns,
@@ -100,155 +103,6 @@ async function openEntities(
   return { count, keyType, columns: schema, files: describeFiles(input) };
 }
 
-async function openRatings(
-  duck: Duck,
-  { source, input, userType, time }: FoundRatings,
-  usersGiven: boolean,
-): Promise<{
-  ratingCount: number;
-  warnings: string[];
-  userType: string;
-  columns: Record<string, InputColumn>;
-  files: string;
-}> {
-  const { key } = input;
-  const value = `number_of(${quoteIdentifier(source.value)})`;
-  await createView(duck, 'ratings_source', input, [
-    { name: 'source user', expression: quoteIdentifier(source.user) },
-    { name: 'source item', expression: quoteIdentifier(source.item) },
-    { name: 'rating', expression: value },
-    { name: 'rated_at', expression: time },
-    { name: 'time given', expression: `${quoteIdentifier(source.time)} is not null` },
-  ]);
-  const counts = one(await reading(input, () => duck.scriptRows('inputs/ratings')));
-  const total = Number(counts.row_count);
-  if (total === 0) throw emptyError(key, describeFiles(input));
-  const checks = [
-    { bad: 'null_users', what: 'the id of a user', at: 'user', expression: idOf(source.user) },
-    { bad: 'null_items', what: 'the id of an item', at: 'item', expression: idOf(source.item) },
-    { bad: 'bad_ratings', what: 'a number', at: 'value', expression: value },
-    {
-      bad: 'bad_times',
-      what: 'a time (ISO 8601 or seconds since 1970)',
-      at: 'time',
-      expression: orNoTime(source.time, time),
-    },
-  ] as const;
-  for (const { bad, what, at, expression } of checks) {
-    if (counts[bad] !== 0) await throwLocated(duck, input, `${key}.${at}`, source[at], expression, what);
-  }
-  const warnings = await keepKnownRatings(duck, input, total, usersGiven);
-  const ratingCount = Number(one(await duck.rows('select count(*)::integer as n from ratings')).n);
-  const found = (column: string, empty = 0) => ({ type: input.columns.get(column) as string, empty });
-  const { user, item, value: rated, time: at } = source;
-  return {
-    ratingCount,
-    warnings,
-    userType: input.format === 'csv' ? 'csv' : plainType(userType),
-    columns: {
-      [user]: found(user),
-      [item]: found(item),
-      [rated]: found(rated),
-      [at]: found(at, Number(counts.missing_times)),
-    },
-    files: describeFiles(input),
-  };
-}
-
-/** Leaves out ratings of unknown items and users and repeated ones. Returns the warnings. */
-async function keepKnownRatings(
-  duck: Duck,
-  input: InputFiles,
-  total: number,
-  usersGiven: boolean,
-): Promise<string[]> {
-  const warnings: string[] = [];
-  let before = total;
-  const steps = [{ script: 'inputs/known-ratings', of: 'items' }];
-  if (usersGiven) steps.push({ script: 'inputs/ratings-of-known-users', of: 'users' });
-  for (const { script, of } of steps) {
-    const row = one(await duck.scriptRows(script));
-    const known = Number(row.known_count);
-    const unknown = `${before - known} of ${before} ratings in ${describeFiles(input)} are of ${of} that inputs.${of} does not have, such as "${row.unknown_example}"`;
-    if (before - known > before / 2) {
-      throw inputError(
-        unknown,
-        `Check that ${input.key} and inputs.${of} use the same ids and belong together.`,
-      );
-    }
-    if (known < before) warnings.push(`${unknown}; they were left out`);
-    before = known;
-  }
-  await duck.run('drop table ratings_read');
-  const repeated = Number(one(await duck.scriptRows('inputs/repeated-ratings')).repeated);
-  if (repeated > 0) {
-    await duck.script('inputs/latest-ratings');
-    warnings.push(
-      `${repeated} of ${before} ratings in ${describeFiles(input)} repeat a user and an item; the latest of each counts`,
-    );
-  }
-  return warnings;
-}
-
-async function usersOfRatings(duck: Duck, userType: string): Promise<{ count: number; keyType: string }> {
-  await duck.script('inputs/users-of-ratings');
-  const keyType = userType === 'csv' ? await csvKeyType(duck, 'users_source') : userType;
-  await duck.script('inputs/user-keys', { identifiers: { key_type: keyType } });
-  return { count: Number(one(await duck.rows('select count(*)::integer as n from users')).n), keyType };
-}
-
-/** Finds the first row that `expression` does not understand, and says what was expected there. */
-async function throwLocated(
-  duck: Duck,
-  input: InputFiles,
-  key: string,
-  column: string,
-  expression: string,
-  expected: string,
-): Promise<never> {
-  const value = `cast(${quoteIdentifier(column)} as varchar)`;
-  for (const file of input.files) {
-    const columns = [
-      { name: 'value', expression: value },
-      { name: 'understood', expression },
-    ];
-    await createView(duck, 'located_source', input, columns, [file]);
-    const row = (await duck.scriptRows('inputs/locate'))[0];
-    if (row === undefined) continue;
-    const found = row.value === null || row.value === '' ? 'nothing' : `"${row.value}"`;
-    throw inputError(
-      `${key}: row ${row.row_number} of ${file} has ${found} in column "${column}", expected ${expected}`,
-      'Correct or remove that row (rows are counted from 1, without the header).',
-    );
-  }
-  throw inputError(`${key}: column "${column}" of ${describeFiles(input)} changed while it was read`);
-}
-
-// A missing time is allowed: such a rating counts as the earliest.
-function orNoTime(column: string, time: string): string {
-  return `case when ${quoteIdentifier(column)} is null then true when ${time} is not null then true end`;
-}
-
-function idOf(column: string): string {
-  return `nullif(cast(${quoteIdentifier(column)} as varchar), '')`;
-}
-
-async function csvKeyType(duck: Duck, source: string): Promise<string> {
-  return String(one(await duck.scriptRows('inputs/key-type', { identifiers: { source } })).key_type);
-}
-
-function plainType(type: string): string {
-  return type.startsWith('ENUM') ? 'VARCHAR' : type;
-}
-
 function aOrAn(noun: string): string {
   return `${noun === 'item' ? 'an' : 'a'} ${noun}`;
-}
-
-function one(rows: Record<string, unknown>[]): Record<string, unknown> {
-  const row = rows[0];
-  if (row === undefined) throw new Error('the query returned no row');
-  return Object.fromEntries(
-    Object.entries(row).map(([name, value]) => [name, typeof value === 'bigint' ? Number(value) : value]),
-  );
 }

@@ -1,0 +1,1 @@
+create or replace temp table repeated_ratings(user_number integer, item_number integer, times bigint);

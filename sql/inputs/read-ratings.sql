@@ -1,0 +1,3 @@
+-- All ratings as they are in the files.
+create or replace temp table ratings_read as
+from ratings_source;
