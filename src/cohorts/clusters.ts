@@ -14,8 +14,8 @@ export type DistanceTo = (user: number, cluster: number) => number;
 
 /**
  * Groups the users of the graph by k-means over their places: K groups show in K - 1 components after the trivial first
- * one, each weighted by its singular value. Makes the table clusters(user_number, user_id, cluster from 1, distance). A group may end
- * up without users.
+ * one, each weighted by its singular value. Makes the table clusters(user_number, user_id, cluster from 1, distance). A
+ * group may end up without users.
  */
 export async function clusterUsers(
   duck: Duck,

@@ -26,9 +26,9 @@ export interface CollaborativeResult {
 }
 
 /**
- * Groups the users by what they like together: the table clusters(user_number, user_id, cluster, distance) of all users with at
- * least `minRatings` likes. Needs the tables of `openInputs`. Never fails for too little data: the fewer users have
- * enough likes, the fewer groups there are, with a warning.
+ * Groups the users by what they like together: the table clusters(user_number, user_id, cluster, distance) of all users
+ * with at least `minRatings` likes. Needs the tables of `openInputs`. Never fails for too little data: the
+ * fewer users have enough likes, the fewer groups there are, with a warning.
  */
 export async function groupCollaboratively(
   duck: Duck,
