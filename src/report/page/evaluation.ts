@@ -60,7 +60,7 @@ function clickStatement({ ratings, seeds, statement }: EvaluationAbout): Html[] 
       figure('evaluation.ratings', ratings, 'count'),
       ' ratings, ',
       figure('evaluation.seeds', seeds, 'count'),
-      ' times, with the vectors as features. Lost is what a setting has less AUC with than autoregressive features.',
+      ' times, with the vectors as features. A difference below 0 is AUC lost against autoregressive features.',
     ),
     ...(statement === null ? [] : [html`<p><strong>${statement}</strong></p>\n`]),
   ];
