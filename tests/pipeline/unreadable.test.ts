@@ -80,7 +80,7 @@ const MISSING: [command: string[], says: RegExp][] = [
   ],
   [
     ['decode', '--model', sampleModel, '--prompts', 'none.parquet', '--out', 'out.parquet'],
-    /none\.parquet is missing\n/,
+    /none\.parquet is missing, or is no file\n/,
   ],
 ];
 
