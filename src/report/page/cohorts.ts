@@ -1,5 +1,5 @@
 /** The cohorts: how large, what sets them apart, who is in them. */
-import { figure, type Html, html, paragraph, section, table } from './html.js';
+import { figure, figureColumns, type Html, html, paragraph, section, table } from './html.js';
 import type { CohortRow, MemberRow, PageData, TraitRow } from './rows.js';
 
 /** Cohorts of a type that are shown at most. */
@@ -33,26 +33,14 @@ function ofType(
     ({ cohort }: CohortRow) =>
     (row: TraitRow | MemberRow) =>
       row.entity_type === type && row.cohort === cohort;
-  const key = ({ cohort }: CohortRow) => [type, cohort];
+  const number = figureColumns<CohortRow>('cohort', ({ cohort }) => [type, cohort]);
   const cells = table<CohortRow>(
     [
       { title: 'cohort', cell: ({ cohort }) => cohort ?? 'none' },
-      {
-        title: 'members',
-        number: true,
-        cell: (row) => figure('cohort.entities', row.entities, 'count', key(row)),
-      },
-      { title: 'texts', number: true, cell: (row) => figure('cohort.texts', row.texts, 'count', key(row)) },
-      {
-        title: 'tokens a step',
-        number: true,
-        cell: (row) => figure('cohort.tokens_per_step', row.tokens_per_step, 'ratio', key(row)),
-      },
-      {
-        title: 'nats a text',
-        number: true,
-        cell: (row) => figure('cohort.divergence_mean', row.divergence_mean, 'nats', key(row)),
-      },
+      number('members', 'entities', 'count'),
+      number('texts', 'texts', 'count'),
+      number('tokens a step', 'tokens_per_step', 'ratio'),
+      number('nats a text', 'divergence_mean', 'nats'),
       { title: 'sets it apart', cell: (row) => list(traits.filter(isOf(row)).map(traitText)) },
       { title: 'such as', cell: (row) => list(members.filter(isOf(row)).map(memberText)) },
     ],

@@ -1,6 +1,6 @@
 /** What drafts brought: tokens a step by framework, acceptance by depth and by match length. */
 import { barX, barY, ruleX, ruleY } from '@observablehq/plot';
-import { asTable, figure, type Html, html, paragraph, section, table } from './html.js';
+import { asTable, figure, figureColumns, type Html, html, paragraph, section, table } from './html.js';
 import { colours, figurePlot, tick } from './plot.js';
 import type { CohortRow, DepthRow, FrameworkRow, MatchRow, PageData } from './rows.js';
 
@@ -26,16 +26,10 @@ export function drafting({
 }
 
 function frameworkTable(frameworks: readonly FrameworkRow[]): Html {
-  const number = (
-    title: string,
-    name: keyof FrameworkRow,
-    format: 'count' | 'ratio' | 'percent',
-  ): Parameters<typeof table<FrameworkRow>>[0][number] => ({
-    title,
-    number: true,
-    cell: (row) =>
-      figure(`framework.${name}`, row[name] as number | null, format, [row.framework, row.entity_type]),
-  });
+  const number = figureColumns<FrameworkRow>('framework', ({ framework, entity_type }) => [
+    framework,
+    entity_type,
+  ]);
   return table<FrameworkRow>(
     [
       { title: 'framework', cell: ({ framework }) => framework ?? 'none' },
@@ -130,54 +124,27 @@ function sparse(places: readonly number[]): { ticks: number[] } {
 }
 
 function depthTable(depths: readonly DepthRow[]): Html {
+  const number = figureColumns<DepthRow>('depth', ({ depth }) => [depth]);
   return table<DepthRow>(
     [
       { title: 'depth', number: true, cell: ({ depth }) => (depth === 32 ? '32 and more' : depth) },
-      {
-        title: 'drafts that deep',
-        number: true,
-        cell: ({ depth, drafted }) => figure('depth.drafted', drafted, 'count', [depth]),
-      },
-      {
-        title: 'accepted there',
-        number: true,
-        cell: ({ depth, accepted }) => figure('depth.accepted', accepted, 'count', [depth]),
-      },
-      {
-        title: 'share',
-        number: true,
-        cell: ({ depth, share }) => figure('depth.share', share, 'percent', [depth]),
-      },
+      number('drafts that deep', 'drafted', 'count'),
+      number('accepted there', 'accepted', 'count'),
+      number('share', 'share', 'percent'),
     ],
     depths,
   );
 }
 
 function matchTable(matches: readonly MatchRow[]): Html {
+  const number = figureColumns<MatchRow>('match', ({ match }) => [match]);
   return table<MatchRow>(
     [
       { title: 'match', number: true, cell: ({ match }) => (match === 16 ? '16 and more' : match) },
-      {
-        title: 'steps',
-        number: true,
-        cell: ({ match, steps }) => figure('match.steps', steps, 'count', [match]),
-      },
-      {
-        title: 'drafted a step',
-        number: true,
-        cell: ({ match, rows_per_step }) => figure('match.rows_per_step', rows_per_step, 'ratio', [match]),
-      },
-      {
-        title: 'accepted a step',
-        number: true,
-        cell: ({ match, accepted_per_step }) =>
-          figure('match.accepted_per_step', accepted_per_step, 'ratio', [match]),
-      },
-      {
-        title: 'share',
-        number: true,
-        cell: ({ match, share }) => figure('match.share', share, 'percent', [match]),
-      },
+      number('steps', 'steps', 'count'),
+      number('drafted a step', 'rows_per_step', 'ratio'),
+      number('accepted a step', 'accepted_per_step', 'ratio'),
+      number('share', 'share', 'percent'),
     ],
     matches,
   );

@@ -1,5 +1,5 @@
 /** What dare evaluate found: texts, vectors and a click model of each setting, against autoregressive decoding. */
-import { type Column, type Format, figure, type Html, html, paragraph, section, table } from './html.js';
+import { type Column, figure, figureColumns, type Html, html, paragraph, section, table } from './html.js';
 import type { EvaluatedClicks, EvaluatedTexts, EvaluationAbout, PageData } from './rows.js';
 
 /** Nothing where there was no evaluation. */
@@ -24,16 +24,11 @@ function sample({ prompts, outdated }: EvaluationAbout): Html {
 }
 
 function textTable(rows: readonly EvaluatedTexts[]): Html {
-  const number = (
-    title: string,
-    name: Exclude<keyof EvaluatedTexts, 'setting' | 'entity_type' | 'framework'>,
-    format: Format,
-  ): Column<EvaluatedTexts> => ({
-    title,
-    number: true,
-    cell: (row) =>
-      figure(`evaluation.${name}`, row[name], format, [row.setting, row.entity_type, row.framework]),
-  });
+  const number = figureColumns<EvaluatedTexts>('evaluation', (row) => [
+    row.setting,
+    row.entity_type,
+    row.framework,
+  ]);
   return table<EvaluatedTexts>(
     [
       { title: 'setting', cell: ({ setting }) => setting },
@@ -67,27 +62,20 @@ function clickStatement({ ratings, seeds, statement }: EvaluationAbout): Html[] 
 }
 
 function clickTable(rows: readonly EvaluatedClicks[]): Html {
-  const number = (
-    title: string,
-    name: Exclude<keyof EvaluatedClicks, 'setting' | 'verdict'>,
-    isDifference = false,
-  ): Column<EvaluatedClicks> => ({
-    title,
-    number: true,
-    // the reference has none to itself
-    cell: (row) =>
-      isDifference && row.setting === 'autoregressive'
-        ? ''
-        : figure(`evaluation.${name}`, row[name], 'fine', [row.setting]),
-  });
+  const number = figureColumns<EvaluatedClicks>('evaluation', ({ setting }) => [setting]);
+  // the reference has none to itself
+  const difference = (...given: Parameters<typeof number>): Column<EvaluatedClicks> => {
+    const column = number(...given);
+    return { ...column, cell: (row) => (row.setting === 'autoregressive' ? '' : column.cell(row)) };
+  };
   return table<EvaluatedClicks>(
     [
       { title: 'click model with', cell: ({ setting }) => setting },
-      number('AUC', 'auc'),
-      number('log loss', 'log_loss'),
-      number('AUC less autoregressive', 'auc_difference', true),
-      number('95% from', 'auc_low', true),
-      number('to', 'auc_high', true),
+      number('AUC', 'auc', 'fine'),
+      number('log loss', 'log_loss', 'fine'),
+      difference('AUC less autoregressive', 'auc_difference', 'fine'),
+      difference('95% from', 'auc_low', 'fine'),
+      difference('to', 'auc_high', 'fine'),
       { title: 'verdict', cell: ({ verdict }) => verdict ?? '' },
     ],
     rows,

@@ -1,5 +1,5 @@
 /** Single texts: those that spent the most, and those that took longest. */
-import { excerpt, figure, type Html, html, paragraph, section, table } from './html.js';
+import { excerpt, figure, figureColumns, type Html, html, paragraph, section, table } from './html.js';
 import type { PageData, RelaxedText, SlowText } from './rows.js';
 
 /** Characters of a text or prompt that are shown at most. */
@@ -47,12 +47,7 @@ function promptDetails(prompt: string | null): Html {
 export function slowest({ slowest: rows }: Pick<PageData, 'slowest'>): Html {
   const title = 'Slowest prompts';
   if (rows.length === 0) return section('slowest', title, [paragraph('There are no texts.')]);
-  const number = (name: 'prompt_tokens' | 'output_tokens' | 'decode_steps' | 'tokens_per_step') => ({
-    title: name === 'tokens_per_step' ? 'tokens a step' : name.replaceAll('_', ' '),
-    number: true,
-    cell: (row: SlowText) =>
-      figure(`slowest.${name}`, row[name], name === 'tokens_per_step' ? 'ratio' : 'count', [row.prompt_id]),
-  });
+  const number = figureColumns<SlowText>('slowest', ({ prompt_id }) => [prompt_id]);
   return section('slowest', title, [
     paragraph(
       'Those that took the most decode steps. Texts are decoded together, so none has a time of its own.',
@@ -61,10 +56,10 @@ export function slowest({ slowest: rows }: Pick<PageData, 'slowest'>): Html {
       [
         { title: 'prompt', cell: ({ prompt_id }) => prompt_id },
         { title: 'cohort', cell: ({ cohort }) => cohort ?? 'none' },
-        number('decode_steps'),
-        number('output_tokens'),
-        number('tokens_per_step'),
-        number('prompt_tokens'),
+        number('decode steps', 'decode_steps', 'count'),
+        number('output tokens', 'output_tokens', 'count'),
+        number('tokens a step', 'tokens_per_step', 'ratio'),
+        number('prompt tokens', 'prompt_tokens', 'count'),
         { title: 'ended by', cell: ({ finish_reason }) => finish_reason ?? 'unknown' },
         { title: 'begins', cell: ({ prompt }) => excerpt(prompt ?? '', 120) },
       ],

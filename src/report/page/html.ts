@@ -93,6 +93,25 @@ export interface Column<Row> {
   cell: (row: Row) => Part;
 }
 
+/** Fields of a row that hold numbers. */
+type NumberField<Row> = {
+  [Field in keyof Row]: Row[Field] extends number | null ? Field : never;
+}[keyof Row] &
+  string;
+
+/**
+ * Makes the columns of figures of a table.
+ * @param kind what the figures' names begin with; they end with the field's
+ * @param keyOf what tells a row from the others
+ */
+export function figureColumns<Row>(kind: string, keyOf: (row: Row) => readonly unknown[]) {
+  return (title: string, field: NumberField<Row>, format: Format): Column<Row> => ({
+    title,
+    number: true,
+    cell: (row) => figure(`${kind}.${field}`, row[field] as number | null, format, keyOf(row)),
+  });
+}
+
 /**
  * A table that scrolls sideways where it is wider than the page.
  * @param narrow on a phone the cells of a row stand one below the other instead
