@@ -16,7 +16,7 @@ export function drafting({
   return section('drafting', 'Tokens a step', [
     paragraph(
       'A decode step of the model writes one token, and those drafted from pools that it accepts. Autoregressive ' +
-        'decoding has 1. Tokens that end a text are left out.',
+        'decoding has 1. Tokens that end a text count as written.',
     ),
     frameworkTable(frameworks),
     html`<div class="plots">${['item', 'user'].map((type) => cohortPlot(type, cohorts))}</div>\n`,
