@@ -125,7 +125,7 @@ export class TableRun {
       const pooled = job.pools.version !== null;
       kept = await KeptTexts.open(rows.parts, pooled);
       let finished = await kept.finished(prompts.file, prompts.rows, rows.rows);
-      for (const texts of knownTexts(job)) {
+      for (const texts of textTables(job)) {
         if ((await takeOverInto(rows, job, texts, unfinished(prompts, finished, job.shard))) === 0) continue;
         kept.close();
         kept = await KeptTexts.open(rows.parts, pooled);
@@ -355,14 +355,14 @@ function keySettings({ settings, reuse }: TableJob, { version }: PoolSet): strin
   return settingsKey(reuse.strict ? { ...settings, pools: version } : settings);
 }
 
-/** Texts that are there, and the pools that those of this run are drafted from. */
-interface KnownTexts {
+/** Tables of texts that are there, and the pools that those of this run are drafted from. */
+interface TextTables {
   tables: readonly string[];
   pools: PoolSet;
 }
 
-function knownTexts({ reuse, firstRound, config, pools }: TableJob): KnownTexts[] {
-  const known: KnownTexts[] = firstRound === undefined ? [] : [{ tables: [firstRound], pools: noPools }];
+function textTables({ reuse, firstRound, config, pools }: TableJob): TextTables[] {
+  const known: TextTables[] = firstRound === undefined ? [] : [{ tables: [firstRound], pools: noPools }];
   // what a text of this run is drafted from isn't known before its round
   const unknowable = reuse.strict && config.mode === 'relaxed' && pools.version === null;
   if (reuse.tables.length > 0 && !unknowable) known.push({ tables: reuse.tables, pools });
@@ -373,7 +373,7 @@ function knownTexts({ reuse, firstRound, config, pools }: TableJob): KnownTexts[
 async function takeOverInto(
   rows: KeptRows,
   job: TableJob,
-  { tables, pools }: KnownTexts,
+  { tables, pools }: TextTables,
   prompts: AsyncIterable<PromptRow[]>,
 ): Promise<number> {
   const { config, tools } = job;

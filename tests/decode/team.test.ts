@@ -64,12 +64,7 @@ async function poolsOf(engine: CpuEngine) {
     ...{ tokenizer: 'tiny', maxLength: 6 },
     ...{ generationPrompt: Int32Array.of(2), endToken: tinyEnd },
   });
-  const loop = new DecodeLoop(
-    engine,
-    settings.sample as DecodeSettings,
-    new OwnDrafting(tinyVocabulary, new Set(endTokens)),
-    new Set(endTokens),
-  );
+  const loop = loopOf(engine, settings.sample as DecodeSettings, ownDrafting());
   const texts = await Promise.all(requests.map((request) => loop.decode(request, {})));
   texts.forEach(({ outputIds, finishReason }, i) => {
     builder.add('item', i % 2 === 0 ? 'even' : 'odd', outputIds, finishReason === 'stop');
@@ -77,21 +72,35 @@ async function poolsOf(engine: CpuEngine) {
   return new Map([...builder.build()].map(({ key, bytes }) => [key, bytes]));
 }
 
+const ownDrafting = () => new OwnDrafting(tinyVocabulary, new Set(endTokens));
+const loopOf = (engine: CpuEngine, rules: DecodeSettings, drafting: Drafting) =>
+  new DecodeLoop(engine, rules, drafting, new Set(endTokens));
+
+/** Runs with an engine and a team for it, and closes both. */
+async function withTeam(work: (engine: CpuEngine, team: DraftTeam) => Promise<void>): Promise<void> {
+  const engine = await CpuEngine.open({ model, cache: join(folder, 'cache'), slots, threads: 1 });
+  const team = await DraftTeam.start({
+    ...{ threads: 2, sequences: sequencesOf(slots) },
+    ...{ vocabulary: tinyVocabulary, endTokens },
+  });
+  try {
+    await work(engine, team);
+  } finally {
+    await team.close();
+    await engine.close();
+  }
+}
+
 for (const [name, rules] of Object.entries(settings)) {
   test(`threads change no text: ${name}`, async () => {
-    const engine = await CpuEngine.open({ model, cache: join(folder, 'cache'), slots, threads: 1 });
-    const team = await DraftTeam.start({
-      ...{ threads: 2, sequences: sequencesOf(slots) },
-      ...{ vocabulary: tinyVocabulary, endTokens },
-    });
-    try {
+    await withTeam(async (engine, team) => {
       const memory = await poolsOf(engine);
       const pools = new Map([...memory].map(([key, bytes]) => [key, openPool(bytes, key).pool]));
       team.usePools(pools, memory);
       const shared = pools.get(sharedKey);
       assert.ok(shared !== undefined);
       const decode = async (drafting: Drafting) => {
-        const loop = new DecodeLoop(engine, rules, drafting, new Set(endTokens));
+        const loop = loopOf(engine, rules, drafting);
         const outcomes = await Promise.all(
           requests.map((request, i) => {
             const cohort = pools.get(poolKey('item', i % 2 === 0 ? 'even' : 'odd'));
@@ -104,7 +113,7 @@ for (const [name, rules] of Object.entries(settings)) {
         );
         return { outcomes: outcomes.map(plain), statistics: loop.statistics };
       };
-      const own = await decode(new OwnDrafting(tinyVocabulary, new Set(endTokens)));
+      const own = await decode(ownDrafting());
       for (let turn = 0; turn < 2; turn++) {
         const threads = await decode(team);
         assert.equal(threads.outcomes, own.outcomes);
@@ -116,39 +125,23 @@ for (const [name, rules] of Object.entries(settings)) {
         own.outcomes.some(({ acceptedTokens }) => acceptedTokens > 0),
         'drafts were accepted',
       );
-    } finally {
-      await team.close();
-      await engine.close();
-    }
+    });
   });
 }
 
 test('after a step that failed the team drafts for the next texts', async () => {
-  const engine = await CpuEngine.open({ model, cache: join(folder, 'cache'), slots, threads: 1 });
-  const team = await DraftTeam.start({
-    ...{ threads: 2, sequences: sequencesOf(slots) },
-    ...{ vocabulary: tinyVocabulary, endTokens },
-  });
-  try {
-    const loop = new DecodeLoop(engine, settings.greedy as DecodeSettings, team, new Set(endTokens));
+  await withTeam(async (engine, team) => {
+    const loop = loopOf(engine, settings.greedy as DecodeSettings, team);
     const step = engine.step.bind(engine);
     let steps = 0;
     engine.step = (...given) => (++steps === 4 ? Promise.reject(new Error('lost')) : step(...given));
     const failed = await Promise.allSettled(requests.map((request) => loop.decode(request, {})));
     assert.ok(failed.some(({ status }) => status === 'rejected'));
     const after = await Promise.all(requests.map((request) => loop.decode(request, {})));
-    const own = new DecodeLoop(
-      engine,
-      settings.greedy as DecodeSettings,
-      new OwnDrafting(tinyVocabulary, new Set(endTokens)),
-      new Set(endTokens),
-    );
+    const own = loopOf(engine, settings.greedy as DecodeSettings, ownDrafting());
     const alone = await Promise.all(requests.map((request) => own.decode(request, {})));
     assert.equal(after.map(plain), alone.map(plain));
-  } finally {
-    await team.close();
-    await engine.close();
-  }
+  });
 });
 
 function plain({ outputIds, vector, ...rest }: Outcome) {

@@ -20,7 +20,7 @@ const enoughTiles = 100;
 /** Sizes of matmul-matrix: results of a workgroup, [side, side], and of each of its subgroups. */
 const largeTiles = { side: 64, wave: 32 };
 const smallTiles = { side: 32, wave: 16 };
-/** Inputs come in pieces of so many; linear layers have multiples of one of them. */
+/** Numbers of inputs that matmul-matrix takes at a time: a layer's inputs must be a multiple of one of them. */
 const pieces = [64, 32];
 
 /** A linear layer in the variants for few and for many rows. */
