@@ -40,12 +40,14 @@ export interface Room {
 /** Tiles of the products reach this many rows past the last one. */
 const margin = 64;
 const columnBlock = 256;
+/** Columns that stand together in the cache. */
+const cacheBlock = 16;
 
 export class Buffers {
   readonly sizes: GPUBuffer;
   private activations: Activations | undefined;
   private head: HeadBuffers | undefined;
-  /** Per layer keys and values, [slots, capacity, 2, kvHeads, headSize]. */
+  /** Per layer keys and values, laid out as kernels/cache.wgsl says. */
   cache: GPUBuffer[] = [];
   /** Sequences that the cache holds; fixed once the cache has columns. */
   slots = 1;
@@ -112,23 +114,27 @@ export class Buffers {
     return { activations, head };
   }
 
-  /** Copies first columns from slot to slot, in every layer. What any of them reads, none may change. */
+  /**
+   * Copies first columns from slot to slot, in every layer. What any of them reads, none may change. Columns go in blocks: the
+   * last one's further columns are copied too, to where nothing of the slot is yet.
+   */
   async copyColumns(copies: readonly PrefixCopy[]): Promise<void> {
     const { device } = this.gpu;
     const bytes = this.layerColumnBytes;
     const bySource = new Map<number, PrefixCopy[]>();
     for (const copy of copies) bySource.set(copy.from, [...(bySource.get(copy.from) ?? []), copy]);
-    const most = largest(copies, ({ columns }) => columns);
+    const whole = (columns: number) => Math.ceil(columns / cacheBlock) * cacheBlock;
+    const most = whole(largest(copies, ({ columns }) => columns));
     // WebGPU doesn't copy within a buffer
     const between = await this.gpu.storage(most * bytes, 'shared prefixes');
     const encoder = device.createCommandEncoder();
     for (const cache of this.cache) {
       const start = (slot: number) => slot * this.capacity * bytes;
       for (const [from, group] of bySource) {
-        const columns = largest(group, (copy) => copy.columns);
+        const columns = whole(largest(group, (copy) => copy.columns));
         encoder.copyBufferToBuffer(cache, start(from), between, 0, columns * bytes);
         for (const copy of group)
-          encoder.copyBufferToBuffer(between, 0, cache, start(copy.to), copy.columns * bytes);
+          encoder.copyBufferToBuffer(between, 0, cache, start(copy.to), whole(copy.columns) * bytes);
       }
     }
     device.queue.submit([encoder.finish()]);

@@ -8,13 +8,17 @@ import type { Constants, Kernels } from './kernels.js';
 export interface AttentionTile {
   kernel: 'attention' | 'attention-matrix';
   queries: number;
-  columns: number;
+  /** In rising order, where there is a choice. */
+  columns: readonly number[];
 }
 
 export type FixedPipelines = Record<
-  'embed' | 'norm' | 'finalNorm' | 'heads' | 'attention' | 'join' | 'verdict',
+  'embed' | 'norm' | 'finalNorm' | 'heads' | 'join' | 'verdict',
   GPUComputePipeline
->;
+> & {
+  /** For each of the tile's columns. */
+  attention: readonly GPUComputePipeline[];
+};
 
 export async function fixedPipelines(
   kernels: Kernels,
@@ -26,19 +30,24 @@ export async function fixedPipelines(
   const epsilon = normEpsilon.toFixed(12);
   const make = (file: string, bindings: string, constants: Constants) =>
     kernels.pipeline({ files: ['step', file], bindings, constants });
+  const makeOfCache = (file: string, bindings: string, constants: Constants) =>
+    kernels.pipeline({ files: ['step', 'cache', file], bindings, constants: { ...sizes, ...constants } });
   const norm = (select: boolean) =>
     make('norm', 'urrrww', { HIDDEN: hidden, EPSILON: epsilon, SELECT: select });
   const scale = (headSize ** -0.5).toFixed(12);
-  const [embed, plain, finalNorm, headsPipeline, attention, join, verdict] = await Promise.all([
+  const attention = tile.columns.map((columns) =>
+    makeOfCache(tile.kernel, 'urrrrww', { SCALE: scale, QUERIES: tile.queries, COLUMNS: columns }),
+  );
+  const [embed, plain, finalNorm, headsPipeline, join, verdict, ...attentions] = await Promise.all([
     make('embed', 'urrw', { HIDDEN: hidden }),
     norm(false),
     norm(true),
-    make('heads', 'urrrrwww', { ...sizes, QK_NORM: qkNorm, EPSILON: epsilon }),
-    make(tile.kernel, 'urrrrww', { ...sizes, SCALE: scale, QUERIES: tile.queries, COLUMNS: tile.columns }),
+    makeOfCache('heads', 'urrrrwww', { QK_NORM: qkNorm, EPSILON: epsilon }),
     make('attention-join', 'urw', { HEADS: heads, HEAD_SIZE: headSize }),
     make('verdict', 'urrw', { VOCABULARY: vocabulary }),
+    ...attention,
   ]);
-  return { embed, norm: plain, finalNorm, heads: headsPipeline, attention, join, verdict };
+  return { embed, norm: plain, finalNorm, heads: headsPipeline, attention: attentions, join, verdict };
 }
 
 /** Queries of a matrix of 16 x 16. */
@@ -51,15 +60,15 @@ const matrixQueries = 16;
 export function attentionTile(gpu: GpuDevice, { headSize, heads, kvHeads }: DecoderShape): AttentionTile {
   const group = heads / kvHeads;
   // the smallest tile is the fastest, though most sequences take two: the less memory a workgroup needs, the more of them
-  // share a core (H200, 64 sequences of 6 rows and 700 columns: 16 x 64 63 us, 32 x 64 67, 16 x 128 87)
+  // share a core (H200, 64 sequences of 6 rows and 700 columns: 16 x 128 31 us, 32 x 128 38)
   if (gpu.matrices && headSize <= 128 && group <= matrixQueries)
-    return { kernel: 'attention-matrix', queries: matrixQueries, columns: 64 };
+    return { kernel: 'attention-matrix', queries: matrixQueries, columns: [64, 128] };
   const bytes = gpu.half ? 2 : 4;
   const memory = gpu.device.limits.maxComputeWorkgroupStorageSize;
   for (const size of [32, 16, 8]) {
     const row = (headSize + 4) * bytes;
     if (size >= group && 3 * size * row + size * (size + 1) * 4 <= memory)
-      return { kernel: 'attention', queries: size, columns: size };
+      return { kernel: 'attention', queries: size, columns: [size] };
   }
   throw inputError(
     `The GPU ${gpu.name} has ${memory} bytes of memory a workgroup: too few for ${group} query heads of ${headSize}`,

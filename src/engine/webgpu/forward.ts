@@ -108,7 +108,7 @@ export class Forward {
     const { kernel, queries, columns } = this.tile;
     const { heads, kvHeads } = this.shape;
     const tileRows = Math.floor(queries / (heads / kvHeads));
-    return { tileRows, span: kernel === 'attention' ? undefined : columns, kvHeads };
+    return { tileRows, spans: kernel === 'attention' ? [] : columns, kvHeads };
   }
 
   /**
@@ -164,13 +164,14 @@ export class Forward {
     const attentionOut = await linears.attentionOut.plan(rows);
     const gateUp = await linears.gateUp.plan(rows);
     const down = await linears.down.plan(rows);
+    const attention = fixed.attention[step.span] as GPUComputePipeline;
     run(fixed.embed, groups.embed, rows);
     for (const [l, layer] of groups.layers.entries()) {
       if (l > 0 && l % submittedLayers === 0) recorder.submit();
       run(fixed.norm, layer.attentionNorm, rows);
       run(qkv.pipeline, layer.qkv, ...qkv.groups);
       run(fixed.heads, layer.heads, rows + step.moves);
-      run(fixed.attention, layer.attention, step.tiles, kvHeads, step.splits);
+      run(attention, layer.attention, step.tiles, kvHeads, step.splits);
       if (step.splits > 1) run(fixed.join, layer.join, rows, heads);
       run(attentionOut.pipeline, layer.attentionOut, ...attentionOut.groups);
       run(fixed.norm, layer.mlpNorm, rows);

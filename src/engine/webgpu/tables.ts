@@ -32,6 +32,8 @@ export interface StepTables {
   maskWords: number;
   /** Parts that the columns of a tile are divided into. */
   splits: number;
+  /** Which of the plan's spans they have, from 0; 0 where none is fixed. */
+  span: number;
   tables: Uint32Array;
 }
 
@@ -48,8 +50,8 @@ export interface CachePlaces {
 export interface AttentionPlan {
   /** Rows of a sequence that one tile takes. */
   tileRows: number;
-  /** Columns of a workgroup, where they are fixed. */
-  span: number | undefined;
+  /** Columns of a workgroup where they are fixed, in rising order; empty where it takes any number. */
+  spans: readonly number[];
   kvHeads: number;
 }
 
@@ -62,6 +64,11 @@ const enoughWorkgroups = 264;
 /** A split shorter than this costs more to join than it saves. */
 const leastColumns = 64;
 const mostSplits = 16;
+/**
+ * Longer spans leave fewer parts to join, as long as there are workgroups for the whole GPU (H200: 8 x 8 rows and 700 columns
+ * 8.7 us with spans of 64, 9.8 of 128; 64 x 1 rows 19.7 and 17.5).
+ */
+const enoughForLongSpans = 512;
 /** New rows begin at a multiple of this many columns behind the cached ones, where columns of a workgroup are fixed. */
 const blockColumns = 16;
 
@@ -113,10 +120,7 @@ export function stepTables(
     tables.set([move.row, move.slot, move.column], moveTable + i * moveWords);
   });
   const columns = largest(sequences, ({ cached, tokens }) => cached + tokens.length);
-  const splits =
-    attention.span === undefined
-      ? splitsFor(tiles * attention.kvHeads, columns)
-      : Math.max(1, Math.ceil((columns + blockColumns - 1) / attention.span));
+  const { splits, span } = divide(attention, tiles, columns);
   return {
     rows,
     tiles,
@@ -125,6 +129,7 @@ export function stepTables(
     starts: { tiles: tileTable, moves: moveTable, masks: maskTable, verdicts: verdictTable },
     maskWords,
     splits,
+    span,
     tables,
   };
 }
@@ -161,6 +166,17 @@ function placeRows(
     const word = mask + (i >> 5);
     tables[word] = (tables[word] as number) | (1 << (i & 31));
   }
+}
+
+/** How the columns of a tile are divided. */
+function divide({ spans, kvHeads }: AttentionPlan, tiles: number, columns: number) {
+  if (spans.length === 0) return { splits: splitsFor(tiles * kvHeads, columns), span: 0 };
+  const splits = spans.map((span) => Math.max(1, Math.ceil((columns + blockColumns - 1) / span)));
+  const span = Math.max(
+    0,
+    splits.findLastIndex((parts) => parts * tiles * kvHeads >= enoughForLongSpans),
+  );
+  return { splits: splits[span] as number, span };
 }
 
 function splitsFor(workgroups: number, columns: number): number {

@@ -46,7 +46,7 @@ const moves: fc.Arbitrary<Move[]> = fc.array(
 
 const attention = fc.record({
   tileRows: fc.integer({ min: 1, max: 32 }),
-  span: fc.constantFrom(undefined, 64, 128),
+  spans: fc.constantFrom<number[]>([], [64], [64, 128]),
   kvHeads: fc.integer({ min: 1, max: 8 }),
 });
 
@@ -131,9 +131,9 @@ test('tiles hold every row once, and reach as far as their rows see', () => {
 test('the parts of a divided attention reach every column', () => {
   fc.assert(
     fc.property(sequences, attention, (drawn, plan) => {
-      const { splits } = stepTables(drawn, [], plan);
+      const { splits, span: chosen } = stepTables(drawn, [], plan);
       assert.ok(splits >= 1);
-      const { span } = plan;
+      const span = plan.spans[chosen];
       if (span === undefined) return assert.ok(splits <= 16);
       // new rows begin at a multiple of 16 columns
       const ends = drawn.map(({ cached, tokens }) => Math.ceil(cached / 16) * 16 + tokens.length);
@@ -141,6 +141,19 @@ test('the parts of a divided attention reach every column', () => {
       assert.ok((splits - 1) * span < Math.max(1, ...ends) + 16);
     }),
   );
+});
+
+test('columns go in long spans where enough workgroups are left', () => {
+  const plan = { tileRows: 5, spans: [64, 128], kvHeads: 3 };
+  const rows = { cached: 700, tokens: new Int32Array(1), parents: Int32Array.of(-1), verdicts: true };
+  const divided = (slots: number) =>
+    stepTables(
+      Array.from({ length: slots }, (_, slot) => ({ slot, ...rows })),
+      [],
+      plan,
+    );
+  assert.equal([divided(8).span, divided(8).splits], [0, 12]);
+  assert.equal([divided(64).span, divided(64).splits], [1, 6]);
 });
 
 test('tables stand one behind the other and fill the buffer', () => {
@@ -159,7 +172,7 @@ test('tables stand one behind the other and fill the buffer', () => {
 });
 
 test('sizes stand in the order of struct Sizes', () => {
-  const plan = { tileRows: 8, span: undefined, kvHeads: 2 };
+  const plan = { tileRows: 8, spans: [], kvHeads: 2 };
   const rows = {
     slot: 3,
     cached: 5,
@@ -174,7 +187,7 @@ test('sizes stand in the order of struct Sizes', () => {
 });
 
 test('no sequences: only moves', () => {
-  const plan = { tileRows: 8, span: undefined, kvHeads: 2 };
+  const plan = { tileRows: 8, spans: [], kvHeads: 2 };
   const step = stepTables([], [{ row: 9, slot: 1, column: 2 }], plan);
   assert.equal([step.rows, step.tiles, step.verdicts, step.splits], [0, 0, 0, 1]);
   assert.equal([...step.tables], [9, 1, 2]);

@@ -1,10 +1,10 @@
-// Attention of a tile with subgroup matrices (tensor cores): the same tables, inputs and outputs as attention.wgsl, but
-// a workgroup takes only SPAN columns, so all scores of its QUERIES queries fit in its memory, and softmax needs no
-// second look. A sequence's own rows begin at the next multiple of 16 columns, so that a matrix of 16 columns lies
-// wholly in the cache or wholly among the new rows; what lies between is hidden. Keys and values go from there to the
-// matrices: each is needed once, and the less memory a workgroup takes, the more of them share a core (H200: half the
-// time of bringing them into the workgroup's memory first). Inputs hold float16 numbers, eight in a vec4<u32>: loads of
-// single numbers take many times as long.
+// Attention of a tile with subgroup matrices (tensor cores): the same tables, inputs and outputs as attention.wgsl, but a
+// workgroup takes only SPAN columns. It looks at them in chunks of 64: scores pass through its memory into registers, so
+// softmax needs no second look, and the weights come back the same way, chunk by chunk. A sequence's own rows begin at the
+// next multiple of 16 columns, so that a matrix of 16 columns lies wholly in the cache or wholly among the new rows; what
+// lies between is hidden. Keys and values go from there to the matrices: each is needed once, and the less memory a
+// workgroup takes, the more of them share a core (H200: half the time of bringing them into the workgroup's memory first).
+// Inputs hold float16 numbers, eight in a vec4<u32>: loads of single numbers take many times as long.
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<storage, read> tables: array<u32>;
 @group(0) @binding(2) var<storage, read> queries: array<vec4<u32>>;
@@ -14,94 +14,157 @@
 @group(0) @binding(6) var<storage, read_write> parts: array<f32>;
 
 const GROUP = HEADS / KV_HEADS;
+const THREADS = 128u;
+const CHUNK = 64u;
 const SPAN = COLUMNS;
+// matrices of 16 elements
+const MATRICES = HEAD_SIZE / 16;
 // in vectors of eight
 const SIZE = HEAD_SIZE / 8;
 const ROW = 2 * KV_HEADS * SIZE;
-const STRIDE = max(SPAN, HEAD_SIZE) + 4;
-const WEIGHT_STRIDE = SPAN + 8;
-// threads of a query
-const SHARES = 128 / QUERIES;
+// from one row of scores or of weights to the next, in words: 4 more spread rows over memory banks
+const STRIDE = max(CHUNK, HEAD_SIZE) + 4;
+const WEIGHT_STRIDE = CHUNK / 2 + 4;
+// threads of a query, and scores of a chunk that each of them looks after
+const SHARES = THREADS / QUERIES;
+const SCORES = CHUNK / SHARES;
 alias Left = subgroup_matrix_left<f16, 16, 16>;
 alias Right = subgroup_matrix_right<f16, 16, 16>;
 alias Sums = subgroup_matrix_result<f32, 16, 16>;
 
-// scores; later the sums over the values
-var<workgroup> scores: array<f32, QUERIES * STRIDE>;
-var<workgroup> weights: array<f16, QUERIES * WEIGHT_STRIDE>;
+// scores of a chunk, then its weights, two a word; at the end the sums over the values
+var<workgroup> memory: array<u32, QUERIES * STRIDE>;
 var<workgroup> largest: array<f32, QUERIES>;
 var<workgroup> totals: array<f32, QUERIES>;
 
-@compute @workgroup_size(128)
+// Where the head's keys stand, in vectors of eight: in the cache, and from column `own` on among the new rows.
+struct Columns {
+  cache: u32,
+  fresh: u32,
+  own: u32,
+}
+
+// Elements 16 * d .. 16 * d + 15 of 16 keys.
+fn key(at: Columns, column: u32, d: u32) -> Right {
+  if (column < at.own) {
+    return subgroupMatrixLoad<Right, col_major>(&cache, at.cache + column * ROW + d * 32, 2);
+  }
+  return subgroupMatrixLoad<Right, col_major>(&fresh, at.fresh + (column - at.own) * ROW + d * 2, ROW);
+}
+
+fn value(at: Columns, column: u32, d: u32) -> Right {
+  if (column < at.own) {
+    return subgroupMatrixLoad<Right, row_major>(&cache, at.cache + column * ROW + (KV_HEADS * MATRICES + d) * 32, 2);
+  }
+  return subgroupMatrixLoad<Right, row_major>(&fresh, at.fresh + (column - at.own) * ROW + (KV_HEADS * MATRICES + d) * 2, ROW);
+}
+
+fn query(start: u32, d: u32) -> Left {
+  return subgroupMatrixLoad<Left, row_major>(&queries, start + d * 2, SIZE);
+}
+
+@compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let wave = thread / 32;
   let head = group.y;
   let tile = sizes.tileTable + group.x * TILE_WORDS;
   let firstRow = tables[tile];
   let rows = tables[tile + 1];
-  let slot = tables[tile + 2];
   let cached = tables[tile + 3];
   let treeRow = tables[tile + 4];
-  let treeRows = tables[tile + 5];
   let causal = tables[tile + 6] == 1;
-  // where the sequence's own rows begin
   let own = (cached + 15) / 16 * 16;
-  let columns = own + treeRows;
+  let columns = own + tables[tile + 5];
   let begin = group.z * SPAN;
-  let cacheStart = (slot * sizes.capacity * 2 * KV_HEADS + head) * SIZE;
-  let freshStart = ((sizes.current + treeRow) * 2 * KV_HEADS + head) * SIZE;
-  let queryStart = (head * sizes.rows + firstRow) * GROUP * SIZE;
-
-  // each subgroup takes every fourth matrix of 16 columns
-  for (var c = wave * 16; c < SPAN; c += 64) {
-    let column = begin + c;
-    var sum = Sums();
-    if (column < columns) {
-      for (var d = 0u; d < SIZE; d += 2) {
-        var key: Right;
-        if (column < own) {
-          key = subgroupMatrixLoad<Right, col_major>(&cache, cacheStart + column * ROW + d, ROW);
-        } else {
-          key = subgroupMatrixLoad<Right, col_major>(&fresh, freshStart + (column - own) * ROW + d, ROW);
-        }
-        let query = subgroupMatrixLoad<Left, row_major>(&queries, queryStart + d, SIZE);
-        sum = subgroupMatrixMultiplyAccumulate(query, key, sum);
-      }
-    }
-    subgroupMatrixStore<row_major>(&scores, c, sum, STRIDE);
-  }
-  workgroupBarrier();
+  let at = Columns(
+    tables[tile + 2] * sizes.capacity * ROW + head * SIZE * 16,
+    ((sizes.current + treeRow) * 2 * KV_HEADS + head) * SIZE,
+    own,
+  );
+  let start = (head * sizes.rows + firstRow) * GROUP * SIZE;
+  // every chunk needs them: a name for each, since matrices of an array lie in memory; of larger heads the first 64 elements
+  let query0 = query(start, 0);
+  let query1 = query(start, min(1, MATRICES - 1));
+  let query2 = query(start, min(2, MATRICES - 1));
+  let query3 = query(start, min(3, MATRICES - 1));
 
   let m = thread / SHARES;
   let share = thread % SHARES;
   let row = firstRow + min(m / GROUP, rows - 1);
   let mask = sizes.maskTable + row * sizes.maskWords;
+  var scores: array<f32, SPAN / SHARES>;
   var top = -1e30;
-  for (var c = share; c < SPAN; c += SHARES) {
-    let column = begin + c;
-    var seen = column < cached;
-    if (column >= own && column < columns) {
-      let other = column - own;
-      if (causal) {
-        seen = other <= row - treeRow;
-      } else {
-        seen = ((tables[mask + other / 32] >> (other % 32)) & 1) == 1;
+  for (var chunk = 0u; chunk < SPAN / CHUNK; chunk++) {
+    // each subgroup takes 16 columns
+    let column = begin + chunk * CHUNK + wave * 16;
+    var sum = Sums();
+    if (column < columns) {
+      sum = subgroupMatrixMultiplyAccumulate(query0, key(at, column, 0), sum);
+      if (MATRICES > 1) {
+        sum = subgroupMatrixMultiplyAccumulate(query1, key(at, column, 1), sum);
+      }
+      if (MATRICES > 2) {
+        sum = subgroupMatrixMultiplyAccumulate(query2, key(at, column, 2), sum);
+      }
+      if (MATRICES > 3) {
+        sum = subgroupMatrixMultiplyAccumulate(query3, key(at, column, 3), sum);
+      }
+      for (var d = 4u; d < MATRICES; d++) {
+        sum = subgroupMatrixMultiplyAccumulate(query(start, d), key(at, column, d), sum);
       }
     }
-    let score = select(-1e30, scores[m * STRIDE + c] * SCALE, seen);
-    scores[m * STRIDE + c] = score;
-    top = max(top, score);
+    workgroupBarrier();
+    subgroupMatrixStore<row_major>(&memory, wave * 16, sum, STRIDE);
+    workgroupBarrier();
+    for (var i = 0u; i < SCORES; i++) {
+      // pairs of neighbours, which become one word of weights
+      let c = share * 2 + i / 2 * SHARES * 2 + i % 2;
+      let column = begin + chunk * CHUNK + c;
+      var seen = column < cached;
+      if (column >= own && column < columns) {
+        let other = column - own;
+        if (causal) {
+          seen = other <= row - treeRow;
+        } else {
+          seen = ((tables[mask + other / 32] >> (other % 32)) & 1) == 1;
+        }
+      }
+      let score = select(-1e30, bitcast<f32>(memory[m * STRIDE + c]) * SCALE, seen);
+      scores[chunk * SCORES + i] = score;
+      top = max(top, score);
+    }
   }
   // the threads of a query stand side by side in a subgroup
   for (var lane = 1u; lane < SHARES; lane *= 2) {
     top = max(top, subgroupShuffleXor(top, lane));
   }
+
+  // each subgroup takes 16 elements of the values, and 64 further on of larger heads
   var total = 0.0;
-  for (var c = share; c < SPAN; c += SHARES) {
-    let score = scores[m * STRIDE + c];
-    let weight = select(f16(exp(score - top)), 0h, score < -1e29);
-    weights[m * WEIGHT_STRIDE + c] = weight;
-    total += f32(weight);
+  var low = Sums();
+  var high = Sums();
+  for (var chunk = 0u; chunk < SPAN / CHUNK; chunk++) {
+    workgroupBarrier();
+    for (var i = 0u; i < SCORES; i += 2) {
+      let pair = vec2f(scores[chunk * SCORES + i], scores[chunk * SCORES + i + 1]);
+      // a row that sees none of these columns must not count the hidden ones
+      let packed = pack2x16float(select(exp(pair - top), vec2f(), pair < vec2f(-1e29)));
+      memory[m * WEIGHT_STRIDE + share + i / 2 * SHARES] = packed;
+      total += dot(unpack2x16float(packed), vec2f(1));
+    }
+    workgroupBarrier();
+    for (var c = 0u; c < CHUNK; c += 16) {
+      let column = begin + chunk * CHUNK + c;
+      if (column < columns) {
+        let weight = subgroupMatrixLoad<Left, row_major>(&memory, c / 2, WEIGHT_STRIDE);
+        if (wave < MATRICES) {
+          low = subgroupMatrixMultiplyAccumulate(weight, value(at, column, wave), low);
+        }
+        if (wave + 4 < MATRICES) {
+          high = subgroupMatrixMultiplyAccumulate(weight, value(at, column, wave + 4), high);
+        }
+      }
+    }
   }
   for (var lane = 1u; lane < SHARES; lane *= 2) {
     total += subgroupShuffleXor(total, lane);
@@ -111,42 +174,28 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     totals[m] = total;
   }
   workgroupBarrier();
-
-  // each subgroup takes every fourth matrix of 16 elements of the values
-  for (var d = wave * 16; d < HEAD_SIZE; d += 64) {
-    let element = KV_HEADS * SIZE + d / 8;
-    var sum = Sums();
-    for (var c = 0u; c < SPAN; c += 16) {
-      let column = begin + c;
-      if (column < columns) {
-        var value: Right;
-        if (column < own) {
-          value = subgroupMatrixLoad<Right, row_major>(&cache, cacheStart + column * ROW + element, ROW);
-        } else {
-          value = subgroupMatrixLoad<Right, row_major>(&fresh, freshStart + (column - own) * ROW + element, ROW);
-        }
-        let weight = subgroupMatrixLoad<Left, row_major>(&weights, c, WEIGHT_STRIDE);
-        sum = subgroupMatrixMultiplyAccumulate(weight, value, sum);
-      }
-    }
-    subgroupMatrixStore<row_major>(&scores, d, sum, STRIDE);
+  if (wave < MATRICES) {
+    subgroupMatrixStore<row_major>(&memory, wave * 16, low, STRIDE);
+  }
+  if (wave + 4 < MATRICES) {
+    subgroupMatrixStore<row_major>(&memory, wave * 16 + 64, high, STRIDE);
   }
   workgroupBarrier();
 
-  for (var at = thread; at < min(rows * GROUP, QUERIES) * HEAD_SIZE; at += 128) {
-    let query = at / HEAD_SIZE;
-    let d = at % HEAD_SIZE;
-    let toRow = firstRow + query / GROUP;
-    let queryHead = head * GROUP + query % GROUP;
-    let sum = scores[query * STRIDE + d];
+  for (var place = thread; place < min(rows * GROUP, QUERIES) * HEAD_SIZE; place += THREADS) {
+    let m = place / HEAD_SIZE;
+    let d = place % HEAD_SIZE;
+    let toRow = firstRow + m / GROUP;
+    let queryHead = head * GROUP + m % GROUP;
+    let sum = bitcast<f32>(memory[m * STRIDE + d]);
     if (sizes.splits == 1) {
-      attended[(toRow * HEADS + queryHead) * HEAD_SIZE + d] = f16(sum / totals[query]);
+      attended[(toRow * HEADS + queryHead) * HEAD_SIZE + d] = f16(sum / totals[m]);
     } else {
       let to = ((group.z * sizes.rows + toRow) * HEADS + queryHead) * (HEAD_SIZE + 2);
       parts[to + d] = sum;
       if (d == 0) {
-        parts[to + HEAD_SIZE] = largest[query];
-        parts[to + HEAD_SIZE + 1] = totals[query];
+        parts[to + HEAD_SIZE] = largest[m];
+        parts[to + HEAD_SIZE + 1] = totals[m];
       }
     }
   }

@@ -66,9 +66,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
       var key = vec4<E>();
       var value = vec4<E>();
       if (column < cached) {
-        let source = ((slot * sizes.capacity + column) * 2 * KV_HEADS + head) * VECTORS + i;
-        key = cache[source];
-        value = cache[source + KV_HEADS * VECTORS];
+        key = cache[cacheIndex(slot, column, head, i * 4) / 4];
+        value = cache[cacheIndex(slot, column, KV_HEADS + head, i * 4) / 4];
       } else if (column < columns) {
         let source = ((sizes.current + treeRow + column - cached) * 2 * KV_HEADS + head) * VECTORS + i;
         key = fresh[source];

@@ -10,8 +10,9 @@
 @group(0) @binding(4) var<storage, read> norms: array<f32>;
 // [KV_HEADS, rows, GROUP, HEAD_SIZE]: the queries of a tile stand together
 @group(0) @binding(5) var<storage, read_write> queries: array<E>;
-// both [row or column, key or value, KV_HEADS, HEAD_SIZE]
+// [row, key or value, KV_HEADS, HEAD_SIZE]
 @group(0) @binding(6) var<storage, read_write> fresh: array<E>;
+// as cache.wgsl says
 @group(0) @binding(7) var<storage, read_write> cache: array<E>;
 
 const HALF = HEAD_SIZE / 2;
@@ -33,9 +34,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   if (group.x >= sizes.rows) {
     let entry = sizes.moveTable + (group.x - sizes.rows) * MOVE_WORDS;
     let source = (sizes.previous + tables[entry]) * 2 * KV_SIZE;
-    let to = (tables[entry + 1] * sizes.capacity + tables[entry + 2]) * 2 * KV_SIZE;
+    let slot = tables[entry + 1];
+    let column = tables[entry + 2];
     for (var i = thread; i < 2 * KV_SIZE; i += 128) {
-      cache[to + i] = fresh[source + i];
+      cache[cacheIndex(slot, column, i / HEAD_SIZE, i % HEAD_SIZE)] = fresh[source + i];
     }
     return;
   }
