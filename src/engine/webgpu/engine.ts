@@ -1,14 +1,22 @@
 import { inputError } from '../../errors.js';
 import type { DecoderShape } from '../../model/config.js';
 import { type ModelSource, openModel } from '../../model/source.js';
-import { type Engine, float32Margin, type StepInput, type StepOptions, type Verdicts } from '../engine.js';
+import {
+  type Engine,
+  float32Margin,
+  type StepInput,
+  type StepOptions,
+  type TreeRows,
+  type Verdicts,
+} from '../engine.js';
 import { noRoom, roomOf } from './buffers.js';
 import type { GpuDevice } from './device.js';
 import { Forward, type ForwardOutput } from './forward.js';
 import { Kernels } from './kernels.js';
 import { checkParity } from './parity.js';
-import { PrefillQueue, type PrefixCopy } from './prefill.js';
+import { PrefillQueue, type PrefillRows, type PrefixCopy } from './prefill.js';
 import { prefillRows, reserveSlots, usualRows } from './reserve.js';
+import { StepTimes } from './step-times.js';
 import { refusalOf } from './support.js';
 import { largest, type Move, type SequenceRows, stepTables } from './tables.js';
 import { unpackVerdicts } from './verdicts.js';
@@ -25,7 +33,15 @@ export interface WebGpuEngineOptions {
 
 /** Log-probabilities in float16 differed from float32 by up to 0.012, of one text in batches of different shapes by as much. */
 const float16Margin = 0.03;
+/**
+ * Rows of prompts, at most, that go into one pass with a step: a pass of their own takes as long as a step does. More of them
+ * would only make those wait that are being decoded.
+ */
+const rowsBesideStep = 512;
+
 interface Slot {
+  /** Cached tokens of the prompt: all but its last. */
+  readonly prompt: number;
   /** Cached tokens, those that still wait among the last step's rows included. */
   length: number;
 }
@@ -42,9 +58,10 @@ export class WebGpuEngine implements Engine {
   readonly modelTime = { prefill: 0, steps: 0 };
   private readonly active = new Map<number, Slot>();
   private readonly queue: PrefillQueue;
+  private readonly times = new StepTimes();
   /** Rows of the last pass that belong into the cache. */
   private moves: Move[] = [];
-  /** First row of each slot in the last decode step. */
+  /** First row of each slot's tree in the last step. */
   private firstRow = new Map<number, number>();
   /** Which half of the new keys and values the last pass wrote. */
   private half = 0;
@@ -110,11 +127,11 @@ export class WebGpuEngine implements Engine {
     return this.gpu.half ? 'float16' : 'float32';
   }
 
-  /** The prompt is computed with the next step, together with those of other slots that wait. */
+  /** The prompt is computed with the next step, as those of other slots that wait. */
   async admit(slot: number, ids: Int32Array): Promise<void> {
     if (slot < 0 || slot >= this.slots || this.active.has(slot)) throw new Error(`slot ${slot} isn't free`);
     if (ids.length < 1 || ids.length > this.context) throw new Error(`${ids.length} ids don't fit`);
-    this.active.set(slot, { length: ids.length - 1 });
+    this.active.set(slot, { prompt: ids.length - 1, length: ids.length - 1 });
     this.queue.add(slot, ids.slice(0, ids.length - 1));
   }
 
@@ -133,26 +150,37 @@ export class WebGpuEngine implements Engine {
 
   private async stepOn(inputs: readonly StepInput[], topK: number, logits: boolean): Promise<Verdicts[]> {
     const started = performance.now();
-    await this.prefill();
-    const prefilled = performance.now();
-    this.modelTime.prefill += prefilled - started;
-    const sequences = inputs.map(({ slot, tree }) => ({
-      slot,
-      cached: this.slotOf(slot).length,
-      tokens: tree.tokens,
-      parents: tree.parents,
-      verdicts: true,
-    }));
+    const prompts = await this.prefill();
+    const stepping = performance.now();
+    this.modelTime.prefill += stepping - started;
+    const sequences = inputs.map(({ slot, tree }) =>
+      behindPrompt(slot, this.slotOf(slot).length, tree, prompts.get(slot)),
+    );
     const output = await this.pass(sequences, topK, logits);
     this.firstRow = new Map();
     let first = 0;
-    for (const { slot, tree } of inputs) {
-      this.firstRow.set(slot, first);
-      first += tree.tokens.length;
+    for (const { slot, cached, tokens, verdicts } of sequences) {
+      this.moveColumns(slot, first, cached, tokens.length - verdicts);
+      first += tokens.length;
+      this.firstRow.set(slot, first - verdicts);
     }
     const verdicts = unpackVerdicts(inputs, output, topK, this.model);
-    this.modelTime.steps += performance.now() - prefilled;
+    this.addTime(inputs, performance.now() - stepping, prompts.size > 0);
     return verdicts;
+  }
+
+  /** Counts the time of a step's pass. */
+  private addTime(inputs: readonly StepInput[], milliseconds: number, withPrompts: boolean): void {
+    const rows = inputs.reduce((sum, { tree }) => sum + tree.tokens.length, 0);
+    if (!withPrompts) this.times.record(inputs.length, rows, milliseconds);
+    const ofStep = withPrompts ? this.times.ofStep(inputs.length, rows, milliseconds) : milliseconds;
+    this.modelTime.steps += ofStep;
+    this.modelTime.prefill += milliseconds - ofStep;
+  }
+
+  /** What the next pass brings to the cache: rows of this one, one behind the other. */
+  private moveColumns(slot: number, first: number, cached: number, rows: number): void {
+    for (let i = 0; i < rows; i++) this.moves.push({ row: first + i, slot, column: cached + i });
   }
 
   keep(slot: number, path: readonly number[]): void {
@@ -166,10 +194,13 @@ export class WebGpuEngine implements Engine {
   }
 
   release(slot: number): void {
-    if (!this.active.delete(slot)) throw new Error(`slot ${slot} is free already`);
+    const state = this.active.get(slot);
+    if (state === undefined) throw new Error(`slot ${slot} is free already`);
+    this.active.delete(slot);
     this.firstRow.delete(slot);
     this.queue.remove(slot);
-    this.moves = this.moves.filter((move) => move.slot !== slot);
+    // the prompt stays: the next one may begin alike
+    this.moves = this.moves.filter((move) => move.slot !== slot || move.column < state.prompt);
   }
 
   close(): Promise<void> {
@@ -182,32 +213,33 @@ export class WebGpuEngine implements Engine {
     return state;
   }
 
-  /** Computes the prompts that wait, several at once; a prefix that another slot has is copied. */
-  private async prefill(): Promise<void> {
+  /**
+   * Computes the prompts that wait, several at once; a prefix that another slot has is copied. The last ones, if they are
+   * few, are left to the step, by their slots.
+   */
+  private async prefill(): Promise<ReadonlyMap<number, PrefillRows>> {
     for (let batch = this.queue.next(); batch !== undefined; batch = this.queue.next()) {
-      if (batch.copies.length > 0) await this.copy(batch.copies);
-      if (batch.rows.length === 0) continue;
-      const sequences = batch.rows.map(({ slot, tokens, cached }) => ({
-        slot,
-        tokens,
-        cached,
-        parents: undefined,
-        verdicts: false,
-      }));
+      const { copies, rows } = batch;
+      if (copies.length > 0) await this.copy(copies);
+      if (rows.length === 0) continue;
+      const count = rows.reduce((sum, { tokens }) => sum + tokens.length, 0);
+      if (this.queue.isEmpty && count <= rowsBesideStep) return new Map(rows.map((row) => [row.slot, row]));
+      const sequences = rows.map((row) => ({ ...row, parents: undefined, verdicts: 0 }));
       await this.pass(sequences, this.topK, false);
       let first = 0;
-      for (const { slot, tokens, cached } of batch.rows) {
-        for (let i = 0; i < tokens.length; i++) {
-          this.moves.push({ row: first + i, slot, column: cached + i });
-        }
+      for (const { slot, tokens, cached } of rows) {
+        this.moveColumns(slot, first, cached, tokens.length);
         first += tokens.length;
       }
     }
+    return new Map();
   }
 
-  /** Copies prefixes from slot to slot, once everything that was kept so far is in the cache. */
+  /** Copies prefixes from slot to slot, once what was kept of them is in the cache. */
   private async copy(copies: readonly PrefixCopy[]): Promise<void> {
-    if (this.moves.length > 0) await this.pass([], this.topK, false);
+    const isCopied = (move: Move) =>
+      copies.some(({ from, to, columns }) => [from, to].includes(move.slot) && move.column < columns);
+    if (this.moves.some(isCopied)) await this.pass([], this.topK, false);
     const { buffers } = this.forward;
     await this.gpu.guard(async () => {
       await buffers.reserve({
@@ -238,4 +270,23 @@ export class WebGpuEngine implements Engine {
     this.moves = [];
     return output;
   }
+}
+
+/** The rows of a step's tree; behind those of the sequence's prompt that aren't computed yet. */
+function behindPrompt(
+  slot: number,
+  length: number,
+  { tokens, parents }: TreeRows,
+  prompt: PrefillRows | undefined,
+): SequenceRows {
+  if (prompt === undefined) return { slot, cached: length, tokens, parents, verdicts: tokens.length };
+  const before = prompt.tokens.length;
+  const all = new Int32Array(before + tokens.length);
+  all.set(prompt.tokens);
+  all.set(tokens, before);
+  // the prompt is a line, and the tree's root, whose parent is -1, stands below its end
+  const above = Int32Array.from(all, (_, i) =>
+    i < before ? i - 1 : (parents[i - before] as number) + before,
+  );
+  return { slot, cached: prompt.cached, tokens: all, parents: above, verdicts: tokens.length };
 }

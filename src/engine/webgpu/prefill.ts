@@ -60,6 +60,11 @@ export class PrefillQueue {
     this.cached.clear();
   }
 
+  /** Whether every prompt is in the cache, once what `next` gave is computed. */
+  get isEmpty(): boolean {
+    return this.waiting.length === 0;
+  }
+
   /** What to compute next, or undefined when every prompt is in the cache. */
   next(): PrefillBatch | undefined {
     if (this.waiting.length === 0) return undefined;

@@ -49,6 +49,6 @@ function usualTrees(slots: number, columns: number): SequenceRows[] {
     cached: columns,
     tokens: new Int32Array(usualRows),
     parents: Int32Array.from({ length: usualRows }, (_, row) => row - 1),
-    verdicts: true,
+    verdicts: usualRows,
   }));
 }

@@ -9,8 +9,8 @@ export interface SequenceRows {
   tokens: Int32Array;
   /** A draft tree's parents; undefined: each row sees all rows before it. */
   parents: TreeRows['parents'] | undefined;
-  /** Whether the rows get verdicts. */
-  verdicts: boolean;
+  /** How many of the rows get verdicts, the last ones: none, those of a draft tree behind a prompt's rows, or all. */
+  verdicts: number;
 }
 
 /** A row of the last step that goes to the cache. */
@@ -80,7 +80,7 @@ export function stepTables(
 ): StepTables {
   const rows = sum(sequences, ({ tokens }) => tokens.length);
   const tiles = sum(sequences, ({ tokens }) => Math.ceil(tokens.length / attention.tileRows));
-  const verdicts = sum(sequences, (sequence) => (sequence.verdicts ? sequence.tokens.length : 0));
+  const verdicts = sum(sequences, (sequence) => sequence.verdicts);
   const longestTree = largest(sequences, ({ tokens, parents }) =>
     parents === undefined ? 0 : tokens.length,
   );
@@ -105,15 +105,14 @@ export function stepTables(
       tile += tileWords;
     }
     placeRows(tables, sequence, row, maskTable, maskWords);
-    if (sequence.verdicts) {
-      for (let i = 0; i < count; i++) {
-        const at = verdictTable + (verdict + i) * verdictWords;
-        tables[at] = row + i;
-        tables[at + 1] = verdict + Math.max(parents?.[i] ?? i - 1, 0);
-        tables[at + 2] = tokens[i] as number;
-      }
-      verdict += count;
+    const before = count - sequence.verdicts;
+    for (let i = before; i < count; i++) {
+      const at = verdictTable + (verdict + i - before) * verdictWords;
+      tables[at] = row + i;
+      tables[at + 1] = verdict + Math.max((parents?.[i] ?? i - 1) - before, 0);
+      tables[at + 2] = tokens[i] as number;
     }
+    verdict += sequence.verdicts;
     row += count;
   }
   moves.forEach((move, i) => {

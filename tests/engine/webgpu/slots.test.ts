@@ -168,6 +168,24 @@ gpuTest('long prompts after short ones: the buffers grow in mid-run, and lose no
   });
 });
 
+gpuTest('a prompt that went with its only step stays in its slot, for the prompts after it', async () => {
+  await Run.with(llama(smallest), 3, async (run) => {
+    const tree = (slot: number, ids: readonly number[]) =>
+      someTree(ids.at(-1) as number, 6, smallest.vocabulary, slot + 1);
+    const prompt = someIds(90, smallest.vocabulary, 1);
+    await run.admit(0, prompt);
+    await run.step(tree);
+    run.release(0);
+    // one that copies what it begins with, and one in its place that goes on differently
+    await run.admit(1, Int32Array.from([...prompt.subarray(0, 70), 3, 4]));
+    await run.admit(0, Int32Array.from([...prompt.subarray(0, 50), ...someIds(40, smallest.vocabulary, 2)]));
+    for (const input of await run.step(tree)) run.keep(input, 5, 11);
+    // both of the same slot, which has just got a row of its text
+    await run.admit(2, Int32Array.from([...prompt.subarray(0, 60), 8]));
+    await run.step(tree);
+  });
+});
+
 gpuTest('a whole context, and not one token more', async () => {
   await Run.with(llama(smallest), 2, async (run) => {
     await run.admit(0, someIds(128, smallest.vocabulary, 1));

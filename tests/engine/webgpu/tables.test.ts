@@ -26,16 +26,14 @@ const sequences: fc.Arbitrary<SequenceRows[]> = fc.array(
       cached: fc.nat(3000),
       parents: fc.option(tree, { nil: undefined }),
       count: fc.integer({ min: 1, max: 300 }),
-      verdicts: fc.boolean(),
+      judged: fc.constantFrom(0, 0.4, 1),
       seed: fc.nat(1000),
     })
-    .map(({ slot, cached, parents, count, verdicts, seed }) => ({
-      slot,
-      cached,
-      parents,
-      tokens: Int32Array.from({ length: parents?.length ?? count }, (_, i) => seed * 1000 + i),
-      verdicts,
-    })),
+    .map(({ slot, cached, parents, count, judged, seed }) => {
+      const rows = parents?.length ?? count;
+      const tokens = Int32Array.from({ length: rows }, (_, i) => seed * 1000 + i);
+      return { slot, cached, parents, tokens, verdicts: Math.round(rows * judged) };
+    }),
   { maxLength: 6 },
 );
 
@@ -86,12 +84,14 @@ test('rows, masks, verdicts and moves', () => {
             const seen = Array.from(tokens.keys()).filter((other) => read.sees(first + i, other));
             assert.equal(seen, path.reverse());
           }
-          if (!verdicts) return;
-          const above = i === 0 ? 0 : parents === undefined ? i - 1 : (parents[i] as number);
-          assert.equal(read.verdict(verdict + i), [first + i, verdict + above, token]);
+          const before = tokens.length - verdicts;
+          if (i < before) return;
+          // the root of what is judged has no parent there
+          const above = Math.max(0, (parents === undefined ? i - 1 : (parents[i] as number)) - before);
+          assert.equal(read.verdict(verdict + i - before), [first + i, verdict + above, token]);
         });
         first += tokens.length;
-        if (verdicts) verdict += tokens.length;
+        verdict += verdicts;
       }
       assert.equal([step.rows, step.verdicts, step.moves], [first, verdict, moved.length]);
       moved.forEach(({ row, slot, column }, i) => {
@@ -145,7 +145,7 @@ test('the parts of a divided attention reach every column', () => {
 
 test('columns go in long spans where enough workgroups are left', () => {
   const plan = { tileRows: 5, spans: [64, 128], kvHeads: 3 };
-  const rows = { cached: 700, tokens: new Int32Array(1), parents: Int32Array.of(-1), verdicts: true };
+  const rows = { cached: 700, tokens: new Int32Array(1), parents: Int32Array.of(-1), verdicts: 1 };
   const divided = (slots: number) =>
     stepTables(
       Array.from({ length: slots }, (_, slot) => ({ slot, ...rows })),
@@ -178,7 +178,7 @@ test('sizes stand in the order of struct Sizes', () => {
     cached: 5,
     tokens: Int32Array.of(7, 8),
     parents: Int32Array.of(-1, 0),
-    verdicts: true,
+    verdicts: 2,
   };
   const step = stepTables([rows], [{ row: 1, slot: 3, column: 4 }], plan);
   const sizes = stepSizes(step, { capacity: 256, current: 40, previous: 0 }, 5);
