@@ -32,6 +32,8 @@ interface Ready extends Waiting {
 
 interface Active extends Ready {
   slot: number;
+  /** Whether the next step's draft is asked for. */
+  asked: boolean;
 }
 
 /** What a step brought one sequence, as long as it isn't counted. */
@@ -155,7 +157,7 @@ export class DecodeLoop {
       request.reject(error);
       throw error;
     }
-    this.active.push({ ...request, slot });
+    this.active.push({ ...request, slot, asked: false });
   }
 
   /** Takes in the prompt of the first request that waits. */
@@ -168,39 +170,55 @@ export class DecodeLoop {
 
   private async step(): Promise<void> {
     const drafting = performance.now();
-    const together = this.budget === undefined ? 1 : this.active.length;
-    for (const { sequence, budget } of this.active) sequence.requestDraft(budget.limit(together));
+    for (const active of this.active) if (!active.asked) this.askForDraft(active);
     this.drafting.finish();
+    for (const active of this.active) active.asked = false;
     if (this.budget !== undefined) cutTogether(this.active, this.budget);
     else for (const active of this.active) cutTogether([active], active.budget);
     const inputs = this.active.map(({ slot, sequence }) => ({ slot, tree: sequence.tree }));
     this.statistics.draft += performance.now() - drafting;
     const verdicts = await this.stepModel(inputs);
     const verifying = performance.now();
-    const kept = this.active.map(({ sequence }, i) =>
-      sequence.accept(verdicts[i] as (typeof verdicts)[number]),
-    );
-    const sum = addReports(this.active.map(({ sequence }) => sequence.lastStep));
-    if (this.budget !== undefined) this.budget.record(sum);
-    else for (const { budget, sequence } of this.active) budget.record(sequence.lastStep);
+    const judged = this.active.map(({ sequence }) => sequence);
+    let asking = 0;
+    this.active = this.active.filter((active, i) => {
+      const kept = this.judge(active, verdicts[i] as (typeof verdicts)[number]);
+      if (active.sequence.finished) {
+        this.finish(active);
+        return false;
+      }
+      this.engine.keep(active.slot, kept);
+      const started = performance.now();
+      // threads that draft do so while the other sequences are judged
+      this.askForDraft(active);
+      asking += performance.now() - started;
+      return true;
+    });
+    const sum = addReports(judged.map(({ lastStep }) => lastStep));
+    this.budget?.record(sum);
     this.statistics.tokens += sum.tokens;
     // a step for a last hidden state writes nothing
-    this.statistics.textSteps += this.active.filter(({ sequence }) => sequence.lastStep.tokens > 0).length;
+    this.statistics.textSteps += judged.filter(({ lastStep }) => lastStep.tokens > 0).length;
     this.statistics.draftRows += sum.draftRows;
-    const left: Active[] = [];
-    this.active.forEach((active, i) => {
-      const { slot, sequence, drafts } = active;
-      const { accepted } = sequence.lastStep;
-      this.judged.push({ sequence, tree: sequence.tree, accepted, matched: drafts.matched });
-      if (sequence.finished) this.finish(active);
-      else {
-        this.engine.keep(slot, kept[i] as number[]);
-        left.push(active);
-      }
-    });
-    this.active = left;
     this.statistics.modelSteps++;
-    this.statistics.verify += performance.now() - verifying;
+    this.statistics.draft += asking;
+    this.statistics.verify += performance.now() - verifying - asking;
+  }
+
+  /** Takes a step's verdicts on a sequence; returns the rows to keep in the cache. */
+  private judge({ sequence, drafts, budget }: Active, verdicts: Verdicts): number[] {
+    const { tree } = sequence;
+    const kept = sequence.accept(verdicts);
+    const { accepted } = sequence.lastStep;
+    this.judged.push({ sequence, tree, accepted, matched: drafts.matched });
+    if (this.budget === undefined) budget.record(sequence.lastStep);
+    return kept;
+  }
+
+  private askForDraft(active: Active): void {
+    const together = this.budget === undefined ? 1 : this.active.length;
+    active.sequence.requestDraft(active.budget.limit(together));
+    active.asked = true;
   }
 
   /** Runs the model, and beside it what the step doesn't need. */

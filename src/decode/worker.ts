@@ -24,8 +24,8 @@ import { needsCosts, settingsFor } from './settings.js';
 import type { Detokenise } from './stop.js';
 
 /** Sequences that keep a drafting thread busy, and drafting threads at most. */
-const sequencesOfThread = 8;
-const mostThreads = 8;
+const sequencesOfThread = 4;
+const mostThreads = 16;
 
 const port = parentPort;
 if (port === null) throw new Error('worker.js is started by DecodeWorker');

@@ -26,6 +26,9 @@ const written = 0;
 const read = 1;
 const drafted = 2;
 const failed = 3;
+/** 1 while the drafting thread waits for commands, or is about to. */
+const asleep = 4;
+const controls = 5;
 
 /** A draft: rows and the longest context in a pool; then tokens, parents, and the contexts' lengths of each row. */
 const rowsOfPlace = mostNodes + 1;
@@ -49,7 +52,7 @@ export class Mailbox {
   private readonly halves = new Int32Array(this.double.buffer);
 
   private constructor(readonly memory: SharedArrayBuffer) {
-    const head = 4;
+    const head = controls;
     const sequences = sequencesIn(memory);
     const floats = sequences * mostNodes;
     this.chances = new Float64Array(memory, 0, floats);
@@ -135,7 +138,10 @@ export class Mailbox {
       // nothing is left to do: whoever waits for drafts or for room has them
       Atomics.notify(this.control, drafted);
       Atomics.notify(this.control, read);
+      // whoever writes now either sees the flag or has written before the wait, which returns at once then
+      Atomics.store(this.control, asleep, 1);
       Atomics.wait(this.control, written, this.at | 0);
+      Atomics.store(this.control, asleep, 0);
     }
     return this.queue[this.at++ & (queueSize - 1)] as number;
   }
@@ -208,12 +214,13 @@ export class Mailbox {
   private publish(): void {
     this.at |= 0;
     Atomics.store(this.control, written, this.at);
-    Atomics.notify(this.control, written);
+    // a call of the system for every command would take longer than most drafts
+    if (Atomics.load(this.control, asleep) === 1) Atomics.notify(this.control, written);
   }
 }
 
 const bytesOfSequence = mostNodes * 8 + numbersOfPlace * 4;
-const bytesBeside = (4 + queueSize) * 4 + errorBytes;
+const bytesBeside = (controls + queueSize) * 4 + errorBytes;
 
 function sequencesIn(memory: SharedArrayBuffer): number {
   return (memory.byteLength - bytesBeside) / bytesOfSequence;

@@ -44,23 +44,71 @@ struct Columns {
   own: u32,
 }
 
-// Elements 16 * d .. 16 * d + 15 of 16 keys.
-fn key(at: Columns, column: u32, d: u32) -> Right {
-  if (column < at.own) {
-    return subgroupMatrixLoad<Right, col_major>(&cache, at.cache + column * ROW + d * 32, 2);
-  }
-  return subgroupMatrixLoad<Right, col_major>(&fresh, at.fresh + (column - at.own) * ROW + d * 2, ROW);
+// Elements 16 * d .. 16 * d + 15 of 16 keys; of smaller heads the last ones.
+fn cachedKey(at: Columns, column: u32, d: u32) -> Right {
+  return subgroupMatrixLoad<Right, col_major>(&cache, at.cache + column * ROW + min(d, MATRICES - 1) * 32, 2);
 }
 
-fn value(at: Columns, column: u32, d: u32) -> Right {
-  if (column < at.own) {
-    return subgroupMatrixLoad<Right, row_major>(&cache, at.cache + column * ROW + (KV_HEADS * MATRICES + d) * 32, 2);
-  }
-  return subgroupMatrixLoad<Right, row_major>(&fresh, at.fresh + (column - at.own) * ROW + (KV_HEADS * MATRICES + d) * 2, ROW);
+fn freshKey(at: Columns, column: u32, d: u32) -> Right {
+  let row = at.fresh + (column - at.own) * ROW;
+  return subgroupMatrixLoad<Right, col_major>(&fresh, row + min(d, MATRICES - 1) * 2, ROW);
+}
+
+// The same of 16 values.
+fn cachedValue(at: Columns, column: u32, d: u32) -> Right {
+  let part = KV_HEADS * MATRICES + d;
+  return subgroupMatrixLoad<Right, row_major>(&cache, at.cache + column * ROW + part * 32, 2);
+}
+
+fn freshValue(at: Columns, column: u32, d: u32) -> Right {
+  let part = KV_HEADS * MATRICES + d;
+  return subgroupMatrixLoad<Right, row_major>(&fresh, at.fresh + (column - at.own) * ROW + part * 2, ROW);
 }
 
 fn query(start: u32, d: u32) -> Left {
-  return subgroupMatrixLoad<Left, row_major>(&queries, start + d * 2, SIZE);
+  return subgroupMatrixLoad<Left, row_major>(&queries, start + min(d, MATRICES - 1) * 2, SIZE);
+}
+
+// Scores of 16 columns from the elements that lie behind the first 64.
+fn scoresBehind(at: Columns, column: u32, start: u32, first: Sums) -> Sums {
+  var sum = first;
+  for (var d = 4u; d < MATRICES; d++) {
+    if (column < at.own) {
+      sum = subgroupMatrixMultiplyAccumulate(query(start, d), cachedKey(at, column, d), sum);
+    } else {
+      sum = subgroupMatrixMultiplyAccumulate(query(start, d), freshKey(at, column, d), sum);
+    }
+  }
+  return sum;
+}
+
+// Weights c .. c + 15 of the chunk in memory.
+fn weight(c: u32) -> Left {
+  return subgroupMatrixLoad<Left, row_major>(&memory, c / 2, WEIGHT_STRIDE);
+}
+
+// Adds a chunk's weighted values, of 16 elements; columns past the last one have no values.
+fn addValues(at: Columns, first: u32, columns: u32, d: u32, before: Sums) -> Sums {
+  var sum = before;
+  if (first + CHUNK <= at.own) {
+    // nearly always: four loads on their way together
+    let value0 = cachedValue(at, first, d);
+    let value1 = cachedValue(at, first + 16, d);
+    let value2 = cachedValue(at, first + 32, d);
+    let value3 = cachedValue(at, first + 48, d);
+    sum = subgroupMatrixMultiplyAccumulate(weight(0), value0, sum);
+    sum = subgroupMatrixMultiplyAccumulate(weight(16), value1, sum);
+    sum = subgroupMatrixMultiplyAccumulate(weight(32), value2, sum);
+    return subgroupMatrixMultiplyAccumulate(weight(48), value3, sum);
+  }
+  for (var c = 0u; c < CHUNK && first + c < columns; c += 16) {
+    if (first + c < at.own) {
+      sum = subgroupMatrixMultiplyAccumulate(weight(c), cachedValue(at, first + c, d), sum);
+    } else {
+      sum = subgroupMatrixMultiplyAccumulate(weight(c), freshValue(at, first + c, d), sum);
+    }
+  }
+  return sum;
 }
 
 @compute @workgroup_size(THREADS)
@@ -84,9 +132,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let start = (head * sizes.rows + firstRow) * GROUP * SIZE;
   // every chunk needs them: a name for each, since matrices of an array lie in memory; of larger heads the first 64 elements
   let query0 = query(start, 0);
-  let query1 = query(start, min(1, MATRICES - 1));
-  let query2 = query(start, min(2, MATRICES - 1));
-  let query3 = query(start, min(3, MATRICES - 1));
+  let query1 = query(start, 1);
+  let query2 = query(start, 2);
+  let query3 = query(start, 3);
 
   let m = thread / SHARES;
   let share = thread % SHARES;
@@ -99,21 +147,39 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     let column = begin + chunk * CHUNK + wave * 16;
     var sum = Sums();
     if (column < columns) {
-      sum = subgroupMatrixMultiplyAccumulate(query0, key(at, column, 0), sum);
+      // all loads are on their way before the first product
+      var key0: Right;
+      var key1: Right;
+      var key2: Right;
+      var key3: Right;
+      if (column < own) {
+        key0 = cachedKey(at, column, 0);
+        key1 = cachedKey(at, column, 1);
+        key2 = cachedKey(at, column, 2);
+        key3 = cachedKey(at, column, 3);
+      } else {
+        key0 = freshKey(at, column, 0);
+        key1 = freshKey(at, column, 1);
+        key2 = freshKey(at, column, 2);
+        key3 = freshKey(at, column, 3);
+      }
+      sum = subgroupMatrixMultiplyAccumulate(query0, key0, sum);
       if (MATRICES > 1) {
-        sum = subgroupMatrixMultiplyAccumulate(query1, key(at, column, 1), sum);
+        sum = subgroupMatrixMultiplyAccumulate(query1, key1, sum);
       }
       if (MATRICES > 2) {
-        sum = subgroupMatrixMultiplyAccumulate(query2, key(at, column, 2), sum);
+        sum = subgroupMatrixMultiplyAccumulate(query2, key2, sum);
       }
       if (MATRICES > 3) {
-        sum = subgroupMatrixMultiplyAccumulate(query3, key(at, column, 3), sum);
+        sum = subgroupMatrixMultiplyAccumulate(query3, key3, sum);
       }
-      for (var d = 4u; d < MATRICES; d++) {
-        sum = subgroupMatrixMultiplyAccumulate(query(start, d), key(at, column, d), sum);
+      if (MATRICES > 4) {
+        sum = scoresBehind(at, column, start, sum);
       }
     }
-    workgroupBarrier();
+    if (chunk > 0) {
+      workgroupBarrier();
+    }
     subgroupMatrixStore<row_major>(&memory, wave * 16, sum, STRIDE);
     workgroupBarrier();
     for (var i = 0u; i < SCORES; i++) {
@@ -153,17 +219,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
       total += dot(unpack2x16float(packed), vec2f(1));
     }
     workgroupBarrier();
-    for (var c = 0u; c < CHUNK; c += 16) {
-      let column = begin + chunk * CHUNK + c;
-      if (column < columns) {
-        let weight = subgroupMatrixLoad<Left, row_major>(&memory, c / 2, WEIGHT_STRIDE);
-        if (wave < MATRICES) {
-          low = subgroupMatrixMultiplyAccumulate(weight, value(at, column, wave), low);
-        }
-        if (wave + 4 < MATRICES) {
-          high = subgroupMatrixMultiplyAccumulate(weight, value(at, column, wave + 4), high);
-        }
-      }
+    let first = begin + chunk * CHUNK;
+    if (wave < MATRICES) {
+      low = addValues(at, first, columns, wave, low);
+    }
+    if (wave + 4 < MATRICES) {
+      high = addValues(at, first, columns, wave + 4, high);
     }
   }
   for (var lane = 1u; lane < SHARES; lane *= 2) {
