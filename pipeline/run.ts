@@ -1,7 +1,7 @@
 import type { Comparison } from '../src/decode/compare.js';
 import { observed } from '../src/report/observe.js';
 import { runSummary } from '../src/report/summary.js';
-import type { StageContext, StageResult } from '../src/stage.js';
+import { onLake, type StageContext, type StageResult } from '../src/stage.js';
 import { decode } from './decode.js';
 import { freshness, skippedResult, type TableStage, tableOfStage } from './freshness.js';
 import { noteRun } from './last-run.js';
@@ -78,7 +78,7 @@ async function runOrSkip(
     inputs: () => filesRead(tableOfStage[stage], context),
   };
   return await observed(context.watch, scope, async () =>
-    noteRun(stage, await stages[stage](context, options), context),
+    onLake(context, stage, async () => noteRun(stage, await stages[stage](context, options), context)),
   );
 }
 

@@ -1,11 +1,13 @@
 /** Objects that the inputs name, as files on this machine. */
-import { rmSync, statSync, utimesSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { copyFileSync, existsSync, linkSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import pLimit from 'p-limit';
 import { inputError } from '../errors.js';
 import { fileError } from '../lake/file-error.js';
 import { nameFile } from '../lake/fingerprint.js';
-import { listFolder } from '../lake/folder.js';
+import { listFolder, makeFolder } from '../lake/folder.js';
+import { temporaryBeside } from '../lake/publish.js';
 import type { StageTools } from '../stage.js';
 import { globPattern, isGlob, literalPrefix } from './glob.js';
 import { isSafeKey, parseLocation } from './location.js';
@@ -45,6 +47,30 @@ export class ObjectCache {
       : [await this.single(store, key, path, location.key)];
     const limit = pLimit(together);
     return await Promise.all(objects.map((object) => limit(() => this.file(store, object))));
+  }
+
+  /**
+   * Brings them as `bring` does, and links those of a glob into one folder, in the order of their keys.
+   * @returns also a path or glob that names all of them
+   */
+  async bringTogether(key: string, path: string): Promise<{ path: string; objects: CachedObject[] }> {
+    const objects = await this.bring(key, path);
+    const [first, ...others] = objects;
+    if (first !== undefined && others.length === 0) return { path: first.file, objects };
+    const sorted = [...objects].sort((a, b) => (a.url < b.url ? -1 : 1));
+    const name = createHash('sha256')
+      .update(sorted.map(({ file }) => file).join('\n'))
+      .digest('hex');
+    const folder = join(this.folder, '_together', name.slice(0, 16));
+    makeFolder(folder);
+    const linked = sorted.map(({ url, file }, index) => {
+      const link = join(folder, `${String(index).padStart(6, '0')}-${basename(file)}`);
+      // the folder's name is that of these files
+      if (!existsSync(link)) linkOrCopy(file, link);
+      nameFile(link, url);
+      return { url, file: link };
+    });
+    return { path: join(folder, '*'), objects: linked };
   }
 
   private async single(store: S3Store, key: string, path: string, name: string): Promise<StoredObject> {
@@ -99,6 +125,22 @@ export class ObjectCache {
       }
     } catch (error) {
       throw fileError(error, 'the cache of objects could not be kept in order', dirname(versions));
+    }
+  }
+}
+
+/** Another name of a file, or a copy where the file system has no links; whole or not at all. */
+function linkOrCopy(file: string, link: string): void {
+  try {
+    linkSync(file, link);
+  } catch (error) {
+    if (existsSync(link)) return;
+    const temporary = temporaryBeside(link);
+    try {
+      copyFileSync(file, temporary);
+      renameSync(temporary, link);
+    } catch {
+      throw fileError(error, 'the object could not be put beside the others', link);
     }
   }
 }

@@ -1,0 +1,116 @@
+/** A lake in an object store, as commands use it: locks, what they read, what they write. */
+import { readFile, writeFile } from 'node:fs/promises';
+import { relative, sep } from 'node:path';
+import type { Config } from '../config/schema.js';
+import { messageOf } from '../errors.js';
+import { fileError } from '../lake/file-error.js';
+import { replaceFile } from '../lake/publish.js';
+import type { LakeJob, LakeStore, StageTools } from '../stage.js';
+import { prefixOf } from './layout.js';
+import { joinKeys } from './location.js';
+import { Mirror, type MirrorPlace, type Needs } from './mirror.js';
+import { RemoteLocks } from './remote-lock.js';
+import { ofPartition, scopeOf } from './scopes.js';
+
+/** Milliseconds between two times that finished texts are taken to the store while others are decoded. */
+const savingInterval = 60_000;
+
+export class RemoteLake implements LakeStore {
+  private readonly mirror: Mirror;
+
+  constructor(
+    private readonly place: MirrorPlace,
+    private readonly config: Config,
+    private readonly tools: StageTools,
+  ) {
+    this.mirror = new Mirror(place, tools);
+  }
+
+  /** Brings what every command needs, and more. Takes no lock. @throws as `S3Store` does */
+  async open(more: Needs): Promise<void> {
+    const own = ofPartition(this.config);
+    await this.mirror.pull((object, all) => own(object, all) || more(object, all));
+  }
+
+  /** @throws what the work throws; LockHeld where another machine is at it; as `S3Store` does */
+  readonly during = async <T>(job: LakeJob, work: () => Promise<T>, shard?: string): Promise<T> => {
+    const { needs, writes, locks: names, last } = scopeOf(job, this.config, shard);
+    const locks = new RemoteLocks(this.place.store, this.place.prefix, this.mirror.id, this.tools.log);
+    await locks.take(names);
+    try {
+      await this.open(needs);
+      if (writes.length === 0) return await work();
+      const saving = job === 'decode' ? this.save(writes) : undefined;
+      let result: T;
+      try {
+        result = await work();
+      } catch (error) {
+        await saving?.stop();
+        await this.pushAfter(error, writes);
+        throw error;
+      }
+      await saving?.stop();
+      await this.mirror.push(writes, last);
+      return result;
+    } finally {
+      await locks.release();
+    }
+  };
+
+  readonly share = async (file: string, accepts: (text: string) => boolean): Promise<string> => {
+    const { store, prefix, root } = this.place;
+    const key = joinKeys(prefix, relative(root, file).split(sep).join('/'));
+    for (;;) {
+      const own = await readFile(file, 'utf8').catch((error: unknown) => {
+        throw fileError(error, 'the file could not be read', file);
+      });
+      if (await store.putNew(key, own)) return own;
+      const other = await store.read(key);
+      if (other === undefined) continue;
+      if (!accepts(other)) {
+        await store.remove(key);
+        continue;
+      }
+      await replaceFile(file, 'the file could not be written', (temporary) => writeFile(temporary, other));
+      return other;
+    }
+  };
+
+  /** What a failed stage has finished goes to the store too; that it failed matters more than that this fails. */
+  private async pushAfter(error: unknown, writes: readonly string[]): Promise<void> {
+    try {
+      await this.mirror.push(writes);
+    } catch (failed) {
+      this.tools.log.warn(
+        { err: failed },
+        `after "${messageOf(error)}": what was finished stays on this machine, in ${this.place.root}: ${messageOf(failed)}`,
+      );
+    }
+  }
+
+  /** Takes finished texts to the store every minute, so that another machine can go on where this one was lost. */
+  private save(writes: readonly string[]): { stop(): Promise<void> } {
+    const unfinished = writes.filter((prefix) =>
+      prefix.startsWith(prefixOf('_unfinished', 'texts', this.config.partition)),
+    );
+    let running: Promise<void> | undefined;
+    const timer = setInterval(() => {
+      running ??= this.mirror
+        .push(unfinished)
+        .then(
+          () => undefined,
+          (error) =>
+            this.tools.log.warn({ err: error }, `finished texts are kept here alone: ${messageOf(error)}`),
+        )
+        .finally(() => {
+          running = undefined;
+        });
+    }, savingInterval);
+    return {
+      stop: async () => {
+        clearInterval(timer);
+        await running;
+      },
+    };
+  }
+}
