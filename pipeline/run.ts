@@ -68,6 +68,7 @@ async function runOrSkip(
   const { state, reasons } = await freshness(tableOfStage[stage], context);
   if (state === 'fresh' && options.force !== true) {
     context.log.info({ stage }, `${stage}: skipped, its table is fresh`);
+    await context.store?.finish(stage);
     return skippedResult(stage, context);
   }
   const why = state === 'fresh' ? 'its table is fresh, but --force was given' : `its table is ${state}`;

@@ -93,6 +93,8 @@ export interface LakeStore {
    * @param shard `k/n`
    */
   during<T>(job: LakeJob, work: () => Promise<T>, shard?: string): Promise<T>;
+  /** Of a stage that has nothing to do: takes away what an earlier one wrote and, stopped or cut off, couldn't. */
+  finish(job: LakeJob): Promise<void>;
   share: ShareFile;
 }
 

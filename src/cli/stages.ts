@@ -46,8 +46,10 @@ async function runInPlace(stage: StageName, options: Options, context: StageCont
   const { freshness, skippedResult, tableOfStage } = await import('../../pipeline/freshness.js');
   // a shard knows itself whether it is done: the table that is joined of all says nothing of it
   if (options['skip-exit-code'] !== undefined && shard === undefined) {
-    if ((await freshness(tableOfStage[stage], context)).state === 'fresh')
+    if ((await freshness(tableOfStage[stage], context)).state === 'fresh') {
+      await context.store?.finish(stage);
       return skippedResult(stage, context);
+    }
   }
   const runOne = await stages[stage]();
   const { noteRun } = await import('../../pipeline/last-run.js');

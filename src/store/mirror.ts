@@ -12,7 +12,7 @@ import { ObjectChanged } from './errors.js';
 import { filesBelow } from './files.js';
 import { isList, type LakeKey, parseKey, type Unit, unitOf } from './layout.js';
 import { joinKeys } from './location.js';
-import { push } from './push.js';
+import { changedFiles, push, vanished } from './push.js';
 import type { S3Store, StoredObject } from './s3.js';
 import { Synchronised, stampOf } from './synchronised.js';
 
@@ -87,6 +87,13 @@ export class Mirror {
    */
   async push(prefixes: readonly string[], last?: string): Promise<number> {
     return await this.exclusively((known) => push(this.place, known, prefixes, last, this.tools.log));
+  }
+
+  /** Whether `push` would find something to do. */
+  hasChanges(prefixes: readonly string[]): boolean {
+    const known = Synchronised.read(this.list, this.url);
+    const { root } = this.place;
+    return changedFiles(root, known, prefixes).length > 0 || vanished(root, known, prefixes).length > 0;
   }
 
   private async bring(known: Synchronised, needs: Needs): Promise<void> {

@@ -29,9 +29,7 @@ export async function push(
   log: Logger,
 ): Promise<number> {
   const changed = changedFiles(root, known, prefixes);
-  const gone = [...known.objects.keys()].filter(
-    (key) => prefixes.some((one) => key.startsWith(one)) && stampOf(join(root, key)) === undefined,
-  );
+  const gone = vanished(root, known, prefixes);
   const rank = ({ key, place }: ChangedFile) =>
     rankOf(place) + (last !== undefined && key.startsWith(last) ? 100 : 0);
   const limit = pLimit(together);
@@ -66,8 +64,15 @@ export async function push(
   return changed.length + gone.length;
 }
 
+/** Keys of objects whose files are gone. */
+export function vanished(root: string, known: Synchronised, prefixes: readonly string[]): string[] {
+  return [...known.objects.keys()].filter(
+    (key) => prefixes.some((one) => key.startsWith(one)) && stampOf(join(root, key)) === undefined,
+  );
+}
+
 /** Lists are looked at first: what they say by then is there when the others are looked at. */
-function changedFiles(root: string, known: Synchronised, prefixes: readonly string[]): ChangedFile[] {
+export function changedFiles(root: string, known: Synchronised, prefixes: readonly string[]): ChangedFile[] {
   const keys = (prefixes.includes('') ? travellingFolders : prefixes).flatMap((prefix) =>
     filesBelow(root, prefix.replace(/\/$/, '')),
   );

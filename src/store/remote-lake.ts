@@ -57,6 +57,11 @@ export class RemoteLake implements LakeStore {
     }
   };
 
+  readonly finish = async (job: LakeJob): Promise<void> => {
+    if (this.mirror.hasChanges(scopeOf(job, this.config).writes))
+      await this.during(job, async () => undefined);
+  };
+
   readonly share = async (file: string, accepts: (text: string) => boolean): Promise<string> => {
     const { store, prefix, root } = this.place;
     const key = joinKeys(prefix, relative(root, file).split(sep).join('/'));

@@ -1,4 +1,5 @@
 /** Locks of a lake in an object store: one run at a time, whatever machine it is on. */
+import { randomUUID } from 'node:crypto';
 import { refuseWhereHeld, takenOver } from '../lake/lock.js';
 import { ownIdentity, type ProcessIdentity, parseIdentity, stateOf } from '../lake/process.js';
 import type { Logger } from '../stage.js';
@@ -32,6 +33,8 @@ interface StoredLock {
  */
 export class RemoteLocks {
   private readonly held: string[] = [];
+  /** Of this object alone: a lock of the same process is another's too. */
+  private readonly text: string;
 
   constructor(
     private readonly store: S3Store,
@@ -39,7 +42,9 @@ export class RemoteLocks {
     /** Tells this working copy from all others. */
     private readonly copy: string,
     private readonly log: Logger,
-  ) {}
+  ) {
+    this.text = JSON.stringify({ ...ownIdentity(), copy, token: randomUUID() });
+  }
 
   /**
    * Takes all of some locks, or none.
@@ -72,7 +77,7 @@ export class RemoteLocks {
       const number =
         Math.max(0, ...before.filter(({ name }) => name === lock.name).map((one) => one.number)) + 1;
       const key = joinKeys(this.prefix, `${lockFolder}/${lock.name}-${number}`);
-      if (!(await this.store.putNew(key, JSON.stringify({ ...ownIdentity(), copy: this.copy })))) continue;
+      if (!(await this.store.putNew(key, this.text))) continue;
       this.held.push(key);
       // two that came at once each see the other now
       const others = await this.others(lock);

@@ -111,8 +111,9 @@ export class S3Store {
       return { key, size: ContentLength ?? 0, etag: ETag ?? '', modified: LastModified ?? new Date(0) };
     } catch (error) {
       signal?.throwIfAborted();
-      // an answer without a body: whether the bucket or the object is missing is only told by a list
+      // answers without a body: why access is denied, or whether it is the bucket that is missing, only a list tells
       if (statusOf(error) === 404) return (await this.list(key, signal)).find((one) => one.key === key);
+      if (statusOf(error) === 403) await this.list(key, signal);
       throw storeError(error, 'the object could not be looked at', this.url(key));
     }
   }
@@ -202,15 +203,15 @@ export class S3Store {
     }
   }
 
-  /** Makes an object that isn't there yet; false where there is one. @throws as `storeError` */
+  /** Makes an object that isn't there yet; false where there is one with another text. @throws as `storeError` */
   async putNew(key: string, text: string): Promise<boolean> {
     const command = { Bucket: this.bucket, Key: key, Body: text, IfNoneMatch: '*' };
     try {
       await this.client.send(new this.sdk.PutObjectCommand(command));
       return true;
     } catch (error) {
-      // 409: another such request was under way
-      if (statusOf(error) === 412 || statusOf(error) === 409) return false;
+      // 409: another such request was under way. One that is tried again because the answer was lost meets its own object
+      if (statusOf(error) === 412 || statusOf(error) === 409) return (await this.read(key)) === text;
       throw storeError(error, 'the object could not be made', this.url(key));
     }
   }
