@@ -2,7 +2,7 @@
 import { checkPartition } from '../config/load.js';
 import type { CommandResult, StageContext, StageTools } from '../stage.js';
 import type { LakeCommand, Options } from './arguments.js';
-import { type LakeUse, withPlace } from './place.js';
+import { type LakeUse, noInput, withPlace } from './place.js';
 
 type Run = (options: Options, context: StageContext) => Promise<CommandResult>;
 
@@ -68,7 +68,12 @@ function useOf(name: LakeCommand, { partition, 'dry-run': dryRun = false }: Opti
       // each table is compared with what its manifest says of it
       return { all: partition === undefined };
     case 'prune':
-      return dryRun ? { all: true } : { job: name };
+      return { reads: noInput, ...(dryRun ? { all: true } : { job: name }) };
+    case 'rollback':
+      return { reads: noInput, job: name };
+    case 'forget':
+      // pools are built anew, of other texts than the lake's too
+      return { reads: { catalogue: false, texts: true }, job: name };
     default:
       return { job: name };
   }

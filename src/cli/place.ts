@@ -5,7 +5,8 @@ import type { Config } from '../config/schema.js';
 import { Lake } from '../lake/lake.js';
 import type { CommandResult, LakeJob, StageContext, StageTools } from '../stage.js';
 import { isRemote } from '../store/location.js';
-import type { Options } from './arguments.js';
+import type { InputUse } from '../store/open.js';
+import type { Options, StageName } from './arguments.js';
 
 /** What a command brings of a lake in an object store before it begins, and what it holds while it works. */
 export interface LakeUse {
@@ -15,6 +16,8 @@ export interface LakeUse {
   job?: LakeJob;
   /** `k/n` */
   shard?: string;
+  /** Which files beside the lake it reads; all if left out. */
+  reads?: InputUse;
 }
 
 /**
@@ -46,6 +49,22 @@ function isReplaced(option: string, { store }: Local): boolean {
   return store !== undefined && option.startsWith('--lake=');
 }
 
+export const noInput: InputUse = { catalogue: false, texts: false };
+const everyInput: InputUse = { catalogue: true, texts: true };
+/** What each stage reads beside the lake. */
+const readBy: Readonly<Record<StageName, InputUse>> = {
+  segment: { catalogue: true, texts: false },
+  prompts: { catalogue: true, texts: false },
+  pools: { catalogue: false, texts: true },
+  decode: { catalogue: false, texts: false },
+  publish: { catalogue: true, texts: false },
+  run: everyInput,
+};
+
+export function readsOf(stage: StageName): InputUse {
+  return readBy[stage];
+}
+
 /** What `withLocalPaths` says beside the configuration. */
 type Local = Pick<StageContext, 'store'> & { tools: StageTools; arguments: string[] };
 
@@ -53,14 +72,14 @@ type Local = Pick<StageContext, 'store'> & { tools: StageTools; arguments: strin
 export async function withLocalPaths<Result extends CommandResult>(
   config: Config,
   tools: StageTools,
-  { all = false, job, shard }: LakeUse,
+  { all = false, job, shard, reads = everyInput }: LakeUse,
   work: (config: Config, local: Local) => Promise<Result>,
 ): Promise<Result> {
   const { lake, inputs, pools } = config;
   const paths = [lake, ...inputs.items.path, ...(inputs.users?.path ?? []), ...inputs.ratings.path];
   if (![...paths, pools.texts ?? ''].some(isRemote)) return await work(config, { tools, arguments: [] });
   const { localise } = await import('../store/open.js');
-  const { names, ...local } = await localise(config, tools, () => all);
+  const { names, ...local } = await localise(config, tools, reads, () => all);
   try {
     const run = () => work(local.config, local);
     return names.inResult(

@@ -10,7 +10,7 @@ import {
   type StageTools,
 } from '../stage.js';
 import type { ModelAction, Options, StageName, ToolName } from './arguments.js';
-import { withLocalPaths, withPlace } from './place.js';
+import { noInput, readsOf, withLocalPaths, withPlace } from './place.js';
 import { traceOptions } from './trace-options.js';
 
 type Stage = (
@@ -28,7 +28,9 @@ const stages: Readonly<Record<Exclude<StageName, 'run'>, () => Promise<Stage>>> 
 
 /** A stage on the lake of a configuration file. */
 export async function runStage(stage: StageName, options: Options, tools: StageTools): Promise<StageResult> {
-  return await withPlace(options, tools, {}, (context) => runInPlace(stage, options, context));
+  return await withPlace(options, tools, { reads: readsOf(stage) }, (context) =>
+    runInPlace(stage, options, context),
+  );
 }
 
 async function runInPlace(stage: StageName, options: Options, context: StageContext): Promise<StageResult> {
@@ -81,7 +83,7 @@ function shardOf(text: string): Shard {
 export async function runVerify(options: Options, tools: StageTools): Promise<CommandResult> {
   const { verify } = await import('../../pipeline/pools.js');
   if (options.pools !== undefined) return await verify(options.pools, tools);
-  return await withPlace(options, tools, {}, ({ lake, partition, ...local }) =>
+  return await withPlace(options, tools, { reads: noInput }, ({ lake, partition, ...local }) =>
     verify(lake.dir('pools', partition), local),
   );
 }

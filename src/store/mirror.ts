@@ -12,7 +12,7 @@ import { ObjectChanged } from './errors.js';
 import { filesBelow } from './files.js';
 import { isList, type LakeKey, parseKey, type Unit, unitOf } from './layout.js';
 import { joinKeys } from './location.js';
-import { changedFiles, push, vanished } from './push.js';
+import { changedFiles, objectsAre, push, vanished } from './push.js';
 import type { S3Store, StoredObject } from './s3.js';
 import { Synchronised, stampOf } from './synchronised.js';
 
@@ -89,6 +89,17 @@ export class Mirror {
     return await this.exclusively((known) => push(this.place, known, prefixes, last, this.tools.log));
   }
 
+  /** Learns that a file is what the store has under its key. */
+  async note(key: string): Promise<void> {
+    await this.exclusively(async (known) => {
+      const { store, prefix, root } = this.place;
+      const object = await store.head(joinKeys(prefix, key));
+      const file = stampOf(join(root, key));
+      if (object !== undefined && file !== undefined)
+        known.objects.set(key, { etag: object.etag, stamp: file.stamp });
+    });
+  }
+
   /** Whether `push` would find something to do. */
   hasChanges(prefixes: readonly string[]): boolean {
     const known = Synchronised.read(this.list, this.url);
@@ -113,7 +124,7 @@ export class Mirror {
     removeGiven(this.place, known, objects, changed, log);
     if (wanted.length === 0) return;
     const bytes = wanted.reduce((sum, { size }) => sum + size, 0);
-    log.info({ objects: wanted.length, bytes }, `${wanted.length} objects of ${this.url} are brought here`);
+    log.info({ objects: wanted.length, bytes }, `${objectsAre(wanted.length)} brought from ${this.url}`);
     const limit = pLimit(together);
     const fetch = async (object: LakeObject) => {
       const file = join(root, object.key);

@@ -25,12 +25,25 @@ export interface Localised {
   arguments: string[];
 }
 
+/** Which files beside the lake are read. */
+export interface InputUse {
+  /** Items, users and ratings. */
+  catalogue: boolean;
+  /** `pools.texts` */
+  texts: boolean;
+}
+
 /**
- * Brings the objects that the inputs name, and the lake's working copy as far as every command needs it.
+ * Brings the objects that the inputs name, as far as they are read, and the lake's working copy as far as every command needs it.
  * @param needs of the lake, beside that
  * @throws inputError for objects that aren't there, and as `S3Store` does
  */
-export async function localise(config: Config, tools: StageTools, needs: Needs): Promise<Localised> {
+export async function localise(
+  config: Config,
+  tools: StageTools,
+  reads: InputUse,
+  needs: Needs,
+): Promise<Localised> {
   const names = new RemoteNames();
   const named = { ...tools, log: names.inLog(tools.log) };
   const stores = new Map<string, Promise<S3Store>>();
@@ -40,7 +53,7 @@ export async function localise(config: Config, tools: StageTools, needs: Needs):
     return store;
   };
   const cache = new ObjectCache(join(userCache(), 'objects'), openStore, tools);
-  const inputs = await localInputs(config, cache, names);
+  const inputs = await localInputs(config, reads, cache, names);
   const local = { ...config, ...inputs.changed };
   if (!isRemote(config.lake)) return { config: local, tools: named, names, arguments: inputs.options };
   const { bucket, key } = parseLocation(config.lake);
@@ -80,11 +93,13 @@ interface LocalInputs {
 
 async function localInputs(
   { inputs, pools }: Config,
+  reads: InputUse,
   cache: ObjectCache,
   names: RemoteNames,
 ): Promise<LocalInputs> {
   const options: string[] = [];
   const localPaths = async (key: string, paths: readonly string[]): Promise<string[]> => {
+    if (!reads.catalogue) return [...paths];
     const found: string[] = [];
     for (const path of paths) {
       if (!isRemote(path)) found.push(path);
@@ -103,7 +118,7 @@ async function localInputs(
     ...(users && { users: { ...users, path: await localPaths('inputs.users.path', users.path) } }),
     ratings: { ...ratings, path: await localPaths('inputs.ratings.path', ratings.path) },
   };
-  if (pools.texts === undefined || !isRemote(pools.texts))
+  if (pools.texts === undefined || !isRemote(pools.texts) || !reads.texts)
     return { changed: { inputs: changed, pools }, options };
   const { path, objects } = await cache.bringTogether('pools.texts', pools.texts);
   for (const { url, file } of objects) names.add(file, url);

@@ -58,10 +58,14 @@ export async function push(
   const url = store.url(prefix);
   if (changed.length > 0) {
     const bytes = changed.reduce((sum, { size }) => sum + size, 0);
-    log.info({ objects: changed.length, bytes }, `${changed.length} objects are written to ${url}`);
+    log.info({ objects: changed.length, bytes }, `${objectsAre(changed.length)} written to ${url}`);
   }
-  if (gone.length > 0) log.info({ objects: gone.length }, `${gone.length} objects are removed from ${url}`);
+  if (gone.length > 0) log.info({ objects: gone.length }, `${objectsAre(gone.length)} removed from ${url}`);
   return changed.length + gone.length;
+}
+
+export function objectsAre(count: number): string {
+  return count === 1 ? 'one object is' : `${count} objects are`;
 }
 
 /** Keys of objects whose files are gone. */

@@ -64,20 +64,22 @@ export class RemoteLake implements LakeStore {
 
   readonly share = async (file: string, accepts: (text: string) => boolean): Promise<string> => {
     const { store, prefix, root } = this.place;
-    const key = joinKeys(prefix, relative(root, file).split(sep).join('/'));
+    const name = relative(root, file).split(sep).join('/');
+    const key = joinKeys(prefix, name);
     for (;;) {
       const own = await readFile(file, 'utf8').catch((error: unknown) => {
         throw fileError(error, 'the file could not be read', file);
       });
-      if (await store.putNew(key, own)) return own;
-      const other = await store.read(key);
-      if (other === undefined) continue;
-      if (!accepts(other)) {
+      const text = (await store.putNew(key, own)) ? own : await store.read(key);
+      if (text === undefined) continue;
+      if (text !== own && !accepts(text)) {
         await store.remove(key);
         continue;
       }
-      await replaceFile(file, 'the file could not be written', (temporary) => writeFile(temporary, other));
-      return other;
+      if (text !== own)
+        await replaceFile(file, 'the file could not be written', (temporary) => writeFile(temporary, text));
+      await this.mirror.note(name);
+      return text;
     }
   };
 
