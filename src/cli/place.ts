@@ -79,7 +79,7 @@ export async function withLocalPaths<Result extends CommandResult>(
   const paths = [lake, ...inputs.items.path, ...(inputs.users?.path ?? []), ...inputs.ratings.path];
   if (![...paths, pools.texts ?? ''].some(isRemote)) return await work(config, { tools, arguments: [] });
   const { localise } = await import('../store/open.js');
-  const { names, ...local } = await localise(config, tools, reads, () => all);
+  const { names, ...local } = await localise(config, tools, reads, () => all, shard);
   try {
     const run = () => work(local.config, local);
     return names.inResult(

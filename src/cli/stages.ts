@@ -28,9 +28,9 @@ const stages: Readonly<Record<Exclude<StageName, 'run'>, () => Promise<Stage>>> 
 
 /** A stage on the lake of a configuration file. */
 export async function runStage(stage: StageName, options: Options, tools: StageTools): Promise<StageResult> {
-  return await withPlace(options, tools, { reads: readsOf(stage) }, (context) =>
-    runInPlace(stage, options, context),
-  );
+  const { shard } = options;
+  const use = { reads: readsOf(stage), ...(shard === undefined ? {} : { shard }) };
+  return await withPlace(options, tools, use, (context) => runInPlace(stage, options, context));
 }
 
 async function runInPlace(stage: StageName, options: Options, context: StageContext): Promise<StageResult> {

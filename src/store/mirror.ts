@@ -33,7 +33,7 @@ export interface MirrorPlace {
 }
 
 /** Objects that travel at the same time. */
-export const together = 4;
+export const together = 8;
 /** How often a lake is listed again that is changed while it is read. */
 const attempts = 5;
 /** Milliseconds between two looks at whether another process of this machine is done with the working copy. */

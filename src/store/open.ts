@@ -36,6 +36,7 @@ export interface InputUse {
 /**
  * Brings the objects that the inputs name, as far as they are read, and the lake's working copy as far as every command needs it.
  * @param needs of the lake, beside that
+ * @param shard `k/n`, where nothing else is decoded
  * @throws inputError for objects that aren't there, and as `S3Store` does
  */
 export async function localise(
@@ -43,6 +44,7 @@ export async function localise(
   tools: StageTools,
   reads: InputUse,
   needs: Needs,
+  shard?: string,
 ): Promise<Localised> {
   const names = new RemoteNames();
   const named = { ...tools, log: names.inLog(tools.log) };
@@ -61,7 +63,7 @@ export async function localise(
   names.add(root, config.lake.replace(/\/$/, ''));
   const lake = { ...local, lake: root };
   const store = new RemoteLake({ store: await openStore(bucket), prefix: key, root }, lake, named);
-  await store.open(needs);
+  await store.open(needs, shard);
   return { config: lake, tools: named, names, store, arguments: [...inputs.options, `--lake=${root}`] };
 }
 

@@ -26,9 +26,13 @@ export class RemoteLake implements LakeStore {
     this.mirror = new Mirror(place, tools);
   }
 
-  /** Brings what every command needs, and more. Takes no lock. @throws as `S3Store` does */
-  async open(more: Needs): Promise<void> {
-    const own = ofPartition(this.config);
+  /**
+   * Brings what every command needs, and more. Takes no lock.
+   * @param shard `k/n`
+   * @throws as `S3Store` does
+   */
+  async open(more: Needs, shard?: string): Promise<void> {
+    const own = ofPartition(this.config, shard);
     await this.mirror.pull((object, all) => own(object, all) || more(object, all));
   }
 
@@ -38,7 +42,7 @@ export class RemoteLake implements LakeStore {
     const locks = new RemoteLocks(this.place.store, this.place.prefix, this.mirror.id, this.tools.log);
     await locks.take(names);
     try {
-      await this.open(needs);
+      await this.open(needs, shard);
       if (writes.length === 0) return await work();
       const saving = job === 'decode' ? this.save(writes) : undefined;
       let result: T;

@@ -18,15 +18,25 @@ export interface Scope {
 }
 
 /**
- * What every command needs: all manifests, since they say what tables are made from, and all of its own partition.
+ * What every command needs: all manifests, since they say what tables are made from, and all of its own partition. Of
+ * shards those that are finished, which a table is joined of; a shard needs no other.
+ * @param shard `k/n`
  */
-export function ofPartition(config: Config): Needs {
+export function ofPartition(config: Config, shard?: string): Needs {
   const { partition } = config;
   const { previous } = config.cohorts;
-  return ({ place }) =>
-    (place.area === 'tables' && isList(place)) ||
-    place.partition === partition ||
-    (place.area === 'tables' && place.table === 'cohorts' && place.partition === previous);
+  return ({ place }) => {
+    if (place.area === 'tables' && isList(place)) return true;
+    if (place.partition !== partition)
+      return place.area === 'tables' && place.table === 'cohorts' && place.partition === previous;
+    const [, name, folder] =
+      (place.area === '_unfinished' && /^(part-\d+-of-\d+)(\/)?/.exec(place.name)) || [];
+    return name === undefined || (shard === undefined ? folder === undefined : name === shardName(shard));
+  };
+}
+
+function shardName(shard: string): string {
+  return `part-${shard.replace('/', '-of-')}`;
 }
 
 export const everything: Needs = () => true;
@@ -55,14 +65,19 @@ export function scopeOf(job: LakeJob, config: Config, shard?: string): Scope {
       return { needs, writes: all('pools'), locks: whole('pools') };
     }
     case 'decode': {
-      const needs = config.decode.reuse === 'off' ? nothing : earlier('texts', partition, reusedPartitions);
-      if (shard === undefined)
+      const reused = config.decode.reuse === 'off' ? nothing : earlier('texts', partition, reusedPartitions);
+      if (shard === undefined) {
+        // its own processes go on with shards
+        const needs: Needs = (object, objects) =>
+          reused(object, objects) ||
+          (object.place.area === '_unfinished' && object.place.partition === partition);
         // a first round makes pools
         return { needs, writes: all('texts', 'pools'), locks: whole('texts', 'pools') };
-      const name = `part-${shard.replace('/', '-of-')}`;
+      }
+      const name = shardName(shard);
       const unfinished = prefixOf('_unfinished', 'texts', partition);
       return {
-        needs,
+        needs: reused,
         writes: [`${unfinished}${name}/`, `${unfinished}${name}.parquet`],
         locks: [
           {

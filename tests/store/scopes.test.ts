@@ -98,6 +98,37 @@ test('a shard writes and locks nothing but itself', () => {
   );
 });
 
+test('shards are brought as far as they are needed', () => {
+  const folder = `_unfinished/texts/partition=${today}/`;
+  const unfinished = [
+    'part-1-of-2.parquet',
+    'part-1-of-2/journal',
+    'part-2-of-2.parquet',
+    'part-2-of-2/journal',
+    'whole/journal',
+    'costs/table.json',
+  ];
+  const objects = unfinished.map((name): LakeObject => {
+    const [first] = all;
+    const key = `${folder}${name}`;
+    const place = parseKey(key);
+    assert.ok(first && place);
+    return { ...first, key, place };
+  });
+  const brought = (job?: LakeJob, shard?: string) => {
+    const own = ofPartition(config(), shard);
+    const more = job === undefined ? () => false : scopeOf(job, config(), shard).needs;
+    return objects
+      .filter((object) => own(object, objects) || more(object, objects))
+      .map(({ place }) => place.name);
+  };
+  const finished = ['part-1-of-2.parquet', 'part-2-of-2.parquet', 'whole/journal', 'costs/table.json'];
+  assert.equal(brought(), finished);
+  assert.equal(brought('publish'), finished);
+  assert.equal(brought('decode', '2/2'), [...unfinished.slice(2)]);
+  assert.equal(brought('decode'), unfinished);
+});
+
 test('what only reads takes no lock', () => {
   for (const job of ['plan', 'tune'] as const) {
     const { writes, locks } = scopeOf(job, config());
