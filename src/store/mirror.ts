@@ -32,8 +32,8 @@ export interface MirrorPlace {
   root: string;
 }
 
-/** Objects that travel at the same time. */
-export const together = 8;
+/** Objects that are brought at the same time: most are small, and of none much is in memory. */
+const together = 8;
 /** How often a lake is listed again that is changed while it is read. */
 const attempts = 5;
 /** Milliseconds between two looks at whether another process of this machine is done with the working copy. */

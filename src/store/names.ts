@@ -4,16 +4,18 @@ import type { CommandResult, Logger } from '../stage.js';
 
 /** Local paths, of files and of folders with all below them, and the URLs that they stand for. */
 export class RemoteNames {
-  private readonly urls = new Map<string, string>();
+  private readonly known: { path: RegExp; url: string }[] = [];
 
   add(path: string, url: string): void {
-    this.urls.set(path, url);
+    const literal = path.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
+    // what only begins like it lies beside it
+    this.known.push({ path: new RegExp(`${literal}(?![\\w-]|\\.\\w)`, 'g'), url });
   }
 
   /** A text with URLs in place of local paths. */
   inText(text: string): string {
     let named = text;
-    for (const [path, url] of this.urls) named = named.replaceAll(path, url);
+    for (const { path, url } of this.known) named = named.replaceAll(path, () => url);
     return named;
   }
 

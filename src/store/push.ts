@@ -5,8 +5,11 @@ import type { Logger } from '../stage.js';
 import { filesBelow } from './files.js';
 import { isList, type LakeKey, parseKey, rankOf, travellingFolders } from './layout.js';
 import { joinKeys } from './location.js';
-import { type MirrorPlace, together } from './mirror.js';
+import type { MirrorPlace } from './mirror.js';
 import { type Synchronised, stampOf } from './synchronised.js';
+
+/** Files that are written at the same time: parts of each are in memory. */
+const together = 4;
 
 interface ChangedFile {
   key: string;

@@ -94,7 +94,7 @@ export class RemoteLake implements LakeStore {
     } catch (failed) {
       this.tools.log.warn(
         { err: failed },
-        `after "${messageOf(error)}": what was finished stays on this machine, in ${this.place.root}: ${messageOf(failed)}`,
+        `after "${messageOf(error)}": what was finished is in the working copy of this machine alone: ${messageOf(failed)}`,
       );
     }
   }

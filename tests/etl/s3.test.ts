@@ -249,7 +249,8 @@ s3Test(
 s3Test('a second run is refused while the first is at work, and while nobody can tell', async () => {
   const lock = `books/_locks/texts/partition=${FIRST}/whole-1`;
   const taken = server.next(({ method, path }) => method === 'PUT' && path === `/lakes/${lock}`);
-  const again = ['--set', 'decode.maxNewTokens=30'];
+  // its own processes work on its working copy, and take no lock of the store
+  const again = ['--set', 'decode.maxNewTokens=9', '--set', 'decode.shards=2'];
   const first = on('one', 'decode', FIRST, ...again);
   await taken;
   const second = await on('other', 'decode', FIRST, ...again);
@@ -258,7 +259,16 @@ s3Test('a second run is refused while the first is at work, and while nobody can
     String(resultOf(second).error),
     `the texts of partition ${FIRST}: another run is at work on it, process`,
   );
-  await done(first);
+  assert.is((await done(first)).shards, 2);
+  const locks = changes().filter((change) => change.startsWith('PUT _locks/'));
+  assert.equal(locks.sort(), [
+    `PUT _locks/pools/partition=${FIRST}/whole-1`,
+    `PUT _locks/texts/partition=${FIRST}/whole-1`,
+  ]);
+  assert.equal(
+    (await objects()).filter((key) => /^_unfinished|^_locks/.test(key)),
+    [],
+  );
   await server.put('lakes', lock, JSON.stringify({ ...ownIdentity(), host: `not-${hostname()}` }));
   const third = await on('one', 'decode', FIRST);
   assert.is(third.code, 1);
