@@ -12,8 +12,8 @@ import { Mirror, type MirrorPlace, type Needs } from './mirror.js';
 import { RemoteLocks } from './remote-lock.js';
 import { ofPartition, scopeOf } from './scopes.js';
 
-/** Milliseconds between two times that finished texts are taken to the store while others are decoded. */
-const savingInterval = 60_000;
+/** Finished texts are taken to the store every minute while others are decoded. */
+const everyMinute = 60_000;
 
 export class RemoteLake implements LakeStore {
   private readonly mirror: Mirror;
@@ -22,6 +22,8 @@ export class RemoteLake implements LakeStore {
     private readonly place: MirrorPlace,
     private readonly config: Config,
     private readonly tools: StageTools,
+    /** Milliseconds */
+    private readonly savingInterval = everyMinute,
   ) {
     this.mirror = new Mirror(place, tools);
   }
@@ -116,7 +118,7 @@ export class RemoteLake implements LakeStore {
         .finally(() => {
           running = undefined;
         });
-    }, savingInterval);
+    }, this.savingInterval);
     return {
       stop: async () => {
         clearInterval(timer);

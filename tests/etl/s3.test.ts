@@ -172,8 +172,18 @@ s3Test('an input that is replaced makes stale what was made of it, by its name i
     state: 'stale',
     reasons: ['inputs.ratings: s3://inputs/raw/ratings.csv changed'],
   });
+  server.seen = [];
+  await done(on('other', 'segment', FIRST));
+  const own = changes().filter((change) => !change.includes('_locks/'));
+  assert.equal(own.slice(-1), [`PUT cohorts/partition=${FIRST}/_manifest.json`]);
+  assert.ok(
+    own.every((change) => change.startsWith('PUT cohorts/')),
+    own.join(),
+  );
+  assert.is((await status())?.state, 'fresh', 'as the other machine has made it');
   await server.put('inputs', 'raw/ratings.csv', ratings);
-  assert.is((await status())?.state, 'fresh');
+  await done(on('one', 'segment', FIRST));
+  assert.is((await done(on('one', 'run', FIRST))).skipped, true, 'the cohorts are what they were');
 });
 
 s3Test('shards of several machines, killed and stopped, meet at publish on another', async () => {
