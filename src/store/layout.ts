@@ -1,5 +1,5 @@
 /** What a key of a lake is: which part of the lake, table and partition it belongs to, and when it may be published. */
-import { allTableNames, manifestName, type TableName } from '../lake/lake.js';
+import { allTableNames, manifestName, reportName, type TableName } from '../lake/lake.js';
 import { isSafeKey } from './location.js';
 
 /** A file of a lake, by its key relative to the lake. */
@@ -40,6 +40,8 @@ export function prefixOf(area: LakeKey['area'], table: TableName, partition: str
 
 export function unitOf({ area, table, partition, name }: LakeKey): Unit {
   const folder = prefixOf(area, table, partition);
+  // written by whoever looks at the table
+  if (area === 'tables' && name === reportName) return `${folder}${name}`;
   return area === '_unfinished' ? `${folder}${name.split('/', 1)[0]}` : folder;
 }
 

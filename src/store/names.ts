@@ -1,6 +1,6 @@
 /** What people are told of files that stand for objects: the objects' URLs. */
 import { DareError } from '../errors.js';
-import type { CommandResult, Logger } from '../stage.js';
+import type { CommandResult, Logger, StageWatch } from '../stage.js';
 
 /** Local paths, of files and of folders with all below them, and the URLs that they stand for. */
 export class RemoteNames {
@@ -43,6 +43,19 @@ export class RemoteNames {
       info: (fields, message) => log.info(fields, this.inText(message)),
       warn: (fields, message) => log.warn(fields, this.inText(message)),
       error: (fields, message) => log.error(fields, this.inText(message)),
+    };
+  }
+
+  /** A watch that is told warnings with names; results go on naming files, which observers look at. */
+  inWatch(watch: StageWatch): StageWatch {
+    const warnings = (texts: readonly string[]) => texts.map((text) => this.inText(text));
+    return {
+      observe: (scope, run) =>
+        watch.observe(scope, async () => {
+          const result = await run();
+          return { ...result, warnings: warnings(result.warnings) };
+        }),
+      warn: (warning) => watch.warn(this.inText(warning)),
     };
   }
 

@@ -47,7 +47,11 @@ export async function localise(
   shard?: string,
 ): Promise<Localised> {
   const names = new RemoteNames();
-  const named = { ...tools, log: names.inLog(tools.log) };
+  const named: StageTools = {
+    ...tools,
+    log: names.inLog(tools.log),
+    ...(tools.watch === undefined ? {} : { watch: names.inWatch(tools.watch) }),
+  };
   const stores = new Map<string, Promise<S3Store>>();
   const openStore = (bucket: string) => {
     const store = stores.get(bucket) ?? S3Store.open(bucket, config.storage);

@@ -1,6 +1,8 @@
 /** Files of a working copy that have changed -> objects. */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import pLimit from 'p-limit';
+import { runError } from '../errors.js';
 import type { Logger } from '../stage.js';
 import { filesBelow } from './files.js';
 import { isList, type LakeKey, parseKey, rankOf, travellingFolders } from './layout.js';
@@ -31,6 +33,12 @@ export async function push(
   last: string | undefined,
   log: Logger,
 ): Promise<number> {
+  // what somebody removed as a whole is no work of a stage
+  if (known.objects.size > 0 && !existsSync(root))
+    throw runError(
+      `the working copy of ${store.url(prefix)} was removed meanwhile`,
+      'Run again: it is brought anew.',
+    );
   const changed = changedFiles(root, known, prefixes);
   const gone = vanished(root, known, prefixes);
   const rank = ({ key, place }: ChangedFile) =>

@@ -1,6 +1,6 @@
 /** What each command reads of a lake beside its partition, what it writes, and what it locks meanwhile. */
 import type { Config } from '../config/schema.js';
-import type { TableName } from '../lake/lake.js';
+import { reportName, type TableName } from '../lake/lake.js';
 import { reusedPartitions } from '../lake/reused-partitions.js';
 import type { LakeJob } from '../stage.js';
 import { isList, prefixOf } from './layout.js';
@@ -98,7 +98,11 @@ export function scopeOf(job: LakeJob, config: Config, shard?: string): Scope {
         locks: whole('features'),
       };
     case 'report':
-      return { needs: nothing, writes: [`${prefixOf('tables', 'texts', partition)}_report.html`], locks: [] };
+      return {
+        needs: nothing,
+        writes: [`${prefixOf('tables', 'texts', partition)}${reportName}`],
+        locks: [],
+      };
     case 'evaluate':
       return { needs: earlierTexts, writes: all('evaluation'), locks: whole('evaluation') };
     case 'tune':

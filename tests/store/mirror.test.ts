@@ -208,6 +208,32 @@ storeTest('where both sides changed a table the store wins, as a whole', async (
   assert.equal([one.read(texts), one.read(manifest)], ['old', "two's note"]);
 });
 
+storeTest('a report from elsewhere costs no table that is not pushed yet', async (server, prefix) => {
+  const report = 'texts/partition=a/_report.html';
+  const [one, two] = [await machine(server, bucket, prefix), await machine(server, bucket, prefix)];
+  for (const key of [texts, manifest, report]) one.write(key, 'old');
+  await one.mirror.push(['']);
+  await two.mirror.pull(everything);
+  two.write(report, 'a new page');
+  await two.mirror.push([report]);
+  one.write(texts, 'not pushed');
+  await one.mirror.pull(everything);
+  assert.equal([one.read(texts), one.read(report)], ['not pushed', 'a new page']);
+});
+
+storeTest('a working copy that is removed costs nothing in the store', async (server, prefix) => {
+  const one = await machine(server, bucket, prefix);
+  one.write(texts, 'the table');
+  await one.mirror.push(['']);
+  rmSync(one.root, { recursive: true });
+  assert.match(
+    await failure(() => one.mirror.push([''])),
+    /^the working copy of s3:\/\/lakes\/lake\d+ was removed meanwhile$/,
+  );
+  await one.mirror.pull(everything);
+  assert.is(one.read(texts), 'the table');
+});
+
 storeTest('a download that is cut off is noticed, and leaves nothing', async (server, prefix) => {
   const [one, two] = [await machine(server, bucket, prefix), await machine(server, bucket, prefix)];
   one.write(texts, 'the whole table');

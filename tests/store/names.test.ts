@@ -54,4 +54,27 @@ test("an error's message is named, its hint is of this machine; other errors pas
   assert.is(names.inError(other), other);
 });
 
+test('a warning is told by its name, once; observers are given files', async () => {
+  const told: string[] = [];
+  const files: string[][] = [];
+  const watch = names.inWatch({
+    warn: (warning) => told.push(warning),
+    observe: async (_, run) => {
+      const result = await run();
+      files.push(result.files);
+      told.push(...result.warnings);
+      return result;
+    },
+  });
+  const ended = { stage: 'x', partition: 'a', rows: 1, seconds: 0 };
+  const result = await watch.observe(ended, async () => ({
+    ...ended,
+    files: ['/cache/a+b/lake/a'],
+    warnings: ['/cache/a+b/lake/a has no rows'],
+  }));
+  watch.warn('/cache/a+b/lake is odd');
+  assert.equal(told, ['s3://lakes/$&/a has no rows', 's3://lakes/$& is odd']);
+  assert.equal([files, result.files], [[['/cache/a+b/lake/a']], ['/cache/a+b/lake/a']]);
+});
+
 test.run();
