@@ -9,7 +9,7 @@ import type { CostsInUse } from '../src/decode/messages.js';
 import { runKey } from '../src/decode/run-key.js';
 import type { DecodeRules } from '../src/decode/sequence.js';
 import { decodeSettings, defaultModelCache } from '../src/decode/settings.js';
-import { costsIn, keepCosts, releaseCosts, storedCosts } from '../src/decode/stored-costs.js';
+import { agreeOnCosts, costsIn, releaseCosts, storedCosts } from '../src/decode/stored-costs.js';
 import { type Described, type TableJob, type TableResult, TableRun } from '../src/decode/table.js';
 import { TraceFile, type TraceOptions } from '../src/decode/trace-file.js';
 import type { RunRecord } from '../src/decode/trace-records.js';
@@ -24,7 +24,7 @@ import { type Shard, type ShardContent, shardName } from '../src/lake/shards.js'
 import { checkModel, modelFingerprint } from '../src/model/source.js';
 import type { PoolSet } from '../src/pool/folder.js';
 import { costsLine, draftsLine } from '../src/report/drafts.js';
-import type { StageTools } from '../src/stage.js';
+import type { ShareFile, StageTools } from '../src/stage.js';
 import type { TextModel } from '../src/text/tokenizer.js';
 import type { Sources } from './origins.js';
 import { withWorker } from './worker.js';
@@ -57,6 +57,8 @@ export interface DecodeJob {
   sources?: Sources;
   /** Where the steps of some prompts are told. */
   trace?: TraceOptions | undefined;
+  /** Agrees with other machines, where the lake is in an object store. */
+  share?: ShareFile;
 }
 
 /** One run at a time. What it leaves goes when it is published: then the folder is empty. */
@@ -198,7 +200,7 @@ async function useCosts(
   worker.use(rules, decisive ? await storedCosts(model, unfinished, texts) : undefined);
   const costs = await worker.costs();
   if (!decisive || costs === undefined) return costs;
-  const kept = keepCosts(model, costs.table, unfinished);
+  const kept = await agreeOnCosts(model, costs.table, unfinished, job.share);
   if (kept === costs.table) return costs;
   worker.use(rules, kept);
   return await worker.costs();

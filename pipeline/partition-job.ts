@@ -2,15 +2,13 @@ import { existsSync } from 'node:fs';
 import type { Config } from '../src/config/schema.js';
 import type { TraceOptions } from '../src/decode/trace-file.js';
 import { inputError } from '../src/errors.js';
+import { reusedPartitions } from '../src/lake/reused-partitions.js';
 import { firstRoundFile, type Shard, shardFile } from '../src/lake/shards.js';
 import { loadTextModel } from '../src/model/text.js';
 import { loadPools, noPools } from '../src/pool/folder.js';
 import type { StageContext } from '../src/stage.js';
 import type { DecodeJob } from './decode-job.js';
 import { type Place, sourcesOf } from './origins.js';
-
-/** Earlier partitions that are looked through for texts. */
-const reusedPartitions = 7;
 
 /** The file of the partition's prompts. @throws inputError where there is none */
 export function promptsOf({ lake, partition }: StageContext): string {
@@ -51,6 +49,7 @@ export async function partitionJob(
     compare,
     trace,
     sources: await sourcesOf('texts', context),
+    ...(context.store === undefined ? {} : { share: context.store.share }),
     ...(shard === undefined ? {} : { shard }),
   };
 }

@@ -1,7 +1,7 @@
 import type { Comparison } from '../src/decode/compare.js';
 import { observed } from '../src/report/observe.js';
 import { runSummary } from '../src/report/summary.js';
-import type { StageContext, StageResult } from '../src/stage.js';
+import { onLake, type StageContext, type StageResult } from '../src/stage.js';
 import { decode } from './decode.js';
 import { freshness, skippedResult, type TableStage, tableOfStage } from './freshness.js';
 import { noteRun } from './last-run.js';
@@ -68,6 +68,7 @@ async function runOrSkip(
   const { state, reasons } = await freshness(tableOfStage[stage], context);
   if (state === 'fresh' && options.force !== true) {
     context.log.info({ stage }, `${stage}: skipped, its table is fresh`);
+    await context.store?.finish(stage);
     return skippedResult(stage, context);
   }
   const why = state === 'fresh' ? 'its table is fresh, but --force was given' : `its table is ${state}`;
@@ -78,7 +79,7 @@ async function runOrSkip(
     inputs: () => filesRead(tableOfStage[stage], context),
   };
   return await observed(context.watch, scope, async () =>
-    noteRun(stage, await stages[stage](context, options), context),
+    onLake(context, stage, async () => noteRun(stage, await stages[stage](context, options), context)),
   );
 }
 

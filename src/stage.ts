@@ -79,6 +79,40 @@ export interface StageTools {
   watch?: StageWatch;
 }
 
+/**
+ * Agrees with other machines on the content of a small file of the lake: the first one's counts, if `accepts` takes it.
+ * Returns it, and the file holds it then.
+ */
+export type ShareFile = (file: string, accepts: (text: string) => boolean) => Promise<string>;
+
+/** Of a lake in an object store, whose working copy the stages work on: brings what they read, takes away what they write. */
+export interface LakeStore {
+  /**
+   * Does the work of a stage or command while no other machine does: what it reads is brought before, what it has written
+   * is taken away after it, however it ends.
+   * @param shard `k/n`
+   */
+  during<T>(job: LakeJob, work: () => Promise<T>, shard?: string): Promise<T>;
+  /** Of a stage that has nothing to do: takes away what an earlier one wrote and, stopped or cut off, couldn't. */
+  finish(job: LakeJob): Promise<void>;
+  share: ShareFile;
+}
+
+/** A stage or command that works on a lake. */
+export type LakeJob =
+  | 'segment'
+  | 'prompts'
+  | 'pools'
+  | 'decode'
+  | 'publish'
+  | 'report'
+  | 'rollback'
+  | 'prune'
+  | 'forget'
+  | 'evaluate'
+  | 'tune'
+  | 'plan';
+
 export interface StageContext extends StageTools {
   config: Config;
   lake: Lake;
@@ -86,6 +120,18 @@ export interface StageContext extends StageTools {
   partition: string;
   /** Options of the command line that lead another process to the same configuration, lake and partition. */
   arguments?: readonly string[];
+  /** Where the lake is the working copy of one in an object store. */
+  store?: LakeStore;
+}
+
+/** Does the work of a stage on the lake of a context, wherever it is. */
+export async function onLake<T>(
+  { store }: Pick<StageContext, 'store'>,
+  job: LakeJob,
+  work: () => Promise<T>,
+  shard?: string,
+): Promise<T> {
+  return store === undefined ? await work() : await store.during(job, work, shard);
 }
 
 /** Printed as the last line of stdout. Extra keys must be plain JSON. */

@@ -8,7 +8,7 @@ Settings are Airflow variables, and params of the same names for a single run:
 |-------------------------|---------|---------------------------------------------------------------|
 | dare_config, config     |         | configuration file, an absolute path                          |
 | dare_command, command   | dare    | how DARE is called                                            |
-| dare_lake, lake         |         | folder of the tables instead of the configuration's           |
+| dare_lake, lake         |         | folder or s3:// of the tables instead of the configuration's  |
 | dare_shards, shards     | 1       | tasks that decode                                             |
 | dare_set, set           | []      | keys of the configuration, a list of `path.to.key=value`      |
 | (no variable) partition |         | this partition instead of the date or the event's             |
@@ -16,6 +16,9 @@ Settings are Airflow variables, and params of the same names for a single run:
 The XCom of `evaluate` holds what relaxed decoding changes: `results` by setting, entity type and framework, and
 `downstream` with its `statement`. It decodes `evaluate.limit` users and items again; features are published before it,
 whatever it finds.
+
+Where tasks run on several machines, lake and inputs are in an object store, or on storage that all of them see;
+configuration and model are under the same path on each.
 
 Every task asks DARE whether there is anything to do, so a skipped one skips nothing after it (`none_failed`).
 """

@@ -3,9 +3,10 @@ Decodes one partition on a Ray cluster: a task for each shard, retried when it f
 
 usage: python dare_job.py --config FILE --partition P --shards N [options]
 
-Lake, inputs and model are on storage that all machines see under the same path, and DARE is installed
-on each of them. What a shard writes has a fixed name in the lake: a task that runs twice, or a job that is
-submitted again, goes on where the shard was. segment, prompts and pools run before, publish after the shards.
+Lake and inputs are in an object store (s3://), or on storage that all machines see under the same path; the
+configuration and the model are under the same path on each of them, and DARE is installed there. What a shard
+writes has a fixed name in the lake: a task that runs twice, or a job that is submitted again, goes on where the
+shard was. segment, prompts and pools run before, publish after the shards.
 
 Exit codes are DARE's: 0 done, 1 failed, 2 refused. The last line of stdout is publish's JSON line.
 """
@@ -103,7 +104,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--shards", required=True, type=int, help="tasks that decode; more than workers is fine"
     )
-    parser.add_argument("--lake", help="folder of the tables instead of the configuration's")
+    parser.add_argument("--lake", help="folder of the tables, or s3://bucket/prefix, instead of the configuration's")
     parser.add_argument("--set", action="append", default=[], metavar="path.to.key=value")
     parser.add_argument("--command", default="dare", help="how DARE is called (default: dare)")
     parser.add_argument(

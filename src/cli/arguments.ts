@@ -1,9 +1,10 @@
 /** The command line -> what to do. Everything wrong with it is found here, before anything is loaded. */
 import { parseArgs } from 'node:util';
-import { isRemote, LOCAL_PATH } from '../config/paths.js';
+import { LOCAL_PATH } from '../config/paths.js';
 import { didYouMean } from '../config/suggest.js';
 import { inputError } from '../errors.js';
 import { LEVELS } from '../report/log.js';
+import { isRemote } from '../store/location.js';
 import { OPTIONS, type OptionName, type Options } from './options.js';
 
 export type { Options } from './options.js';
@@ -52,10 +53,9 @@ const LAKE_OPTIONS: Readonly<Record<LakeCommand, readonly OptionName[]>> = {
 const REPEATABLE: readonly OptionName[] = ['set', 'user', 'item', 'trace-prompts'];
 /** What `dare model` knows; import knows the weight type too. */
 const MODEL: readonly OptionName[] = ['cache', 'json', 'quiet', 'debug', 'log-level', 'help'];
-/** Options that hold a path. */
+/** Options that hold a path on this machine: `--lake`, like the key, may be in an object store. */
 const PATHS: readonly OptionName[] = [
   'config',
-  'lake',
   'model',
   'prompts',
   'out',

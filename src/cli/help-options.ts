@@ -1,7 +1,7 @@
 /** Options that the help of several commands lists. */
 
 const CONFIG = `  --config FILE            the configuration, YAML. data-samples/dare.yaml explains every key
-  --lake DIR               folder of the tables, instead of the configuration's lake`;
+  --lake DIR               folder of the tables (or s3://bucket/prefix), instead of the configuration's lake`;
 const SET = '  --set path.to.key=value  change a key of the configuration; repeatable';
 
 /** Of commands on all partitions of a lake. */

@@ -66,7 +66,7 @@ take over from earlier tables (decode.reuse) are left out of tokens and hours.
   --limit N                look at so many prompts of each kind, and so many texts; default 400
 
   --config FILE            the configuration, YAML. data-samples/dare.yaml explains every key
-  --lake DIR               folder of the tables, instead of the configuration's lake
+  --lake DIR               folder of the tables (or s3://bucket/prefix), instead of the configuration's lake
   --partition P            partition whose prompts are looked at, instead of the configuration's partition
   --set path.to.key=value  change a key of the configuration (without one: under decode and model); repeatable
 ${LOGGING}

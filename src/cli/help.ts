@@ -19,7 +19,7 @@ const MODEL_SUMMARY = 'look at a model, or prepare it for decoding';
 
 const COMMON = `Options
   --config FILE            the configuration, YAML. data-samples/dare.yaml explains every key
-  --lake DIR               folder of the tables, instead of the configuration's lake
+  --lake DIR               folder of the tables (or s3://bucket/prefix), instead of the configuration's lake
   --partition P            partition to write, instead of the configuration's partition:
                            letters, digits, dots, dashes, underscores, up to 100 of them
   --set path.to.key=value  change a key of the configuration; repeatable; the value is YAML.

@@ -2,7 +2,7 @@
 import { checkPartition } from '../config/load.js';
 import type { CommandResult, StageContext, StageTools } from '../stage.js';
 import type { LakeCommand, Options } from './arguments.js';
-import { placeOf } from './stages.js';
+import { type LakeUse, noInput, withPlace } from './place.js';
 
 type Run = (options: Options, context: StageContext) => Promise<CommandResult>;
 
@@ -58,5 +58,23 @@ export async function runOnLake(
   options: Options,
   tools: StageTools,
 ): Promise<CommandResult> {
-  return await commands[name](options, { ...tools, ...placeOf(options) });
+  return await withPlace(options, tools, useOf(name, options), (context) => commands[name](options, context));
+}
+
+/** What a command does with a lake in an object store. */
+function useOf(name: LakeCommand, { partition, 'dry-run': dryRun = false }: Options): LakeUse {
+  switch (name) {
+    case 'status':
+      // each table is compared with what its manifest says of it
+      return { all: partition === undefined };
+    case 'prune':
+      return { reads: noInput, ...(dryRun ? { all: true } : { job: name }) };
+    case 'rollback':
+      return { reads: noInput, job: name };
+    case 'forget':
+      // pools are built anew, of other texts than the lake's too
+      return { reads: { catalogue: false, texts: true }, job: name };
+    default:
+      return { job: name };
+  }
 }

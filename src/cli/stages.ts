@@ -1,11 +1,16 @@
 /** Runs a stage. Stages are loaded when they are needed, so that help and wrong usage answer at once. */
-import { checkPartition, type Flags, loadConfig } from '../config/load.js';
 import type { TraceOptions } from '../decode/trace-file.js';
-import { Lake } from '../lake/lake.js';
 import type { Shard } from '../lake/shards.js';
 import { observed } from '../report/observe.js';
-import type { CommandResult, StageContext, StageResult, StageTools } from '../stage.js';
+import {
+  type CommandResult,
+  onLake,
+  type StageContext,
+  type StageResult,
+  type StageTools,
+} from '../stage.js';
 import type { ModelAction, Options, StageName, ToolName } from './arguments.js';
+import { noInput, readsOf, withLocalPaths, withPlace } from './place.js';
 import { traceOptions } from './trace-options.js';
 
 type Stage = (
@@ -23,7 +28,12 @@ const stages: Readonly<Record<Exclude<StageName, 'run'>, () => Promise<Stage>>> 
 
 /** A stage on the lake of a configuration file. */
 export async function runStage(stage: StageName, options: Options, tools: StageTools): Promise<StageResult> {
-  const context = { ...tools, ...placeOf(options) };
+  const { shard } = options;
+  const use = { reads: readsOf(stage), ...(shard === undefined ? {} : { shard }) };
+  return await withPlace(options, tools, use, (context) => runInPlace(stage, options, context));
+}
+
+async function runInPlace(stage: StageName, options: Options, context: StageContext): Promise<StageResult> {
   const { exclude } = context.config.pools;
   if (exclude.length > 0) await (await import('../lake/patterns.js')).checkPatterns(exclude, 'pools.exclude');
   const acceptTypes = options['accept-types'] === true;
@@ -38,8 +48,10 @@ export async function runStage(stage: StageName, options: Options, tools: StageT
   const { freshness, skippedResult, tableOfStage } = await import('../../pipeline/freshness.js');
   // a shard knows itself whether it is done: the table that is joined of all says nothing of it
   if (options['skip-exit-code'] !== undefined && shard === undefined) {
-    if ((await freshness(tableOfStage[stage], context)).state === 'fresh')
+    if ((await freshness(tableOfStage[stage], context)).state === 'fresh') {
+      await context.store?.finish(stage);
       return skippedResult(stage, context);
+    }
   }
   const runOne = await stages[stage]();
   const { noteRun } = await import('../../pipeline/last-run.js');
@@ -50,14 +62,15 @@ export async function runStage(stage: StageName, options: Options, tools: StageT
     inputs: () => filesRead(tableOfStage[stage], context),
     ...(shard === undefined ? {} : { shard }),
   };
-  return await observed(context.watch, scope, async () => {
+  const work = async () => {
     const result = await runOne(context, {
       acceptTypes,
       ...trace,
       ...(shard === undefined ? {} : { shard: shardOf(shard) }),
     });
     return await noteRun(stage, result, context);
-  });
+  };
+  return await observed(context.watch, scope, () => onLake(context, stage, work, shard));
 }
 
 /** `k/n`, checked with the arguments. */
@@ -70,27 +83,9 @@ function shardOf(text: string): Shard {
 export async function runVerify(options: Options, tools: StageTools): Promise<CommandResult> {
   const { verify } = await import('../../pipeline/pools.js');
   if (options.pools !== undefined) return await verify(options.pools, tools);
-  const { lake, partition } = placeOf(options);
-  return await verify(lake.dir('pools', partition), tools);
-}
-
-/** The configuration, the lake and the partition that options lead to. @throws inputError */
-export function placeOf({ config: file = '', set, ...flags }: Options) {
-  if (flags.partition !== undefined) checkPartition(flags.partition);
-  const config = loadConfig(file, set, flags);
-  return {
-    config,
-    lake: new Lake(config.lake),
-    partition: config.partition,
-    arguments: argumentsOf(file, set, flags),
-  };
-}
-
-/** The options that decide the configuration, for another process. */
-function argumentsOf(config: string, set: readonly string[] | undefined, flags: Flags): string[] {
-  const names = ['lake', 'partition', 'weights', 'mode', 'concurrency'] as const;
-  const given = names.flatMap((name) => (flags[name] === undefined ? [] : [`--${name}=${flags[name]}`]));
-  return ['--config', config, ...(set ?? []).map((assignment) => `--set=${assignment}`), ...given];
+  return await withPlace(options, tools, { reads: noInput }, ({ lake, partition, ...local }) =>
+    verify(lake.dir('pools', partition), local),
+  );
 }
 
 type Tool = (options: Options, tools: StageTools) => Promise<CommandResult>;
@@ -104,7 +99,11 @@ const toolsByName: Readonly<Record<ToolName, Tool>> = {
   plan: async (options, tools) => {
     const { planOptions } = await import('./plan-options.js');
     const { plan } = await import('../../pipeline/plan.js');
-    return await plan(planOptions(options), tools);
+    const { config, ...planned } = planOptions(options);
+    if (config === undefined) return await plan(planned, tools);
+    return await withLocalPaths(config, tools, { job: 'plan' }, (local, more) =>
+      plan({ ...planned, config: local }, more.tools),
+    );
   },
 };
 

@@ -4,6 +4,7 @@ import { dirname, resolve } from 'node:path';
 import { type Document, isMap, isScalar, isSeq, type LineCounter } from 'yaml';
 import type { z } from 'zod';
 import { inputError } from '../errors.js';
+import { isRemote } from '../store/location.js';
 import { unreadable } from '../unreadable.js';
 import { checkCombinations, checkStandalone } from './combinations.js';
 import { type KeyPath, type Problem, problemsOf, show } from './describe.js';
@@ -128,7 +129,7 @@ function flagOverrides(flags: Flags): Override[] {
   const { lake, partition, weights, mode, concurrency } = flags;
   const changes: Override[] = [];
   const add = (path: string[], value: unknown, source: string) => changes.push({ path, value, source });
-  if (lake !== undefined) add(['lake'], lake === '' ? '' : resolve(lake), '--lake');
+  if (lake !== undefined) add(['lake'], lake === '' || isRemote(lake) ? lake : resolve(lake), '--lake');
   if (partition !== undefined) add(['partition'], partition, '--partition');
   if (weights !== undefined) add(['model', 'weights'], weights, '--weights');
   if (mode !== undefined) add(['decode', 'mode'], mode, '--mode');

@@ -1,5 +1,7 @@
 /** Paths of the configuration: relative ones, and those that aren't on this machine. */
 import { resolve } from 'node:path';
+import { isGlob } from '../store/glob.js';
+import { isRemote, locationProblem } from '../store/location.js';
 import { type KeyPath, type Problem, show, valueAt } from './describe.js';
 
 /** Every key that holds a path, a glob or a list of them. */
@@ -12,23 +14,39 @@ const PATH_KEYS: readonly KeyPath[] = [
   ['model', 'cache'],
   ['prompts', 'templates'],
   ['pools', 'texts'],
+  ['storage', 'workingCopy'],
 ];
 
-/** What is expected in place of `s3://bucket/key` and the like: DuckDB reaches those only with an extension to download. */
-export const LOCAL_PATH = 'a path on this machine: object stores and other URLs are not read or written';
+/** Keys whose paths may be in an object store. */
+const STORED: readonly string[] = [
+  'lake',
+  'inputs.items.path',
+  'inputs.users.path',
+  'inputs.ratings.path',
+  'pools.texts',
+];
 
-/** Whether it begins with a scheme, as `s3://` or `https://`. */
-export function isRemote(path: string): boolean {
-  return /^[a-z][a-z0-9+.-]*:\/\//i.test(path);
-}
+/** What is expected in place of `s3://bucket/key` where object stores aren't read. */
+export const LOCAL_PATH = 'a path on this machine: object stores are for lake, inputs and pools.texts';
 
-/** One problem for each key that holds a remote path. */
+/** One problem for each key that holds a remote path which can't be read or written. */
 export function checkRemotePaths(raw: unknown): Problem[] {
   return PATH_KEYS.flatMap((path) => {
-    const value = valueAt(raw, path);
-    const remote = [value].flat().find((one) => typeof one === 'string' && isRemote(one));
-    return remote === undefined ? [] : [{ path, message: `is ${show(remote)}; expected ${LOCAL_PATH}` }];
+    for (const one of [valueAt(raw, path)].flat()) {
+      if (typeof one !== 'string' || !isRemote(one)) continue;
+      const expected = remoteProblem(path.join('.'), one);
+      if (expected !== undefined) return [{ path, message: `is ${show(one)}; expected ${expected}` }];
+    }
+    return [];
   });
+}
+
+function remoteProblem(key: string, path: string): string | undefined {
+  if (key === 'model.path') return `${LOCAL_PATH}. Copy the model to this machine first`;
+  if (!STORED.includes(key)) return LOCAL_PATH;
+  const problem = locationProblem(path);
+  if (problem !== undefined) return problem;
+  return key === 'lake' && isGlob(path) ? 's3://bucket/key without *, ? and brackets' : undefined;
 }
 
 /**

@@ -19,6 +19,7 @@ export const DEVICES = ['auto', 'cpu', 'webgpu', 'cuda'] as const;
 export type Device = (typeof DEVICES)[number];
 export const KEEPS = ['recent', 'frequent', 'random'] as const;
 export const VECTORS = ['float32', 'float16', 'none'] as const;
+const ENDPOINT = 'the URL of a store, such as https://minio.example.com';
 const PATTERN = 'a regular expression that is not empty';
 
 /** Partitions become folder names (`partition=<P>`), so nothing in them may mean anything to a file system. */
@@ -196,10 +197,19 @@ const modelSettings = {
 };
 
 export const configSchema = group({
-  lake: text('the path of a folder'),
+  lake: text('the path of a folder, or s3://bucket/prefix'),
   partition: z.string(PARTITION_RULE).regex(PARTITION, PARTITION_RULE),
   /** What a query holds in memory before it spills to the disk; DuckDB's own choice if left out. */
   memoryLimit: z.string(MEMORY_RULE).regex(MEMORY, MEMORY_RULE).exactOptional(),
+  /** Of paths that begin with s3://. Credentials are never here: they come from where the AWS tools have them. */
+  storage: group({
+    endpoint: z.url({ protocol: /^https?$/, error: ENDPOINT }).exactOptional(),
+    region: text('the name of a region, such as eu-central-1').exactOptional(),
+    /** The bucket in the path instead of the host's name; by endpoint if left out. */
+    pathStyle: z.boolean('true or false').exactOptional(),
+    /** The folder of the files that stages work on where the lake is in an object store. */
+    workingCopy: text('the path of a folder').exactOptional(),
+  }).prefault({}),
   inputs,
   model: group({
     path: text("the path of the model's folder or GGUF file"),

@@ -1,9 +1,9 @@
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { DecodeConfig, StandaloneConfig } from '../config/schema.js';
 import type { CostTable } from '../engine/cost-table.js';
 import type { Engine } from '../engine/engine.js';
 import type { EngineOptions } from '../engine/open.js';
+import { userCache } from '../paths.js';
 import type { DecodeRules, DecodeSettings } from './sequence.js';
 
 /** Whether rows are weighed by what they cost: not where there are no drafts, or the size of drafts is given. */
@@ -66,6 +66,5 @@ export function engineOptions(model: string, config: StandaloneConfig): EngineOp
 
 /** Where converted models are kept when the configuration doesn't say: a folder of the user's cache. */
 export function defaultModelCache(): string {
-  const { XDG_CACHE_HOME: base } = process.env;
-  return join(base === undefined || base === '' ? join(homedir(), '.cache') : base, 'dare', 'models');
+  return join(userCache(), 'models');
 }

@@ -10,6 +10,7 @@ import { inputError } from '../errors.js';
 import { fileError, listFolder, makeFolder } from '../lake/lake.js';
 import { readManifest } from '../lake/manifest.js';
 import { placeFolder } from '../lake/place.js';
+import type { ShareFile } from '../stage.js';
 
 /** The model whose steps are meant. */
 export interface CostedModel {
@@ -64,6 +65,34 @@ export function keepCosts(model: CostedModel, costs: CostTable, unfinished: stri
     throw fileError(error, 'the cost table could not be kept', folder);
   }
   return keepCosts(model, costs, unfinished);
+}
+
+/**
+ * Keeps a cost table as `keepCosts` does, and agrees with other machines on one where the lake is in an object store.
+ * @param share where there are other machines
+ */
+export async function agreeOnCosts(
+  model: CostedModel,
+  costs: CostTable,
+  unfinished: string,
+  share?: ShareFile,
+): Promise<CostTable> {
+  const kept = keepCosts(model, costs, unfinished);
+  if (share === undefined) return kept;
+  const file = join(unfinished, folderName, fileName);
+  const text = await share(file, (other) => {
+    const known = parsed(other);
+    return known !== undefined && isOf(model, known);
+  });
+  return parsed(text)?.costs ?? kept;
+}
+
+function parsed(text: string): z.output<typeof stored> | undefined {
+  try {
+    return stored.safeParse(JSON.parse(text)).data;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Removes the cost table where nothing is kept any more that was made by it. */

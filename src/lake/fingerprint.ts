@@ -20,6 +20,14 @@ const clockTick = 2000;
 /** `path` and stamp -> sha256, of what this process has read or has been told by a manifest. */
 const known = new Map<string, string>();
 
+/** Files that stand for something with a name of its own, as an object in a store -> that name. */
+const names = new Map<string, string>();
+
+/** From now on records of the file have another name for its path: what it stands for. */
+export function nameFile(path: string, name: string): void {
+  names.set(path, name);
+}
+
 /** Remembers what a manifest says of files, so that those that are as they were needn't be read again. */
 export function rememberFiles(records: readonly FileRecord[]): void {
   for (const { path, stamp, sha256 } of records) if (stamp !== null) known.set(keyOf(path, stamp), sha256);
@@ -32,14 +40,15 @@ export function rememberFiles(records: readonly FileRecord[]): void {
 export async function recordFile(path: string): Promise<FileRecord> {
   const stats = statsOf(path);
   const stamp = stampOf(stats);
-  const remembered = known.get(keyOf(path, stamp));
-  if (remembered !== undefined) return { path, sha256: remembered, stamp };
+  const name = names.get(path) ?? path;
+  const remembered = known.get(keyOf(name, stamp));
+  if (remembered !== undefined) return { path: name, sha256: remembered, stamp };
   const settled = Date.now() - Number(stats.mtimeMs) > clockTick;
   const sha256 = await fingerprintFile(path);
   checkStamp(path, stamp);
-  if (!settled) return { path, sha256, stamp: null };
-  known.set(keyOf(path, stamp), sha256);
-  return { path, sha256, stamp };
+  if (!settled) return { path: name, sha256, stamp: null };
+  known.set(keyOf(name, stamp), sha256);
+  return { path: name, sha256, stamp };
 }
 
 /** The record of a file that we have just written ourselves, under a name that nobody else writes to. */

@@ -18,6 +18,9 @@ export type TableName = (typeof allTableNames)[number];
 /** The manifest's file name, beside the data of every partition. */
 export const manifestName = '_manifest.json';
 
+/** The file name of a partition's report, beside its texts. */
+export const reportName = '_report.html';
+
 /**
  * Where the tables' files lie: `<root>/<table>/partition=<P>/<table>.parquet`, one fixed file a partition, so that
  * a reader sees the old table or the new one and never a mixture. Scratch lies under `<root>/_work`, which no
@@ -48,7 +51,7 @@ export class Lake {
 
   /** The report of a partition: beside its texts, under a name that readers of tables pass over. */
   report(partition: string): string {
-    return join(this.dir('texts', partition), '_report.html');
+    return join(this.dir('texts', partition), reportName);
   }
 
   /** Scratch of a table's partition (parts, spilled data): never seen by a reader, free to be removed. */

@@ -7,8 +7,10 @@ import { listFolder, makeFolder } from './folder.js';
 import { placeFolder } from './place.js';
 import { ownIdentity, type ProcessIdentity, parseIdentity, stateOf } from './process.js';
 
-interface Found {
+/** A lock that was found. */
+export interface FoundLock {
   number: number;
+  /** Where it is, for people too. */
   path: string;
   /** Undefined while it is being given back, or where the machine crashed before the name was on the disk. */
   owner: ProcessIdentity | undefined;
@@ -18,7 +20,12 @@ const ownerFile = 'owner.json';
 
 /** Another process has a lock, or may have it: exit code 1. Whoever can do without the lock tells it from other errors. */
 export class LockHeld extends DareError {
-  constructor(message: string, hint: string) {
+  constructor(
+    message: string,
+    hint: string,
+    /** It is sure that the other process runs. */
+    readonly running: boolean,
+  ) {
     super(message, 1, hint);
   }
 }
@@ -51,8 +58,7 @@ export class RunLock {
         refuseWhereHeld(others, what);
         for (const { path: stale, owner } of others) {
           rmSync(stale, { recursive: true, force: true });
-          if (owner !== undefined)
-            log.warn({}, `${what}: the run that held the lock is gone (${named(owner)}): taken over`);
+          if (owner !== undefined) log.warn({}, takenOver(what, owner));
         }
       } catch (error) {
         rmSync(own, { recursive: true, force: true });
@@ -80,7 +86,7 @@ export class RunLock {
   }
 }
 
-function locksAt(path: string): Found[] {
+function locksAt(path: string): FoundLock[] {
   const name = `${basename(path)}-`;
   return listFolder(dirname(path))
     .filter((entry) => entry.startsWith(name) && /^\d+$/.test(entry.slice(name.length)))
@@ -111,23 +117,40 @@ function place(path: string, own: string): boolean {
   }
 }
 
-function refuseWhereHeld(locks: readonly Found[], what: string): void {
-  for (const { path, owner } of locks) {
+/**
+ * Refuses where the owner of one of some locks is at work, or may be.
+ * @param what they guard, for people
+ * @throws LockHeld
+ */
+export function refuseWhereHeld(
+  locks: readonly FoundLock[],
+  what: string,
+  state: (owner: ProcessIdentity, lock: FoundLock) => ReturnType<typeof stateOf> = stateOf,
+): void {
+  for (const lock of locks) {
+    const { path, owner } = lock;
     if (owner === undefined) continue;
-    const state = stateOf(owner);
-    if (state === 'running') {
+    const found = state(owner, lock);
+    if (found === 'running') {
       throw new LockHeld(
         `${what}: another run is at work on it, ${named(owner)}`,
         'Wait for it or stop it, then start again: what it has finished is kept.',
+        true,
       );
     }
-    if (state === 'unknown') {
+    if (found === 'unknown') {
       throw new LockHeld(
         `${what}: another run holds the lock, ${named(owner)}, and whether it is still at work can't be seen from here`,
         `If it is gone, remove ${path} and start again: what it has finished is kept.`,
+        false,
       );
     }
   }
+}
+
+/** What is said of a lock whose owner is gone. */
+export function takenOver(what: string, owner: ProcessIdentity): string {
+  return `${what}: the run that held the lock is gone (${named(owner)}): taken over`;
 }
 
 function named({ pid, host, started }: ProcessIdentity): string {

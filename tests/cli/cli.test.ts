@@ -101,8 +101,8 @@ const WRONG: readonly [args: string[], message: string, stage?: string][] = [
   [['run', '--config', SAMPLE, '--skip-exit-code', '256'], 'expected a whole number from 0 to 255', 'run'],
   [['run', '--config', SAMPLE, '--skip-exit-code', 'x'], '--skip-exit-code is x', 'run'],
   [
-    ['run', '--config', SAMPLE, '--lake', 's3://bucket/lake'],
-    '--lake is s3://bucket/lake: expected a path',
+    ['run', '--config', SAMPLE, '--lake', 'gs://bucket/lake'],
+    'lake (--lake): is "gs://bucket/lake"; expected s3://bucket/key',
     'run',
   ],
   [
@@ -119,6 +119,11 @@ const WRONG: readonly [args: string[], message: string, stage?: string][] = [
   [['decode'], 'expected either --config FILE or --model, --prompts, --out', 'decode'],
   [['decode', '--model', 'm', '--out', 'o'], '--prompts missing beside --model', 'decode'],
   [['decode', '--model', 'm', '--config', SAMPLE], '--config and --model exclude each other', 'decode'],
+  [
+    ['decode', '--model', 's3://models/m', '--prompts', 'p', '--out', 'o'],
+    '--model is s3://models/m: expected a path on this machine',
+    'decode',
+  ],
   [
     ['decode', '--model', 'm', '--prompts', 'p', '--out', 'o', '--lake', 'l'],
     '--lake and --model exclude each other',

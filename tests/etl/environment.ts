@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot } from '../../src/paths.js';
 
-export type Environment = 'airflow' | 'dbt' | 'ray';
+export type Environment = 'airflow' | 'dbt' | 'ray' | 's3';
 
 /** How DARE is called from there. */
 export const command = `${process.execPath} ${join(packageRoot, 'dist/src/cli.js')}`;

@@ -1,0 +1,156 @@
+/** What stages do to a lake in a real store: before, meanwhile, afterwards, and when they fail. */
+import { rmSync } from 'node:fs';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { Config } from '../../src/config/schema.js';
+import { messageOf, runError } from '../../src/errors.js';
+import { RemoteLake } from '../../src/store/remote-lake.js';
+import { inEnvironment } from '../etl/environment.js';
+import { folder, type Machine, machine } from './fixture.js';
+import { credentials, type S3Server, startServer } from './server.js';
+
+Object.assign(process.env, credentials);
+const bucket = 'lakes';
+const partition = 'a';
+const config = {
+  partition,
+  pools: {},
+  decode: { reuse: 'off' },
+  cohorts: {},
+} as unknown as Config;
+const unfinished = `_unfinished/texts/partition=${partition}`;
+let started: Promise<S3Server> | undefined;
+let lakes = 0;
+
+interface Place {
+  server: S3Server;
+  prefix: string;
+  one: Machine;
+  lake: RemoteLake;
+  /** Another machine, with its lake. */
+  other(): Promise<{ two: Machine; lake: RemoteLake }>;
+  objects(): Promise<string[]>;
+}
+
+function lakeTest(name: string, run: (place: Place) => Promise<void>): void {
+  test(
+    name,
+    inEnvironment('s3', async () => {
+      started ??= startServer([bucket]);
+      const server = await started;
+      server.disturb = () => undefined;
+      server.seen = [];
+      const prefix = `lake${++lakes}`;
+      const open = async () => {
+        const two = await machine(server, bucket, prefix);
+        // milliseconds: of the minute that there is else
+        const lake = new RemoteLake({ store: two.store, prefix, root: two.root }, config, two.tools, 5);
+        await lake.open(() => false);
+        return { two, lake };
+      };
+      const { two: one, lake } = await open();
+      const objects = async () =>
+        (await one.store.list(`${prefix}/`)).map(({ key }) => key.slice(prefix.length + 1));
+      await run({ server, prefix, one, lake, other: open, objects });
+    }),
+  );
+}
+
+test.after(async () => {
+  await (await started)?.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+lakeTest('finished texts travel while others are decoded', async ({ server, prefix, one, lake, objects }) => {
+  const key = `${unfinished}/whole/rows-0.log`;
+  await lake.during('decode', async () => {
+    const saved = server.next(({ method, path }) => method === 'PUT' && path === `/lakes/${prefix}/${key}`);
+    one.write(key, 'a finished text');
+    await saved;
+    assert.is(await server.text(bucket, `${prefix}/${key}`), 'a finished text');
+    one.remove(key);
+    one.write(`texts/partition=${partition}/texts.parquet`, 'all texts');
+  });
+  assert.equal(await objects(), [`texts/partition=${partition}/texts.parquet`]);
+});
+
+lakeTest(
+  'a stage that fails leaves in the store what it had finished, and no lock',
+  async ({ one, lake, other, objects }) => {
+    const failing = lake.during('decode', async () => {
+      one.write(`${unfinished}/whole/journal`, 'kept\n');
+      throw runError('the GPU is gone');
+    });
+    assert.is(await failing.catch(messageOf), 'the GPU is gone');
+    assert.equal(await objects(), [`${unfinished}/whole/journal`]);
+    const { two, lake: elsewhere } = await other();
+    await elsewhere.during('decode', async () => {
+      assert.is(two.read(`${unfinished}/whole/journal`), 'kept\n');
+    });
+  },
+);
+
+lakeTest('where the push fails too the first reason counts', async ({ server, one, lake }) => {
+  server.disturb = ({ method, path }) =>
+    method === 'PUT' && path.endsWith('/journal') ? 'refuse' : undefined;
+  const failing = lake.during('decode', async () => {
+    one.write(`${unfinished}/whole/journal`, 'kept\n');
+    throw runError('the GPU is gone');
+  });
+  assert.is(await failing.catch(messageOf), 'the GPU is gone');
+  assert.match(
+    one.warnings.join(),
+    /after "the GPU is gone": what was finished is in the working copy of this machine alone/,
+  );
+});
+
+lakeTest(
+  'what a stage could not push is pushed when there is nothing else to do',
+  async ({ server, one, lake, objects }) => {
+    const manifest = `cohorts/partition=${partition}/_manifest.json`;
+    server.disturb = ({ method, path }) =>
+      method === 'PUT' && path.endsWith(manifest) ? 'refuse' : undefined;
+    const cut = lake.during('segment', async () => {
+      one.write(`cohorts/partition=${partition}/cohorts.parquet`, 'cohorts');
+      one.write(manifest, '{}');
+    });
+    assert.match(String(await cut.catch(messageOf)), /access is denied$/);
+    server.disturb = () => undefined;
+    await lake.finish('prompts');
+    assert.equal(await objects(), [`cohorts/partition=${partition}/cohorts.parquet`]);
+    await lake.finish('segment');
+    assert.equal(await objects(), [manifest, `cohorts/partition=${partition}/cohorts.parquet`]);
+    server.seen = [];
+    await lake.finish('segment');
+    assert.equal(server.seen, []);
+  },
+);
+
+lakeTest('machines agree on the first file that fits', async ({ one, lake, other, objects }) => {
+  const file = `${unfinished}/costs/table.json`;
+  const { two, lake: second } = await other();
+  const { two: three, lake: third } = await other();
+  one.write(file, '"first"');
+  two.write(file, '"second"');
+  three.write(file, '"third"');
+  const agree = (machine: Machine, lake: RemoteLake, accepts: boolean) =>
+    lake.share(`${machine.root}/${file}`, () => accepts);
+  assert.is(await agree(one, lake, false), '"first"');
+  assert.equal([await agree(two, second, true), two.read(file)], ['"first"', '"first"']);
+  // of another model
+  assert.equal([await agree(three, third, false), three.read(file)], ['"third"', '"third"']);
+  assert.is(await agree(one, lake, true), '"third"');
+  await lake.during('decode', async () => one.remove(file));
+  assert.equal(await objects(), []);
+});
+
+lakeTest('what only reads writes nothing, not even a lock', async ({ server, lake }) => {
+  server.seen = [];
+  await lake.during('plan', async () => undefined);
+  assert.ok(
+    server.seen.every(({ method }) => method === 'GET'),
+    'it wrote',
+  );
+});
+
+test.run();
