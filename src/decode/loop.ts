@@ -73,6 +73,8 @@ export class DecodeLoop {
   private readonly stepOptions: StepOptions;
   /** Where the rows of all sequences are weighed against each other. */
   private readonly budget: Budget | undefined;
+  /** Whether there will be drafts at all. */
+  private readonly drafts: boolean;
 
   /**
    * @param drafting of at least as many sequences as `sequencesOf` says
@@ -90,6 +92,7 @@ export class DecodeLoop {
     this.model = { endTokens, context, hiddenSize, lines: drafts === 'line', sampler, detokenise };
     this.stepOptions = { logits: needsLogits(settings) };
     this.budget = hasOwnBudgets(settings) ? undefined : budgetFor(settings);
+    this.drafts = settings.mode !== 'autoregressive' && settings.nodes > 0;
     this.freeSlots = Array.from({ length: engine.slots }, (_, i) => engine.slots - 1 - i);
   }
 
@@ -179,6 +182,7 @@ export class DecodeLoop {
     this.statistics.draft += performance.now() - drafting;
     const verdicts = await this.stepModel(inputs);
     const verifying = performance.now();
+    if (this.drafts) this.drafting.rouse();
     const judged = this.active.map(({ sequence }) => sequence);
     let asking = 0;
     this.active = this.active.filter((active, i) => {

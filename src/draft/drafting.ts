@@ -22,6 +22,8 @@ export interface Drafting {
   begin(pools: DraftPools): SequenceDrafts;
   /** The sequence has ended. */
   end(drafts: SequenceDrafts): void;
+  /** Drafts will be asked for in a moment. */
+  rouse(): void;
   /** Returns once all requests are drafted. @throws runError when a thread failed */
   finish(): void;
 }
@@ -44,6 +46,8 @@ export class OwnDrafting implements Drafting {
   end(drafts: SequenceDrafts): void {
     this.idle.push(drafts as OwnDrafts);
   }
+
+  rouse(): void {}
 
   finish(): void {}
 }

@@ -34,6 +34,14 @@ const controls = 5;
 const rowsOfPlace = mostNodes + 1;
 const numbersOfPlace = 2 + 5 * rowsOfPlace;
 
+/**
+ * How long a side looks for what it waits for before it sleeps, in milliseconds. To be woken takes as long as several drafts
+ * (50 us of both sides on a virtual machine), and the other side answers within about that time.
+ */
+const attentive = 0.2;
+/** Looks between two at the clock. */
+const looks = 64;
+
 /** How long a thread may be silent that has work, in milliseconds: far beyond any draft. */
 const patience = 60_000;
 const errorBytes = 4096;
@@ -46,6 +54,8 @@ export class Mailbox {
   private readonly error: Uint8Array;
   /** Position of the side that this object is: the writer's or the reader's, modulo 2^32. */
   private at = 0;
+  /** Threads that the reader wakes when it is woken. */
+  private followers: readonly Mailbox[] = [];
   /** Requests that the writer made. */
   private requested = 0;
   private readonly double = new Float64Array(1);
@@ -68,8 +78,10 @@ export class Mailbox {
   }
 
   /** The same memory on the thread's side. */
-  static of(memory: SharedArrayBuffer): Mailbox {
-    return new Mailbox(memory);
+  static of(memory: SharedArrayBuffer, followers: readonly SharedArrayBuffer[] = []): Mailbox {
+    const mailbox = new Mailbox(memory);
+    mailbox.followers = followers.map((other) => new Mailbox(other));
+    return mailbox;
   }
 
   // the decoding thread's side
@@ -99,9 +111,16 @@ export class Mailbox {
     this.write(commands.draft, sequence, last, nodes, depth, line ? 1 : 0, low, high);
   }
 
+  /** Wakes the thread where it sleeps: there will be commands. */
+  rouse(): void {
+    // a call of the system each time would take longer than most drafts
+    if (Atomics.load(this.control, asleep) === 1) Atomics.notify(this.control, written);
+  }
+
   /** Returns once all requests are drafted. @throws runError when the thread failed, or is silent */
   finish(): void {
-    for (;;) {
+    const isDone = () => Atomics.load(this.control, drafted) === this.requested;
+    while (!seenSoon(isDone)) {
       const done = Atomics.load(this.control, drafted);
       this.check();
       if (done === this.requested) return;
@@ -134,14 +153,17 @@ export class Mailbox {
 
   /** The next number of the queue; waits for it. */
   next(): number {
-    while (Atomics.load(this.control, written) === (this.at | 0)) {
+    const isWritten = () => Atomics.load(this.control, written) !== (this.at | 0);
+    while (!isWritten()) {
       // nothing is left to do: whoever waits for drafts or for room has them
       Atomics.notify(this.control, drafted);
       Atomics.notify(this.control, read);
+      if (seenSoon(isWritten)) break;
       // whoever writes now either sees the flag or has written before the wait, which returns at once then
       Atomics.store(this.control, asleep, 1);
       Atomics.wait(this.control, written, this.at | 0);
       Atomics.store(this.control, asleep, 0);
+      for (const follower of this.followers) follower.rouse();
     }
     return this.queue[this.at++ & (queueSize - 1)] as number;
   }
@@ -214,8 +236,7 @@ export class Mailbox {
   private publish(): void {
     this.at |= 0;
     Atomics.store(this.control, written, this.at);
-    // a call of the system for every command would take longer than most drafts
-    if (Atomics.load(this.control, asleep) === 1) Atomics.notify(this.control, written);
+    this.rouse();
   }
 }
 
@@ -224,6 +245,15 @@ const bytesBeside = (controls + queueSize) * 4 + errorBytes;
 
 function sequencesIn(memory: SharedArrayBuffer): number {
   return (memory.byteLength - bytesBeside) / bytesOfSequence;
+}
+
+/** Looks for a while whether something comes. */
+function seenSoon(isThere: () => boolean): boolean {
+  const until = performance.now() + attentive;
+  do {
+    for (let i = 0; i < looks; i++) if (isThere()) return true;
+  } while (performance.now() < until);
+  return false;
 }
 
 function silent() {

@@ -9,8 +9,8 @@ import type { DraftThreadOptions, NumberedPools } from './team.js';
 
 const port = parentPort;
 if (port === null) throw new Error('team-thread.js is started by DraftTeam');
-const { memory, vocabulary, endTokens } = workerData as DraftThreadOptions;
-const mailbox = Mailbox.of(memory);
+const { memory, followers, vocabulary, endTokens } = workerData as DraftThreadOptions;
+const mailbox = Mailbox.of(memory, followers);
 const ends = new Set(endTokens);
 const drafters: Drafter[] = [];
 let pools: Pool[] = [];

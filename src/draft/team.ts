@@ -14,6 +14,8 @@ import { commands, Mailbox } from './mailbox.js';
 /** `workerData` of a drafting thread. */
 export interface DraftThreadOptions {
   memory: SharedArrayBuffer;
+  /** Of the threads that it wakes when it is woken. */
+  followers: readonly SharedArrayBuffer[];
   vocabulary: number;
   endTokens: readonly number[];
 }
@@ -23,6 +25,8 @@ export type NumberedPools = readonly SharedArrayBuffer[];
 
 /** Tokens of a sequence that are handed over together at most: a thread takes some in while others still come. */
 const handedOver = 256;
+/** Threads that a thread wakes: to wake all of them, one after the other, would take longer than to draft. */
+const wokenByOne = 3;
 
 interface Thread {
   worker: Worker;
@@ -54,10 +58,12 @@ export class DraftTeam implements Drafting {
 
   /** Starts the threads. Rejects with runError when one of them can't. */
   static async start({ threads, sequences, vocabulary, endTokens }: TeamOptions): Promise<DraftTeam> {
+    const mailboxes = Array.from({ length: threads }, () => Mailbox.create(Math.ceil(sequences / threads)));
     const started = await Promise.all(
-      Array.from({ length: threads }, async () => {
-        const mailbox = Mailbox.create(Math.ceil(sequences / threads));
-        const workerData: DraftThreadOptions = { memory: mailbox.memory, vocabulary, endTokens };
+      mailboxes.map(async (mailbox, i) => {
+        const first = i * wokenByOne + 1;
+        const followers = mailboxes.slice(first, first + wokenByOne).map(({ memory }) => memory);
+        const workerData: DraftThreadOptions = { memory: mailbox.memory, followers, vocabulary, endTokens };
         const worker = new Worker(new URL('./team-thread.js', import.meta.url), { workerData });
         try {
           await once(worker, 'message');
@@ -95,6 +101,10 @@ export class DraftTeam implements Drafting {
 
   end(drafts: SequenceDrafts): void {
     this.idle.push(drafts as RemoteDrafts);
+  }
+
+  rouse(): void {
+    this.threads[0]?.mailbox.rouse();
   }
 
   finish(): void {

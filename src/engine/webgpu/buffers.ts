@@ -57,6 +57,8 @@ export class Buffers {
   rows = 0;
   /** Raised whenever a buffer was replaced. */
   generation = 0;
+  /** Where copied prefixes pass through. */
+  private between: GPUBuffer | undefined;
   private verdicts = 0;
   private tableWords = 0;
   private partRows = 0;
@@ -104,6 +106,7 @@ export class Buffers {
     this.cache = [];
     this.activations = undefined;
     this.head = undefined;
+    this.between = undefined;
     this.capacity = this.rows = this.tableWords = this.partRows = this.verdicts = this.topK = 0;
   }
 
@@ -125,8 +128,7 @@ export class Buffers {
     for (const copy of copies) bySource.set(copy.from, [...(bySource.get(copy.from) ?? []), copy]);
     const whole = (columns: number) => Math.ceil(columns / cacheBlock) * cacheBlock;
     const most = whole(largest(copies, ({ columns }) => columns));
-    // WebGPU doesn't copy within a buffer
-    const between = await this.gpu.storage(most * bytes, 'shared prefixes');
+    const between = await this.placeBetween(most * bytes);
     const encoder = device.createCommandEncoder();
     for (const cache of this.cache) {
       const start = (slot: number) => slot * this.capacity * bytes;
@@ -138,7 +140,16 @@ export class Buffers {
       }
     }
     device.queue.submit([encoder.finish()]);
-    between.destroy();
+  }
+
+  /** WebGPU doesn't copy within a buffer. */
+  private async placeBetween(bytes: number): Promise<GPUBuffer> {
+    const { between } = this;
+    if (between !== undefined && between.size >= bytes) return between;
+    if (between !== undefined) this.drop([between]);
+    this.between = undefined;
+    this.between = await this.make(bytes, 'shared prefixes');
+    return this.between;
   }
 
   private get layerColumnBytes(): number {
