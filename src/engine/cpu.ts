@@ -37,6 +37,7 @@ const margins: Record<CpuWeights, number> = { float32: float32Margin, int8: 0.2,
 /** The engine on ONNX Runtime, with the cache of keys and values in the memory of the CPU. */
 export class CpuEngine implements Engine {
   readonly usualRows = 64;
+  readonly usualColumns = 256;
   readonly modelTime = { prefill: 0, steps: 0 };
   private readonly sequences: CachedSequences;
   /** Keys and values of the last step's rows, and each slot's first row in them. */

@@ -48,6 +48,8 @@ export interface Engine {
   readonly nearTieMargin: number;
   /** Rows of a sequence, at most, where nobody says how many: steps of all slots have room for them. */
   readonly usualRows: number;
+  /** Columns of a sequence that steps are timed with: a prompt and a part of a text. */
+  readonly usualColumns: number;
   /** Milliseconds spent inside the model so far. */
   readonly modelTime: { prefill: number; steps: number };
   /**

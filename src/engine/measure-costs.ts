@@ -17,8 +17,6 @@ const repeats = { least: 2, most: 6, short: 5 };
 const beyond = { times: 8, milliseconds: 300, points: 4 };
 /** Milliseconds of the steps of single texts, together, above which every second batch size is left out: large models take seconds. */
 const slow = 60;
-/** Cached columns: a prompt and a part of a text. */
-const usualColumns = 256;
 
 /**
  * Times steps of batches in powers of two up to the slots, with rows in powers of two up to `engine.usualRows`: a second for
@@ -97,7 +95,7 @@ async function withSequences<T>(
   rows: readonly number[],
   work: () => Promise<T>,
 ): Promise<T> {
-  const columns = Math.min(usualColumns, engine.context - (rows.at(-1) as number));
+  const columns = Math.min(engine.usualColumns, engine.context - (rows.at(-1) as number));
   // the sequences are the same, so that one prompt is computed for all
   const prompt = Int32Array.from({ length: columns }, idAt);
   let admitted = 0;

@@ -37,6 +37,7 @@ export class StockEngine implements Engine {
   readonly hiddenSize = 0;
   /** Those of the CPU's own graph: the arithmetic is the same. */
   readonly usualRows = 64;
+  readonly usualColumns = 256;
   readonly nearTieMargin = float32Margin;
   readonly modelTime = { prefill: 0, steps: 0 };
   private readonly sequences: CachedSequences;

@@ -13,6 +13,7 @@ class ClockedEngine implements Engine {
   readonly fingerprint = '';
   readonly nearTieMargin = 0;
   readonly usualRows = 64;
+  readonly usualColumns = 256;
   readonly modelTime = { prefill: 0, steps: 0 };
   readonly taken = new Set<number>();
   readonly asked: number[][] = [];

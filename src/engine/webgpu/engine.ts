@@ -53,6 +53,8 @@ interface Slot {
  */
 export class WebGpuEngine implements Engine {
   readonly usualRows = usualRows;
+  /** Prompts with examples: attention over them is a good part of a step here. */
+  readonly usualColumns = 512;
   readonly freesProcessor: boolean;
   readonly nearTieMargin: number;
   readonly modelTime = { prefill: 0, steps: 0 };
