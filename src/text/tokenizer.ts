@@ -3,6 +3,7 @@ import { inputError } from '../errors.js';
 import { type ChatMessage, ChatTemplate, type Piece, type Slot, trimmed } from './chat.js';
 import { buildCodec, type Codec, encodeWith } from './codec.js';
 import { type ModelFolder, readModelFolder } from './folder.js';
+import { RecentTexts } from './recent-texts.js';
 import { type AddedToken, controlTokens, forLaterText, idLimit, withoutControls } from './special.js';
 
 /** A chat between two control tokens: text of the template around contents, encoded as one. */
@@ -44,6 +45,8 @@ export class TextModel {
   private readonly controlPattern: RegExp | undefined;
   private readonly controlIds: ReadonlySet<number>;
   private readonly layouts = new Map<string, Section[]>();
+  /** Ids of sections: examples come again in every prompt, and encoding them would take longer than a GPU decodes a text. */
+  private readonly recent = { first: new RecentTexts(), later: new RecentTexts() };
   private chat: ChatTemplate | undefined;
   private answerStart: Int32Array | undefined;
 
@@ -157,14 +160,15 @@ export class TextModel {
     return Int32Array.from(ids);
   }
 
-  private encodeSection(section: TextSection, contents: readonly string[]): number[] {
+  private encodeSection(section: TextSection, contents: readonly string[]): readonly number[] {
     let text = '';
     for (const part of section.parts) {
       text += typeof part === 'string' ? part : trimmed(contents[part.message] as string, part.trim);
     }
     if (section.trimStart) text = text.trimStart();
     if (section.trimEnd) text = text.trimEnd();
-    return this.encode(text, section.first);
+    const recent = section.first ? this.recent.first : this.recent.later;
+    return recent.of(text, () => this.encode(text, section.first));
   }
 
   /** The sections of a chat of these roles, kept for the next one. Few-shot prompts bring a handful of role lists. */
