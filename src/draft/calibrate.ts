@@ -1,6 +1,7 @@
 import type { TreeRows } from '../engine/engine.js';
 import { type Calibrate, contextLength } from '../pool/builder.js';
 import { chancePoints, encodeChances, estimateAt, pointOf } from '../pool/chances.js';
+import { OwnText } from '../pool/own.js';
 import { WithoutDocument } from '../pool/without.js';
 import { type DraftBudget, Drafter } from './drafter.js';
 import { isotonic } from './isotonic.js';
@@ -20,13 +21,16 @@ export const calibrate: Calibrate = (settings, groups, shared, members) => {
   const skip = Math.max(1, contextLength(settings));
   const vocabulary = 1 + largest(groups.flatMap(({ documents }) => documents.map(largest)));
   const drafter = new Drafter(vocabulary, new Set(endToken === undefined ? [] : [endToken]));
+  const own = new OwnText(vocabulary, shared.maxLength);
   const fit = new ChanceFit();
   for (const { documents, open } of groups) {
     const cohort = open?.();
     for (const document of documents) {
+      own.clear();
+      for (const token of document) own.append(token);
       drafter.begin({
-        ...(cohort === undefined ? {} : { cohort: new WithoutDocument(cohort, document) }),
-        shared: members.has(document) ? new WithoutDocument(shared, document) : shared,
+        ...(cohort === undefined ? {} : { cohort: new WithoutDocument(cohort, document, own) }),
+        shared: members.has(document) ? new WithoutDocument(shared, document, own) : shared,
       });
       replayDrafts(drafter, document, skip, nodes, (estimate, came) => fit.add(estimate, came));
     }

@@ -46,3 +46,9 @@ export interface Ngrams {
   /** Fills `into` with what followed the context. */
   followers(node: number, into: Followers): void;
 }
+
+/** N-grams that tell of each token how often it followed a context, as fits need it. */
+export interface Counted extends Ngrams {
+  /** How often `token` followed the context of `node`. */
+  countAfter(node: number, token: number): number;
+}

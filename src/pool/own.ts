@@ -1,10 +1,10 @@
-import type { Followers, Ngrams, PoolState } from './ngrams.js';
+import type { Counted, Followers, PoolState } from './ngrams.js';
 
 /**
  * The n-grams of one request: its prompt and the output so far. It grows by a token at a time and dies with the
  * request. Children of a node form a list, the newest first; the root's are found by a table.
  */
-export class OwnText implements Ngrams {
+export class OwnText implements Counted {
   nodes = 1;
   token = new Int32Array(4096);
   count = new Int32Array(4096);
@@ -87,6 +87,12 @@ export class OwnText implements Ngrams {
       into.counts[i] = this.count[child] as number;
       child = this.next[child] as number;
     }
+  }
+
+  /** How often `token` followed the context. */
+  countAfter(node: number, token: number): number {
+    const child = this.child(node, token);
+    return child < 0 ? 0 : (this.count[child] as number);
   }
 
   /** Same as `Pool.walk`. */

@@ -1,4 +1,4 @@
-import type { Followers, Learnt, Ngrams, PoolState } from './ngrams.js';
+import type { Counted, Followers, Learnt, PoolState } from './ngrams.js';
 
 /**
  * The n-grams of a pool, in columns. Those that occur more than once are the nodes of a trie: node 0 is the root (the
@@ -59,7 +59,7 @@ export function slotOf(node: number, token: number, slots: number): number {
  * A read-only n-gram table of one cohort. A context that repeats in its texts is a node; one that occurs once is the
  * place in the text where it ends, with the number `nodes` + place.
  */
-export class Pool implements Ngrams, Learnt {
+export class Pool implements Counted, Learnt {
   readonly nodes: number;
   readonly escapes: Learnt['escapes'];
   readonly chances: Learnt['chances'];
@@ -97,9 +97,11 @@ export class Pool implements Ngrams, Learnt {
     return this.leafOf(row, token);
   }
 
-  /** How often the n-gram of a node occurs. */
-  count(node: number): number {
-    return node >= this.nodes ? 1 : (this.columns.node[node * nodeWidth + countAt] as number);
+  /** How often `token` followed the context. */
+  countAfter(node: number, token: number): number {
+    const child = this.child(node, token);
+    if (child < 0) return 0;
+    return child >= this.nodes ? 1 : (this.columns.node[child * nodeWidth + countAt] as number);
   }
 
   private childBySlot(node: number, token: number, first: number, end: number): number {
