@@ -63,19 +63,23 @@ export class Pool implements Counted, Learnt {
   readonly nodes: number;
   readonly escapes: Learnt['escapes'];
   readonly chances: Learnt['chances'];
+  readonly chancesBy: Learnt['chancesBy'];
 
   /**
    * @param columns shared between threads, never written
    * @param maxLength longest n-gram; contexts have up to maxLength - 1 tokens
    * @param learnt from the texts of this pool and of the cohorts beside it; of the shared pool
+   * @param entityType of a cohort's texts; null for the shared pool
    */
   constructor(
     readonly columns: TrieColumns,
     readonly maxLength: number,
-    { escapes, chances }: Learnt = {},
+    { escapes, chances, chancesBy }: Learnt = {},
+    readonly entityType: string | null = null,
   ) {
     this.escapes = escapes;
     this.chances = chances;
+    this.chancesBy = chancesBy;
     this.nodes = columns.node.length / nodeWidth - 1;
   }
 

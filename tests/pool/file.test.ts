@@ -410,7 +410,12 @@ test('chances: kept with the pool, part of its version, whole and never falling'
   assert.equal(verifyPool(bytes, 'pool.arrow'), metadata);
   assert.is(openPool(encoded().bytes, 'pool.arrow').pool.chances, undefined);
   const other = encodePool(buildTrie(documents, 4), { ...source, chances: [1, ...chances.slice(1)] });
-  assert.is(new Set([encoded(), other].map((one) => one.metadata.version)).has(metadata.version), false);
+  const ofTypes = encodePool(buildTrie(documents, 4), { ...source, chances, chancesBy: [['item', chances]] });
+  assert.is(openPool(ofTypes.bytes, 'pool.arrow').pool.chancesBy?.get('item')?.of(1), 0.6);
+  assert.is(
+    new Set([encoded(), other, ofTypes].map((one) => one.metadata.version)).has(metadata.version),
+    false,
+  );
   for (const [wrong, message] of [
     [chances.slice(1), /its metadata lacks/],
     [[...chances.slice(1), 10_001], /its metadata lacks/],
@@ -418,6 +423,9 @@ test('chances: kept with the pool, part of its version, whole and never falling'
   ] as const) {
     const { bytes: broken } = encodePool(buildTrie(documents, 4), { ...source, chances: [...wrong] });
     assert.throws(() => openPool(broken, 'pool.arrow'), message);
+    const ofType = { ...source, chancesBy: [['user', [...wrong]]] satisfies PoolSource['chancesBy'] };
+    const { bytes: brokenOfType } = encodePool(buildTrie(documents, 4), ofType);
+    assert.throws(() => openPool(brokenOfType, 'pool.arrow'), message);
   }
 });
 
