@@ -1,7 +1,7 @@
 import { buildTrie } from './build.js';
 import { decodeEscapes } from './escape.js';
 import { encodePool, type LearntMetadata, openPool, type PoolMetadata } from './file.js';
-import { chooseForFit, EscapeFit, fitTokens } from './fit.js';
+import { calibrationTokens, chooseForFit, EscapeFit, fitTokens } from './fit.js';
 import { Pool, type TrieColumns } from './trie.js';
 
 /** Identifies the pool of a cohort; '' is the pool that all share. */
@@ -107,7 +107,9 @@ export class SharedFit {
   ): void {
     const chosen = chooseForFit(documents, fitTokens / cohorts);
     this.escapes.add(chosen, pool);
-    this.groups.push({ entityType, documents: chosen, open });
+    // the first of those chosen
+    const drafted = chooseForFit(chosen, calibrationTokens / cohorts);
+    this.groups.push({ entityType, documents: drafted, open });
   }
 
   /** As they stand in the metadata of the shared pool. */
