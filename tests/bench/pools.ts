@@ -24,6 +24,7 @@ import {
   everybody,
   PoolBuilder,
   type PoolKey,
+  type PoolOwner,
   poolKey,
   poolSettings,
   sharedKey,
@@ -236,6 +237,10 @@ function buildAll(tokenizer: TextModel, documents: readonly Document[], repeat: 
   const settings = poolSettings(tokenizer, defaultMaxLength);
   const tokens = tokensOf(documents);
   const whole = { tokens, pools: 0, milliseconds: Infinity, withoutFits: Infinity, rate: 0 };
+  const owned = [...groupsOf(documents), documents].map((group) => {
+    const owner: PoolOwner = group === documents ? everybody : (group[0] as Document);
+    return [owner, group.map(({ ids }) => documentOf(settings, ids, true))] as const;
+  });
   for (let turn = 0; turn < repeat; turn++) {
     const builder = new PoolBuilder(settings, calibrate);
     for (const { entityType, cohort, ids } of documents) builder.add(entityType, cohort, ids, true);
@@ -243,11 +248,7 @@ function buildAll(tokenizer: TextModel, documents: readonly Document[], repeat: 
     whole.pools = builder.build().length;
     whole.milliseconds = Math.min(whole.milliseconds, round(cpuMilliseconds(started)));
     const plain = process.cpuUsage();
-    for (const group of [...groupsOf(documents), documents]) {
-      const { entityType, cohort } = group === documents ? everybody : (group[0] as Document);
-      const made = group.map(({ ids }) => documentOf(settings, ids, true));
-      buildPool(settings, { entityType, cohort }, made);
-    }
+    for (const [owner, made] of owned) buildPool(settings, owner, made);
     whole.withoutFits = Math.min(whole.withoutFits, round(cpuMilliseconds(plain)));
   }
   whole.rate = round(tokens / 1000 / whole.milliseconds);
