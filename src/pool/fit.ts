@@ -6,8 +6,8 @@ import { WithoutDocument } from './without.js';
 
 /** Tokens of documents that a fit is made from: more of them change next to nothing. */
 export const fitTokens = 40_000;
-/** The same for what chances are worth: drafts of a third of them tell it as well, and take longer. */
-export const calibrationTokens = 12_000;
+/** The same for what chances are worth: drafts of half of them tell it as well, and take longer. */
+export const calibrationTokens = 20_000;
 /** Rounds of expectation-maximisation: after these the fit hardly moves. */
 const rounds = 8;
 /**
