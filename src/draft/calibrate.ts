@@ -1,6 +1,7 @@
 import type { TreeRows } from '../engine/engine.js';
 import { type Calibrate, contextLength } from '../pool/builder.js';
 import { chancePoints, encodeChances, estimateAt, pointOf } from '../pool/chances.js';
+import { OwnText } from '../pool/own.js';
 import { WithoutDocument } from '../pool/without.js';
 import { type DraftBudget, Drafter } from './drafter.js';
 import { isotonic } from './isotonic.js';
@@ -10,28 +11,44 @@ const nodes = 16;
 /** Outcomes at each point that the estimates count for: nodes of one text resemble each other, so these are many. */
 const prior = 100;
 
+const estimates = Array.from({ length: chancePoints }, (_, i) => estimateAt(i + 1));
+
 /**
- * Learns how often paths of an estimated chance come: documents are drafted, each as if the pools had been built without
- * it, so nothing is built twice, and one cohort's pool at a time is opened. Other texts of the same entity stay in, and
- * prompts aren't known: after prompts that hold examples, chances from 0.6 to 0.9 come out up to 8 points too high.
+ * Learns how often paths of an estimated chance come, of all texts and of each entity type: documents are drafted, each as
+ * if the pools had been built without it, so nothing is built twice, and one cohort's pool at a time is opened. Other texts
+ * of the same entity stay in, and prompts aren't known.
  */
 export const calibrate: Calibrate = (settings, groups, shared, members) => {
   const { endToken } = settings;
   const skip = Math.max(1, contextLength(settings));
   const vocabulary = 1 + largest(groups.flatMap(({ documents }) => documents.map(largest)));
   const drafter = new Drafter(vocabulary, new Set(endToken === undefined ? [] : [endToken]));
+  const own = new OwnText(vocabulary, shared.maxLength);
   const fit = new ChanceFit();
-  for (const { documents, open } of groups) {
+  const fits = new Map<string, ChanceFit>();
+  for (const { entityType, documents, open } of groups) {
+    const ofType = entityType === null ? undefined : (fits.get(entityType) ?? new ChanceFit());
+    if (entityType !== null && ofType !== undefined) fits.set(entityType, ofType);
     const cohort = open?.();
     for (const document of documents) {
+      own.clear();
+      for (const token of document) own.append(token);
       drafter.begin({
-        ...(cohort === undefined ? {} : { cohort: new WithoutDocument(cohort, document) }),
-        shared: members.has(document) ? new WithoutDocument(shared, document) : shared,
+        ...(cohort === undefined ? {} : { cohort: new WithoutDocument(cohort, document, own) }),
+        shared: members.has(document) ? new WithoutDocument(shared, document, own) : shared,
       });
-      replayDrafts(drafter, document, skip, nodes, (estimate, came) => fit.add(estimate, came));
+      replayDrafts(drafter, document, skip, nodes, (estimate, came) => {
+        fit.add(estimate, came);
+        ofType?.add(estimate, came);
+      });
     }
   }
-  return encodeChances(fit.values());
+  const values = fit.values();
+  const byName = [...fits].sort(([a], [b]) => (a < b ? -1 : 1));
+  return {
+    chances: encodeChances(values),
+    chancesBy: byName.map(([entityType, ofType]) => [entityType, encodeChances(ofType.values(values))]),
+  };
 };
 
 /** What a replay needs of a `Drafter`. */
@@ -78,7 +95,7 @@ export function replayDrafts(
 /** Fits a map of chances to outcomes. */
 export class ChanceFit {
   /** Outcomes by point, and by how much they exceed the estimates; each counts at the points on its two sides. */
-  private readonly weights = new Float64Array(chancePoints + 1).fill(prior);
+  private readonly weights = new Float64Array(chancePoints + 1);
   private readonly excess = new Float64Array(chancePoints + 1);
 
   add(estimate: number, came: boolean): void {
@@ -88,10 +105,17 @@ export class ChanceFit {
     this.count(point + 1, beyond, excess);
   }
 
-  /** Values at the points but for the first, never falling. */
-  values(): number[] {
-    const weights = [...this.weights.subarray(1)];
-    const raised = weights.map((weight, i) => estimateAt(i + 1) + (this.excess[i + 1] as number) / weight);
+  /**
+   * Values at the points but for the first, never falling.
+   * @param usual values that few outcomes don't lead far from; the estimates if left out
+   */
+  values(usual: readonly number[] = estimates): number[] {
+    const weights = usual.map((_, i) => prior + (this.weights[i + 1] as number));
+    const raised = usual.map((value, i) => {
+      const estimate = estimateAt(i + 1);
+      const excess = prior * (value - estimate) + (this.excess[i + 1] as number);
+      return estimate + excess / (weights[i] as number);
+    });
     return isotonic(raised, weights);
   }
 

@@ -20,7 +20,7 @@ export interface DraftBudget {
 
 /** Pools of one request; either may be missing. */
 export interface DraftPools {
-  cohort?: Ngrams;
+  cohort?: Ngrams & { readonly entityType?: string | null };
   shared?: Ngrams & Learnt;
 }
 
@@ -46,6 +46,8 @@ export class Drafter {
   private readonly end = new Int32Array(stateSize);
   private fresh = new Int32Array(1024);
   private freshTokens = 0;
+  /** Whether there was a draft: what came before is the prompt. */
+  private begun = false;
   private chances: Learnt['chances'];
   /** Chances of the last draft's nodes, where what they are worth is known. */
   private mapped = new Float64Array(64);
@@ -69,13 +71,16 @@ export class Drafter {
     this.confidence.clear();
     this.end.fill(0);
     this.freshTokens = 0;
+    this.begun = false;
     this.estimate.use(this.sources, pools.shared?.escapes ?? usualEscapes);
-    this.chances = pools.shared?.chances;
+    const { cohort, shared } = pools;
+    this.chances = shared?.chancesBy?.get(cohort?.entityType ?? '') ?? shared?.chances;
   }
 
   /** Takes over a token of the prompt or of the output. */
   append(token: number): void {
     this.own.append(token);
+    if (!this.begun && this.endTokens.has(token)) this.own.endTurn();
     this.confidence.see(token);
     if (this.freshTokens === this.fresh.length) {
       const larger = new Int32Array(2 * this.freshTokens);
@@ -122,6 +127,8 @@ export class Drafter {
   /** The draft tree below `last`, the sequence's last token (already appended). */
   draft(last: number, { nodes, depth, minPathProbability, line }: DraftBudget): TreeRows {
     const { tree, confidence } = this;
+    if (!this.begun) this.own.endPrompt();
+    this.begun = true;
     const least = this.chances?.estimateOf(minPathProbability) ?? minPathProbability;
     tree.begin(last, depth > 0 ? nodes : 0);
     confidence.start(nodes + 1);

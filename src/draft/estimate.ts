@@ -3,9 +3,11 @@
  * longest first, at each length in cohort pool, shared pool and own text. A context gives its counts' shares of the
  * probability that is left over, save what escapes to the contexts after it (src/pool/escape.ts).
  */
-import { type Escapes, escapeClass, sources, usualEscapes } from '../pool/escape.js';
+import { type Escapes, earlierTurns, escapeClass, sources, usualEscapes } from '../pool/escape.js';
 import { Followers, type Ngrams } from '../pool/ngrams.js';
 
+/** The own text's place among the sources. */
+const own = sources - 1;
 /** Tokens looked at in one context: the first that it lists; beyond them there is next to no mass. */
 const widest = 8;
 /** Mass below which shorter contexts aren't asked any more. */
@@ -30,6 +32,8 @@ export class Estimate {
   private readonly node = new Int32Array(sources);
   private readonly depth = new Int32Array(sources);
   private readonly after = new Followers(widest);
+  /** Whether a pool knew one of the contexts so far. */
+  private pooled = false;
   private sources: readonly (Ngrams | undefined)[] = [];
   private escapes: Escapes = usualEscapes;
 
@@ -47,6 +51,7 @@ export class Estimate {
     this.size = 0;
     this.best = 0;
     this.stamp++;
+    this.pooled = false;
     let length = 0;
     for (let s = 0; s < sources; s++) {
       this.node[s] = states[offset + 2 * s] as number;
@@ -75,7 +80,10 @@ export class Estimate {
       if (source === undefined || depth[s] !== length) continue;
       source.followers(node[s] as number, after);
       if (after.total > 0) {
-        const through = this.escapes[escapeClass(s, length, after)] as number;
+        const isPool = s < own;
+        this.pooled ||= isPool;
+        const origin = !isPool && this.pooled && after.earlier ? earlierTurns : s;
+        const through = this.escapes[escapeClass(origin, length, after)] as number;
         this.add(after, (left * (1 - through)) / after.total);
         left *= through;
       }

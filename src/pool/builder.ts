@@ -1,7 +1,7 @@
 import { buildTrie } from './build.js';
 import { decodeEscapes } from './escape.js';
-import { encodePool, openPool, type PoolMetadata } from './file.js';
-import { chooseForFit, EscapeFit, fitTokens } from './fit.js';
+import { encodePool, type LearntMetadata, openPool, type PoolMetadata } from './file.js';
+import { calibrationTokens, chooseForFit, EscapeFit, fitTokens } from './fit.js';
 import { Pool, type TrieColumns } from './trie.js';
 
 /** Identifies the pool of a cohort; '' is the pool that all share. */
@@ -65,6 +65,7 @@ export function contextLength({ generationPrompt, maxLength }: PoolSettings): nu
 
 /** Documents of one cohort that what the shared pool knows of all is learnt from. */
 export interface FitGroup {
+  entityType: string | null;
   documents: readonly Int32Array[];
   /** Opens the pool that holds them; undefined for texts without a cohort. */
   open: (() => Pool) | undefined;
@@ -74,14 +75,14 @@ export interface FitGroup {
  * Learns what estimated chances are worth: drafting is what they are estimated by, and it knows pools, not they it.
  * @param shared pool of all, with its escape probabilities
  * @param members documents that it holds; groups may have others
- * @returns what `encodeChances` makes of the map
+ * @returns what `encodeChances` makes of the maps
  */
 export type Calibrate = (
   settings: PoolSettings,
   groups: readonly FitGroup[],
   shared: Pool,
   members: ReadonlySet<Int32Array>,
-) => number[];
+) => Pick<LearntMetadata, 'chances' | 'chancesBy'>;
 
 /** What the shared pool knows beside counts, learnt from documents of every cohort. */
 export class SharedFit {
@@ -97,20 +98,28 @@ export class SharedFit {
   }
 
   /** Takes in a part of a cohort's documents; all of them are given. `pool` holds them, and isn't kept. */
-  add(documents: readonly Int32Array[], cohorts: number, pool?: Pool, open?: () => Pool): void {
+  add(
+    { entityType }: Pick<PoolOwner, 'entityType'>,
+    documents: readonly Int32Array[],
+    cohorts: number,
+    pool?: Pool,
+    open?: () => Pool,
+  ): void {
     const chosen = chooseForFit(documents, fitTokens / cohorts);
     this.escapes.add(chosen, pool);
-    this.groups.push({ documents: chosen, open });
+    // the first of those chosen
+    const drafted = chooseForFit(chosen, calibrationTokens / cohorts);
+    this.groups.push({ entityType, documents: drafted, open });
   }
 
   /** As they stand in the metadata of the shared pool. */
-  learn(columns: TrieColumns, documents: readonly Int32Array[]): Pick<PoolMetadata, 'weights' | 'chances'> {
+  learn(columns: TrieColumns, documents: readonly Int32Array[]): LearntMetadata {
     const { settings, groups } = this;
     const { maxLength } = settings;
     const members = new Set(documents);
     const weights = this.escapes.weights(new Pool(columns, maxLength), members);
     const shared = new Pool(columns, maxLength, { escapes: decodeEscapes(weights) });
-    return { weights, chances: this.calibrate?.(settings, groups, shared, members) };
+    return { weights, ...this.calibrate?.(settings, groups, shared, members) };
   }
 }
 
@@ -178,7 +187,7 @@ export class PoolBuilder {
       const built = group.cohort === null ? undefined : buildPool(this.settings, group, group.documents);
       if (built !== undefined) own.push(built);
       const pool = built && openPool(built.bytes, 'A pool').pool;
-      fit.add(group.documents, groups.length, pool, pool && (() => pool));
+      fit.add(group, group.documents, groups.length, pool, pool && (() => pool));
     }
     const everything = groups.flatMap(({ documents }) => documents);
     return [buildPool(this.settings, everybody, everything, fit), ...own];

@@ -1,7 +1,8 @@
 /**
  * What the estimated chance of a draft's path is worth: how often paths of such an estimate come. A path's estimate is a
  * product over its tokens, which don't come independently: a text that goes along with the pools tends to go on so. The
- * map never falls, so paths keep their order. It is learnt when pools are built and stands in the shared pool.
+ * map never falls, so paths keep their order. It is learnt when pools are built and stands in the shared pool, beside one
+ * for texts of each entity type.
  */
 
 /** Chances are mapped by straight lines between points this far apart: 0, which is kept, and those in the metadata. */

@@ -9,6 +9,13 @@ import type { Followers } from './ngrams.js';
 /** Where a context is looked up, in this order at each length. */
 export const sourceNames = ['cohort', 'shared', 'own'] as const;
 export const sources = sourceNames.length;
+/**
+ * In place of a source, in classes: own text of earlier turns (worked examples) where a pool knows the context too. The
+ * pools' texts were written after the same examples, so these tell little that the pools don't. Fits don't know prompts:
+ * this origin keeps its usual escape probabilities.
+ */
+export const earlierTurns = sources;
+const origins = sources + 1;
 
 /** Longer contexts count as this long. */
 const longest = 7;
@@ -18,9 +25,12 @@ const totals = 9;
 const leastShares = [0.9, 0.6, 0.3, 0];
 const shapes = 1 + leastShares.length;
 /** Number of classes: length of an array of escape probabilities. */
-export const escapeClasses = sources * (longest + 1) * totals * shapes;
+export const escapeClasses = origins * (longest + 1) * totals * shapes;
 
-/** @param after what followed the context; its total is at least 1 */
+/**
+ * @param source or `earlierTurns`
+ * @param after what followed the context; its total is at least 1
+ */
 export function escapeClass(source: number, length: number, after: Followers): number {
   const { total } = after;
   const size = Math.min(totals - 1, 32 - Math.clz32(total - 1));
@@ -41,13 +51,16 @@ export type Escapes = Float64Array;
 
 /** Log-odds of escaping as a sum: by source, by shape, a slope by shape for each doubling of the total, by length. */
 const usual = {
-  source: [0.9, 1.06, 0.6],
+  source: [0.9, 1.06, 0.6, 3],
   shape: [-0.05, -1.31, 0.72, 1.13, 2.06],
   doubling: [-0.29, -0.04, -0.27, -0.26, -0.32],
   length: 0.11,
 };
 
-/** Escape probabilities where no pool brings its own: a logistic fit to texts of two models. */
+/**
+ * Escape probabilities where no pool brings its own: a logistic fit to texts of two models. That of earlier turns was
+ * chosen by tokens a step and by how chances come true after few-shot prompts.
+ */
 export const usualEscapes: Escapes = Float64Array.from({ length: escapeClasses }, (_, index) => {
   const shape = index % shapes;
   const size = Math.floor(index / shapes) % totals;

@@ -11,6 +11,7 @@ import { listsIn, schemaText, writeLists } from './arrow.js';
 import { Chances, certain, chancePoints } from './chances.js';
 import { columnKeys, columnLengths, faultIn, largestOf } from './columns.js';
 import { decodeEscapes, escapeClasses } from './escape.js';
+import type { Learnt } from './ngrams.js';
 import { nodeWidth, Pool, type TrieColumns } from './trie.js';
 
 /** What a pool was made of; stands in the schema's metadata under the key `dare.pool`, as JSON. */
@@ -34,18 +35,21 @@ export interface PoolMetadata {
   weights?: number[] | undefined;
   /** Of the shared pool, where they were learnt: what estimated chances are worth; see `encodeChances`. */
   chances?: number[] | undefined;
+  /** The same for texts of one entity type, by its name, in the order of names. */
+  chancesBy?: [entityType: string, chances: number[]][] | undefined;
   /** First half of the sha256 over the columns, the weights and the chances: equal texts make equal versions. */
   version: string;
 }
 
 const metadataKey = 'dare.pool';
-/** Counts up when the columns change. */
-export const poolFormat = 2;
+/** Counts up when the columns or the metadata change. */
+export const poolFormat = 3;
 const size = z
   .number()
   .int()
   .min(0)
   .max(2 ** 29);
+const chancesSchema = z.array(z.number().int().min(0).max(certain)).length(chancePoints);
 const metadataSchema = z.object({
   tokenizer: z.string(),
   entityType: z.string().nullable(),
@@ -59,13 +63,17 @@ const metadataSchema = z.object({
   places: size,
   largestToken: z.number().int().min(-1),
   weights: z.array(z.number().int().min(1).max(9999)).length(escapeClasses).optional(),
-  chances: z.array(z.number().int().min(0).max(certain)).length(chancePoints).optional(),
+  chances: chancesSchema.optional(),
+  chancesBy: z.array(z.tuple([z.string(), chancesSchema])).optional(),
   version: z.string(),
 });
 
+/** What was learnt from the texts of all pools, as it stands in the metadata of the shared one. */
+export type LearntMetadata = Pick<PoolMetadata, 'weights' | 'chances' | 'chancesBy'>;
+
 export type PoolSource = Pick<
   PoolMetadata,
-  'tokenizer' | 'entityType' | 'cohort' | 'maxLength' | 'documents' | 'tokens' | 'weights' | 'chances'
+  'tokenizer' | 'entityType' | 'cohort' | 'maxLength' | 'documents' | 'tokens' | keyof LearntMetadata
 >;
 
 /** The pool as an Arrow IPC file's bytes, in shared memory. */
@@ -125,10 +133,10 @@ export function openPool(bytes: SharedArrayBuffer, name: string): { pool: Pool; 
   const columns = Object.fromEntries(columnKeys.map((key, i) => [key, lists[i]])) as unknown as TrieColumns;
   const fault = faultIn(columns, metadata.largestToken);
   if (fault !== undefined) throw broken(name, fault);
-  const { maxLength, weights, chances } = metadata;
-  if (chances?.some((chance, i) => chance < (chances[i - 1] ?? 0))) throw broken(name, 'its chances fall');
-  const learnt = { escapes: weights && decodeEscapes(weights), chances: chances && new Chances(chances) };
-  return { pool: new Pool(columns, maxLength, learnt), metadata };
+  return {
+    pool: new Pool(columns, metadata.maxLength, learntOf(metadata, name), metadata.entityType),
+    metadata,
+  };
 }
 
 /**
@@ -143,6 +151,16 @@ export function verifyPool(bytes: SharedArrayBuffer, name: string): PoolMetadata
   return metadata;
 }
 
+function learntOf({ weights, chances, chancesBy = [] }: LearntMetadata, name: string): Learnt {
+  for (const map of [chances ?? [], ...chancesBy.map(([, map]) => map)])
+    if (map.some((chance, i) => chance < (map[i - 1] ?? 0))) throw broken(name, 'its chances fall');
+  return {
+    escapes: weights && decodeEscapes(weights),
+    chances: chances && new Chances(chances),
+    chancesBy: new Map(chancesBy.map(([entityType, map]) => [entityType, new Chances(map)])),
+  };
+}
+
 function broken(name: string, why: string): DareError {
   return inputError(`${name} is no whole pool file: ${why}`, 'Build the pools again: dare pools.');
 }
@@ -152,14 +170,11 @@ function columnName(key: string): string {
   return key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
-function versionOf(
-  columns: TrieColumns,
-  { weights, chances }: Pick<PoolMetadata, 'weights' | 'chances'>,
-): string {
+function versionOf(columns: TrieColumns, { weights, chances, chancesBy }: LearntMetadata): string {
   const hash = createHash('sha256');
   for (const key of columnKeys) hash.update(columns[key]);
   if (weights !== undefined) hash.update(JSON.stringify(weights));
-  if (chances !== undefined) hash.update(JSON.stringify({ chances }));
+  if (chances !== undefined) hash.update(JSON.stringify({ chances, chancesBy }));
   return hash.digest('hex').slice(0, 32);
 }
 

@@ -1,9 +1,13 @@
-import { type Escapes, encodeEscapes, escapeClass, escapeClasses, usualEscapes } from './escape.js';
-import { Followers, type Ngrams, type PoolState } from './ngrams.js';
+import { type Escapes, encodeEscapes, escapeClass, escapeClasses, sources, usualEscapes } from './escape.js';
+import { type Counted, Followers, type PoolState } from './ngrams.js';
 import { OwnText } from './own.js';
+import type { Pool } from './trie.js';
+import { WithoutDocument } from './without.js';
 
 /** Tokens of documents that a fit is made from: more of them change next to nothing. */
 export const fitTokens = 40_000;
+/** The same for what chances are worth: drafts of half of them tell it as well, and take longer. */
+export const calibrationTokens = 20_000;
 /** Rounds of expectation-maximisation: after these the fit hardly moves. */
 const rounds = 8;
 /**
@@ -11,7 +15,7 @@ const rounds = 8;
  * pools of a hundred texts lose a percent of the tokens a step that pools of thousands gain.
  */
 export const prior = 300;
-/** Followers looked at: enough to find nearly every token. */
+/** Followers of an own text that are looked at to find the likeliest; pools list it first. */
 const widest = 64;
 /** Probability of a token that no context gives. */
 const unforeseen = 1e-5;
@@ -27,9 +31,17 @@ interface Opinions {
 
 interface Sample {
   document: Int32Array;
-  whole: OwnText;
-  /** In the order of sources; those of the shared pool come last. */
-  opinions: (Opinions | undefined)[];
+  ofCohort: Opinions | undefined;
+  ofOwn: Opinions;
+}
+
+/** The contexts of all tokens, side by side in the order in which they are asked. */
+interface Asked {
+  /** Where those of a token begin, [tokens + 1]. */
+  starts: Int32Array;
+  classes: Int16Array;
+  /** The token's share of the context's counts. */
+  shares: Float32Array;
 }
 
 /**
@@ -65,8 +77,12 @@ function hashOf(tokens: ArrayLike<number>): number {
  */
 export class EscapeFit {
   private readonly samples: Sample[] = [];
-  private readonly after = new Followers(widest);
-  private readonly own = new Followers(widest);
+  private readonly first = new Followers(1);
+  private readonly newest = new Followers(widest);
+  /** The document at hand: all of it, and as far as it was gone through. */
+  private whole = new OwnText(1, 1);
+  private before = this.whole;
+  private vocabulary = 0;
 
   /**
    * @param maxLength the longest n-gram of the pools
@@ -81,17 +97,14 @@ export class EscapeFit {
    * Takes in documents of one cohort.
    * @param cohort the pool that holds them; undefined for texts without a cohort
    */
-  add(documents: readonly Int32Array[], cohort: Ngrams | undefined): void {
+  add(documents: readonly Int32Array[], cohort: Pool | undefined): void {
     for (const document of documents) {
-      const vocabulary = document.reduce((largest, token) => Math.max(largest, token), 0) + 1;
-      const whole = new OwnText(vocabulary, this.maxLength);
-      for (const token of document) whole.append(token);
-      const before = new OwnText(vocabulary, this.maxLength);
-      const ofCohort = cohort && this.opinionsOf(cohort, 0, document, whole);
+      this.take(document);
+      const without = cohort && new WithoutDocument(cohort, document, this.whole);
       this.samples.push({
         document,
-        whole,
-        opinions: [ofCohort, undefined, this.opinionsOf(before, 2, document)],
+        ofCohort: without && this.opinionsOf(without, 0, document),
+        ofOwn: this.opinionsOf(this.before, 2, document),
       });
     }
   }
@@ -100,105 +113,110 @@ export class EscapeFit {
    * Escape probabilities as they stand in the metadata of the shared pool.
    * @param members the documents that it holds; the sample may have others
    */
-  weights(shared: Ngrams, members: ReadonlySet<Int32Array>): number[] {
-    for (const { document, whole, opinions } of this.samples)
-      opinions[1] = this.opinionsOf(shared, 1, document, members.has(document) ? whole : undefined);
+  weights(shared: Pool, members: ReadonlySet<Int32Array>): number[] {
+    const asked = this.ask(shared, members);
     let escapes = usualEscapes;
-    for (let round = 0; round < rounds; round++) escapes = this.improve(escapes);
+    for (let round = 0; round < rounds; round++) escapes = improve(escapes, asked, sources * this.maxLength);
     return encodeEscapes(escapes);
+  }
+
+  /** Fills `whole` with a document, and empties `before`. */
+  private take(document: Int32Array): void {
+    const vocabulary = document.reduce((largest, token) => Math.max(largest, token), 0) + 1;
+    if (vocabulary > this.vocabulary) {
+      this.vocabulary = Math.max(vocabulary, 2 * this.vocabulary);
+      this.whole = new OwnText(this.vocabulary, this.maxLength);
+      this.before = new OwnText(this.vocabulary, this.maxLength);
+    }
+    this.whole.clear();
+    this.before.clear();
+    for (const token of document) this.whole.append(token);
+  }
+
+  /** What all sources say of all documents. */
+  private ask(shared: Pool, members: ReadonlySet<Int32Array>): Asked {
+    const { samples, maxLength, skip } = this;
+    const tokens = samples.reduce((sum, { document }) => sum + Math.max(0, document.length - skip), 0);
+    const starts = new Int32Array(tokens + 1);
+    const classes = new Int16Array(tokens * sources * maxLength);
+    const shares = new Float32Array(classes.length);
+    let size = 0;
+    let token = 0;
+    for (const { document, ofCohort, ofOwn } of samples) {
+      this.take(document);
+      const pool = members.has(document) ? new WithoutDocument(shared, document, this.whole) : shared;
+      const opinions = [ofCohort, this.opinionsOf(pool, 1, document), ofOwn];
+      for (let i = skip; i < document.length; i++) {
+        for (let at = (i + 1) * maxLength - 1; at >= i * maxLength; at--) {
+          for (const opinion of opinions) {
+            const class_ = opinion?.classes[at] ?? unknown;
+            if (class_ === unknown) continue;
+            classes[size] = class_;
+            shares[size++] = opinion?.shares[at] as number;
+          }
+        }
+        starts[++token] = size;
+      }
+    }
+    return { starts, classes, shares };
   }
 
   /**
    * Goes through the contexts of every token as `Estimate` does.
-   * @param ngrams an `OwnText` is filled with the document on the way
-   * @param whole counts of the document, to be taken off
+   * @param ngrams `before` is filled with the document on the way
    */
-  private opinionsOf(ngrams: Ngrams, source: number, document: Int32Array, whole?: OwnText): Opinions {
-    const { maxLength, after, own } = this;
+  private opinionsOf(ngrams: Counted, source: number, document: Int32Array): Opinions {
+    const { maxLength, before } = this;
+    const after = ngrams === before ? this.newest : this.first;
     const classes = new Int16Array(document.length * maxLength).fill(unknown);
     const shares = new Float32Array(classes.length);
     const state: PoolState = { node: 0, depth: 0 };
-    const wholeState: PoolState = { node: 0, depth: 0 };
     for (const [i, token] of document.entries()) {
       let { node } = state;
-      let { node: ownNode, depth: ownDepth } = wholeState;
       for (let length = i < this.skip ? -1 : state.depth; length >= 0; length--) {
         ngrams.followers(node, after);
-        if (whole !== undefined) {
-          // the document is in the pool, so its context is as long or longer
-          for (; ownDepth > length; ownDepth--) ownNode = whole.shorter(ownNode);
-          whole.followers(ownNode, own);
-          takeOff(after, own);
-        }
         if (after.total > 0) {
-          const at = indexOf(after, token);
           classes[i * maxLength + length] = escapeClass(source, length, after);
-          shares[i * maxLength + length] = at < 0 ? 0 : (after.counts[at] as number) / after.total;
+          shares[i * maxLength + length] = ngrams.countAfter(node, token) / after.total;
         }
         if (length > 0) node = ngrams.shorter(node, length);
       }
-      if (ngrams instanceof OwnText) ngrams.append(token);
+      if (ngrams === before) before.append(token);
       ngrams.walk(state, token);
-      whole?.walk(wholeState, token);
     }
     return { classes, shares };
   }
+}
 
-  /** One round: how often contexts of each class are expected to be asked, and to be passed by. */
-  private improve(escapes: Escapes): Escapes {
-    const asked = new Float64Array(escapeClasses).fill(prior);
-    const passed = usualEscapes.map((usual) => usual * prior);
-    // of one token: its contexts in the order in which they are asked
-    const classes: number[] = [];
-    const chances: number[] = [];
-    for (const { document, opinions } of this.samples) {
-      for (let i = this.skip; i < document.length; i++) {
-        classes.length = chances.length = 0;
-        let mass = 1;
-        let likelihood = 0;
-        for (let length = this.maxLength - 1; length >= 0; length--) {
-          for (const opinion of opinions) {
-            const at = opinion?.classes[i * this.maxLength + length] ?? unknown;
-            if (at === unknown) continue;
-            const through = escapes[at] as number;
-            const chance = mass * (1 - through) * (opinion?.shares[i * this.maxLength + length] as number);
-            classes.push(at);
-            chances.push(chance);
-            likelihood += chance;
-            mass *= through;
-          }
-        }
-        likelihood += mass * unforeseen;
-        let left = 1;
-        for (const [k, at] of classes.entries()) {
-          asked[at] = (asked[at] as number) + left;
-          left = Math.max(0, left - (chances[k] as number) / likelihood);
-          passed[at] = (passed[at] as number) + left;
-        }
-      }
+/**
+ * One round: how often contexts of each class are expected to be asked, and to be passed by.
+ * @param most contexts of a token
+ */
+function improve(escapes: Escapes, { starts, classes, shares }: Asked, most: number): Escapes {
+  const asked = new Float64Array(escapeClasses).fill(prior);
+  const passed = usualEscapes.map((usual) => usual * prior);
+  // of one token
+  const chances = new Float64Array(most);
+  for (let token = 0; token + 1 < starts.length; token++) {
+    const start = starts[token] as number;
+    const size = (starts[token + 1] as number) - start;
+    let mass = 1;
+    let likelihood = 0;
+    for (let k = 0; k < size; k++) {
+      const through = escapes[classes[start + k] as number] as number;
+      const chance = mass * (1 - through) * (shares[start + k] as number);
+      chances[k] = chance;
+      likelihood += chance;
+      mass *= through;
     }
-    return passed.map((count, at) => count / (asked[at] as number));
+    likelihood += mass * unforeseen;
+    let left = 1;
+    for (let k = 0; k < size; k++) {
+      const at = classes[start + k] as number;
+      asked[at] = (asked[at] as number) + left;
+      left = Math.max(0, left - (chances[k] as number) / likelihood);
+      passed[at] = (passed[at] as number) + left;
+    }
   }
-}
-
-function indexOf({ tokens, size }: Followers, token: number): number {
-  for (let i = 0; i < size; i++) if (tokens[i] === token) return i;
-  return -1;
-}
-
-/** Takes a document's own counts off those of a pool that it is part of. */
-function takeOff(after: Followers, own: Followers): void {
-  const { tokens, counts } = after;
-  after.total -= own.total;
-  for (let i = 0; i < own.size; i++) {
-    const at = indexOf(after, own.tokens[i] as number);
-    if (at < 0) continue;
-    const left = (counts[at] as number) - (own.counts[i] as number);
-    counts[at] = left;
-    if (left > 0) continue;
-    after.distinct--;
-    after.size--;
-    tokens.copyWithin(at, at + 1, after.size + 1);
-    counts.copyWithin(at, at + 1, after.size + 1);
-  }
+  return passed.map((count, at) => count / (asked[at] as number));
 }

@@ -7,6 +7,8 @@ export interface Learnt {
   readonly escapes?: Escapes | undefined;
   /** How often paths of an estimated chance come. */
   readonly chances?: Chances | undefined;
+  /** The same for texts of one entity type, by its name: texts of users and of items aren't equally predictable. */
+  readonly chancesBy?: ReadonlyMap<string, Chances> | undefined;
 }
 
 /** Where a walk stands: a context that the table knows, and its length in tokens. Node 0 is the empty context. */
@@ -23,6 +25,8 @@ export class Followers {
   distinct = 0;
   /** How many are listed in `tokens` and `counts`: at most `limit`. */
   size = 0;
+  /** Whether an own text has them of earlier turns of its chat alone; pools leave it as it is. */
+  earlier = false;
   readonly tokens: Int32Array;
   readonly counts: Int32Array;
 
@@ -45,4 +49,10 @@ export interface Ngrams {
 
   /** Fills `into` with what followed the context. */
   followers(node: number, into: Followers): void;
+}
+
+/** N-grams that tell of each token how often it followed a context, as fits need it. */
+export interface Counted extends Ngrams {
+  /** How often `token` followed the context of `node`. */
+  countAfter(node: number, token: number): number;
 }

@@ -1,10 +1,10 @@
-import type { Followers, Ngrams, PoolState } from './ngrams.js';
+import type { Counted, Followers, PoolState } from './ngrams.js';
 
 /**
  * The n-grams of one request: its prompt and the output so far. It grows by a token at a time and dies with the
  * request. Children of a node form a list, the newest first; the root's are found by a table.
  */
-export class OwnText implements Ngrams {
+export class OwnText implements Counted {
   nodes = 1;
   token = new Int32Array(4096);
   count = new Int32Array(4096);
@@ -15,6 +15,12 @@ export class OwnText implements Ngrams {
   /** First child and next sibling, -1 at the end. */
   first = new Int32Array(4096).fill(-1);
   next = new Int32Array(4096).fill(-1);
+  /** Turn of the chat in which a token last followed the node. */
+  turn = new Int32Array(4096);
+  /** Turns that have ended. */
+  private turns = 0;
+  /** The first turn that isn't an earlier one: that of the last message. */
+  private lastTurn = 0;
   private readonly roots: Int32Array;
   /** Node of the last k tokens, k = 0 up to maxLength - 1; -1 where fewer were seen. */
   private readonly contexts: Int32Array;
@@ -33,6 +39,9 @@ export class OwnText implements Ngrams {
     for (let node = this.first[0] as number; node >= 0; node = this.next[node] as number) {
       this.roots[this.token[node] as number] = -1;
     }
+    this.turns = 0;
+    this.lastTurn = 0;
+    this.turn[0] = 0;
     this.nodes = 1;
     this.count[0] = 0;
     this.children[0] = 0;
@@ -40,6 +49,20 @@ export class OwnText implements Ngrams {
     this.first[0] = -1;
     this.contexts.fill(-1);
     this.contexts[0] = 0;
+  }
+
+  /** The token that ends a turn of the chat was appended. */
+  endTurn(): void {
+    this.turns++;
+  }
+
+  /**
+   * The prompt is complete. Its last turn is the message to answer, which ended just before, in templates that end the
+   * user's turns too; turns before it are system lines and worked examples. Where they aren't ended, the last example
+   * counts with the message.
+   */
+  endPrompt(): void {
+    this.lastTurn = this.turns - 1;
   }
 
   child(node: number, token: number): number {
@@ -80,6 +103,7 @@ export class OwnText implements Ngrams {
     // not the node's own count: the end of the text itself has no continuation yet
     into.total = this.followed[node] as number;
     into.distinct = this.children[node] as number;
+    into.earlier = (this.turn[node] as number) < this.lastTurn;
     into.size = Math.min(into.distinct, into.limit);
     let child = this.first[node] as number;
     for (let i = 0; i < into.size; i++) {
@@ -87,6 +111,12 @@ export class OwnText implements Ngrams {
       into.counts[i] = this.count[child] as number;
       child = this.next[child] as number;
     }
+  }
+
+  /** How often `token` followed the context. */
+  countAfter(node: number, token: number): number {
+    const child = this.child(node, token);
+    return child < 0 ? 0 : (this.count[child] as number);
   }
 
   /** Same as `Pool.walk`. */
@@ -111,6 +141,7 @@ export class OwnText implements Ngrams {
   }
 
   private extend(context: number, token: number, link: number): number {
+    this.turn[context] = this.turns;
     this.followed[context] = (this.followed[context] as number) + 1;
     const known = this.child(context, token);
     if (known >= 0) {
@@ -124,6 +155,7 @@ export class OwnText implements Ngrams {
     this.link[node] = link;
     this.children[node] = 0;
     this.followed[node] = 0;
+    this.turn[node] = 0;
     this.first[node] = -1;
     this.next[node] = this.first[context] as number;
     this.first[context] = node;
@@ -133,7 +165,16 @@ export class OwnText implements Ngrams {
   }
 
   private grow(): void {
-    for (const column of ['token', 'count', 'link', 'children', 'followed', 'first', 'next'] as const) {
+    for (const column of [
+      'token',
+      'count',
+      'link',
+      'children',
+      'followed',
+      'first',
+      'next',
+      'turn',
+    ] as const) {
       const larger = new Int32Array(this[column].length * 2);
       larger.set(this[column]);
       this[column] = larger;

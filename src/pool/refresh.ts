@@ -145,7 +145,7 @@ class Refresh {
       }
       if (shared !== undefined) continue;
       all.add(documents);
-      fit.add(documents, groups.length, pool, open);
+      fit.add(group, documents, groups.length, pool, open);
     }
     // no text is read for it any more
     if (shared === undefined) progress.note('building the shared pool');

@@ -1,4 +1,4 @@
-import type { Followers, Learnt, Ngrams, PoolState } from './ngrams.js';
+import type { Counted, Followers, Learnt, PoolState } from './ngrams.js';
 
 /**
  * The n-grams of a pool, in columns. Those that occur more than once are the nodes of a trie: node 0 is the root (the
@@ -59,23 +59,27 @@ export function slotOf(node: number, token: number, slots: number): number {
  * A read-only n-gram table of one cohort. A context that repeats in its texts is a node; one that occurs once is the
  * place in the text where it ends, with the number `nodes` + place.
  */
-export class Pool implements Ngrams, Learnt {
+export class Pool implements Counted, Learnt {
   readonly nodes: number;
   readonly escapes: Learnt['escapes'];
   readonly chances: Learnt['chances'];
+  readonly chancesBy: Learnt['chancesBy'];
 
   /**
    * @param columns shared between threads, never written
    * @param maxLength longest n-gram; contexts have up to maxLength - 1 tokens
    * @param learnt from the texts of this pool and of the cohorts beside it; of the shared pool
+   * @param entityType of a cohort's texts; null for the shared pool
    */
   constructor(
     readonly columns: TrieColumns,
     readonly maxLength: number,
-    { escapes, chances }: Learnt = {},
+    { escapes, chances, chancesBy }: Learnt = {},
+    readonly entityType: string | null = null,
   ) {
     this.escapes = escapes;
     this.chances = chances;
+    this.chancesBy = chancesBy;
     this.nodes = columns.node.length / nodeWidth - 1;
   }
 
@@ -97,9 +101,11 @@ export class Pool implements Ngrams, Learnt {
     return this.leafOf(row, token);
   }
 
-  /** How often the n-gram of a node occurs. */
-  count(node: number): number {
-    return node >= this.nodes ? 1 : (this.columns.node[node * nodeWidth + countAt] as number);
+  /** How often `token` followed the context. */
+  countAfter(node: number, token: number): number {
+    const child = this.child(node, token);
+    if (child < 0) return 0;
+    return child >= this.nodes ? 1 : (this.columns.node[child * nodeWidth + countAt] as number);
   }
 
   private childBySlot(node: number, token: number, first: number, end: number): number {

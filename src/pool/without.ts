@@ -1,40 +1,62 @@
-import { Followers, type Learnt, type Ngrams, type PoolState } from './ngrams.js';
+import { type Counted, Followers, type Learnt, type PoolState } from './ngrams.js';
+import type { OwnText } from './own.js';
 import type { Pool } from './trie.js';
 
-/** What a document adds to one context: how often it is there, what follows it, and how many tokens nothing else has. */
-interface Share {
+/** The followers that a context keeps, in order: all there are, or the first of them. */
+interface Left {
   total: number;
-  counts: Map<number, number>;
-  alone: number;
+  distinct: number;
+  tokens: readonly number[];
+  counts: readonly number[];
+  /** How many were asked for. */
+  limit: number;
 }
+
+const nothing: Left = { total: 0, distinct: 0, tokens: [], counts: [], limit: Number.POSITIVE_INFINITY };
+
+// filled anew by each call that uses them
+let wide = new Followers(64);
+let best = new Followers(8);
 
 /**
  * A pool as if it had been built without one of its documents: the document's counts are taken off. Contexts that the
  * document alone has are still known, and nothing follows them.
  */
-export class WithoutDocument implements Ngrams, Learnt {
+export class WithoutDocument implements Counted, Learnt {
   readonly maxLength: number;
   readonly escapes: Learnt['escapes'];
-  private readonly shares = new Map<number, Share>();
-  private wide = new Followers(64);
+  /** The document's contexts: node of `own` by that of the pool. */
+  private readonly contexts = new Map<number, number>();
+  /** What was asked for already: the contexts of one text are asked for again and again. */
+  private readonly left = new Map<number, Left>();
+  /** Numbers of contexts that occur once, in the document: from the first up to the end. */
+  private first = 0;
+  private end = 0;
 
-  /** @param document one that the pool was built of */
+  /**
+   * @param document one that the pool was built of
+   * @param own holds the document and nothing else, with n-grams as long as the pool's
+   */
   constructor(
     private readonly pool: Pool,
     document: Int32Array,
+    private readonly own: OwnText,
   ) {
     this.maxLength = pool.maxLength;
     this.escapes = pool.escapes;
     const state: PoolState = { node: 0, depth: 0 };
-    for (const token of document) {
-      this.count(state, token);
+    const ownState: PoolState = { node: 0, depth: 0 };
+    this.take(state, ownState.node);
+    for (const [i, token] of document.entries()) {
       pool.walk(state, token);
+      own.walk(ownState, token);
+      // a place in the text, where the document's tokens stand side by side
+      if (state.node >= pool.nodes && this.end === 0) {
+        this.first = state.node - i;
+        this.end = this.first + document.length;
+      }
+      this.take(state, ownState.node);
     }
-    // the document's last context is there too; the root counts tokens alone
-    this.count(state, undefined);
-    for (const [node, share] of this.shares)
-      for (const [token, count] of share.counts)
-        if (pool.count(pool.child(node, token)) === count) share.alone++;
   }
 
   walk(state: PoolState, token: number): void {
@@ -47,46 +69,91 @@ export class WithoutDocument implements Ngrams, Learnt {
 
   /** As of `Pool`: the most frequent tokens first, of equal ones the smaller id. */
   followers(node: number, into: Followers): void {
-    const share = this.shares.get(node);
-    if (share === undefined) {
-      this.pool.followers(node, into);
-      return;
-    }
-    // beside the tokens that lose counts, as many as are asked for
-    const limit = into.limit + share.counts.size;
-    if (this.wide.limit < limit) this.wide = new Followers(2 * limit);
-    const { wide } = this;
-    this.pool.followers(node, wide);
-    const left: { token: number; count: number }[] = [];
-    for (let i = 0; i < Math.min(limit, wide.size); i++) {
-      const token = wide.tokens[i] as number;
-      const count = (wide.counts[i] as number) - (share.counts.get(token) ?? 0);
-      if (count > 0) left.push({ token, count });
-    }
-    left.sort((a, b) => b.count - a.count || a.token - b.token);
-    into.distinct = wide.distinct - share.alone;
-    into.total = into.distinct > 0 ? wide.total - share.total : 0;
-    into.size = Math.min(into.limit, left.length);
-    for (let i = 0; i < into.size; i++) {
-      const { token, count } = left[i] as (typeof left)[number];
-      into.tokens[i] = token;
-      into.counts[i] = count;
+    const ownNode = this.contexts.get(node);
+    if (ownNode !== undefined) this.leftOf(node, ownNode, into.limit, into);
+    else if (node >= this.first && node < this.end) into.total = into.distinct = into.size = 0;
+    else this.pool.followers(node, into);
+  }
+
+  /** As of `Pool`. */
+  countAfter(node: number, token: number): number {
+    if (node >= this.first && node < this.end) return 0;
+    const all = this.pool.countAfter(node, token);
+    const ownNode = this.contexts.get(node);
+    return ownNode === undefined ? all : all - this.own.countAfter(ownNode, token);
+  }
+
+  /** Notes the document's contexts at one of its places, the longest first. */
+  private take({ node, depth }: Readonly<PoolState>, ownNode: number): void {
+    const { pool, own, contexts } = this;
+    for (let at = node, ownAt = ownNode, length = depth; ; length--) {
+      if (at < pool.nodes) {
+        // shorter ones were there then, too
+        if (contexts.has(at)) return;
+        contexts.set(at, ownAt);
+      }
+      if (length === 0) return;
+      at = pool.shorter(at, length);
+      ownAt = own.shorter(ownAt);
     }
   }
 
-  /** Counts a place of the document in all its contexts. @param token what follows there; undefined at the end */
-  private count({ node, depth }: Readonly<PoolState>, token: number | undefined): void {
-    let last = -1;
-    for (let at = node, length = depth; length >= 0; length--) {
-      // what occurs once is one node at several lengths
-      if (at !== last && (token !== undefined || at > 0)) {
-        const share = this.shares.get(at) ?? { total: 0, counts: new Map<number, number>(), alone: 0 };
-        share.total++;
-        if (token !== undefined) share.counts.set(token, (share.counts.get(token) ?? 0) + 1);
-        this.shares.set(at, share);
-      }
-      last = at;
-      if (length > 0) at = this.pool.shorter(at, length);
+  private leftOf(node: number, ownNode: number, limit: number, into: Followers): void {
+    let left = this.left.get(node);
+    if (left === undefined || (left.limit < limit && left.tokens.length < left.distinct)) {
+      left = this.takeOff(node, ownNode, limit);
+      this.left.set(node, left);
+    }
+    into.total = left.total;
+    into.distinct = left.distinct;
+    into.size = Math.min(limit, left.tokens.length);
+    for (let i = 0; i < into.size; i++) {
+      into.tokens[i] = left.tokens[i] as number;
+      into.counts[i] = left.counts[i] as number;
     }
   }
+
+  private takeOff(node: number, ownNode: number, limit: number): Left {
+    const { pool, own } = this;
+    // beside the tokens that lose counts, as many as are asked for
+    const limitOfAll = limit + (own.children[ownNode] as number);
+    if (wide.limit < limitOfAll) wide = new Followers(2 * limitOfAll);
+    pool.followers(node, wide);
+    // the text's end is an occurrence, too
+    const total = wide.total - (own.count[ownNode] as number);
+    if (total <= 0) return nothing;
+    let distinct = wide.distinct;
+    for (let child = own.first[ownNode] as number; child >= 0; child = own.next[child] as number)
+      if (pool.countAfter(node, own.token[child] as number) === own.count[child]) distinct--;
+    if (distinct === 0) return nothing;
+    if (best.limit < limit) best = new Followers(limit);
+    best.size = 0;
+    for (let i = 0; i < Math.min(limitOfAll, wide.size); i++) {
+      const token = wide.tokens[i] as number;
+      const count = (wide.counts[i] as number) - own.countAfter(ownNode, token);
+      if (count > 0) insert(best, limit, token, count);
+    }
+    const tokens: number[] = [];
+    const counts: number[] = [];
+    for (let i = 0; i < best.size; i++) {
+      tokens.push(best.tokens[i] as number);
+      counts.push(best.counts[i] as number);
+    }
+    return { total, distinct, tokens, counts, limit };
+  }
+}
+
+/** Keeps the first `limit` of what is inserted: the most frequent tokens, of equal ones the smaller id. */
+function insert(into: Followers, limit: number, token: number, count: number): void {
+  const { tokens, counts } = into;
+  const comesBefore = (at: number) =>
+    count > (counts[at] as number) || (count === counts[at] && token < (tokens[at] as number));
+  if (into.size === limit && !comesBefore(limit - 1)) return;
+  let at = into.size < limit ? into.size++ : limit - 1;
+  for (; at > 0 && comesBefore(at - 1); at--) {
+    tokens[at] = tokens[at - 1] as number;
+    counts[at] = counts[at - 1] as number;
+  }
+  tokens[at] = token;
+  counts[at] = count;
 }

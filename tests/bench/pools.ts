@@ -18,9 +18,14 @@ import { textPages } from '../../src/lake/pages.js';
 import { loadTextModel } from '../../src/model/text.js';
 import { buildTrie } from '../../src/pool/build.js';
 import {
+  buildPool,
   defaultMaxLength,
+  documentOf,
+  everybody,
   PoolBuilder,
   type PoolKey,
+  type PoolOwner,
+  poolKey,
   poolSettings,
   sharedKey,
 } from '../../src/pool/builder.js';
@@ -45,19 +50,39 @@ const { values: options } = parseArgs({
 /** Repetitions of what is timed. */
 const turns = 7;
 
+interface Document {
+  entityType: string | null;
+  cohort: string | null;
+  ids: Int32Array;
+}
+
+/** What building the pools of all cohorts and the shared one takes, with what is learnt of their texts. */
+interface WholeBuild {
+  /** Of the texts; each is in two pools. */
+  tokens: number;
+  pools: number;
+  /** Of CPU time; the least of several turns. */
+  milliseconds: number;
+  /** Of them without weights and chances. */
+  withoutFits: number;
+  /** Million tokens of texts a second of CPU time. */
+  rate: number;
+}
+
 interface Texts {
   tokenizer: TextModel;
   /** Pools of the texts that aren't held out. */
   pools: Map<PoolKey, Pool>;
   bytesPerToken: number;
   /** Answers of the pools. */
-  documents: Int32Array[];
+  documents: Document[];
   held: ReplayText[];
 }
 
 /** Of pools made by recombining sentences. */
 interface Figures {
   tokens: number;
+  whole: WholeBuild;
   bytesPerToken: number;
   /** Million tokens a second of CPU time: building, with encoding. */
   buildRate: number;
@@ -92,6 +117,7 @@ async function compare(): Promise<void> {
     process.stderr.write(`${JSON.stringify(figures, null, 2)}\n`);
     return figures;
   });
+  const whole = buildAll(tokenizer, documents, turns);
   const processors = cpus();
   const report = {
     machine: `${processors.length} x ${processors[0]?.model.trim() ?? process.arch}`,
@@ -99,6 +125,7 @@ async function compare(): Promise<void> {
     texts: documents.length,
     held: held.length,
     bytesPerToken,
+    whole,
     reliability: reliability.tenths,
     date: new Date().toISOString().slice(0, 10),
     command: ['npm run -s bench:pools --', ...process.argv.slice(2)].join(' '),
@@ -110,7 +137,7 @@ async function compare(): Promise<void> {
 async function readTexts(file: string): Promise<Texts> {
   const tokenizer = loadTextModel(options.model, undefined);
   const builder = new PoolBuilder(poolSettings(tokenizer, defaultMaxLength), calibrate);
-  const [held, documents]: [ReplayText[], Int32Array[]] = [[], []];
+  const [held, documents]: [ReplayText[], Document[]] = [[], []];
   for await (const page of textPages([file])) {
     for (const { text, entityType, entityId, cohort } of page) {
       const ids = tokenizer.encodeText(text);
@@ -119,7 +146,7 @@ async function readTexts(file: string): Promise<Texts> {
         held.push({ entityType, cohort, framework: null, promptIds: tokenizer.generationPrompt, answerIds });
       } else {
         builder.add(entityType, cohort, ids, true);
-        documents.push(Int32Array.from(ids));
+        documents.push({ entityType, cohort, ids: Int32Array.from(ids) });
       }
     }
   }
@@ -141,7 +168,10 @@ async function measure(tokens: number): Promise<Figures> {
     documents: 0,
     tokens,
   };
-  const corpus = recombine(documents, tokens);
+  const corpus = recombine(
+    documents.map(({ ids }) => ids),
+    tokens,
+  );
   const started = process.cpuUsage();
   const { bytes } = encodePool(buildTrie(corpus, defaultMaxLength), source);
   const building = cpuMilliseconds(started);
@@ -163,6 +193,7 @@ async function measure(tokens: number): Promise<Figures> {
     }
     return {
       tokens,
+      whole: buildAll(tokenizer, recombineEach(documents, tokens), tokens > 2e6 ? 2 : turns),
       bytesPerToken: round(bytes.byteLength / tokens),
       buildRate: round(tokens / 1000 / building),
       buildBytesPerToken: round(peak / tokens),
@@ -174,6 +205,54 @@ async function measure(tokens: number): Promise<Figures> {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** Documents of every cohort, as many tokens of each as its share is. */
+function recombineEach(documents: readonly Document[], tokens: number): Document[] {
+  const all = tokensOf(documents);
+  return groupsOf(documents).flatMap((group) => {
+    const { entityType, cohort } = group[0] as Document;
+    const ids = group.map((document) => document.ids);
+    const share = Math.round((tokens * tokensOf(group)) / all);
+    return recombine(ids, share).map((made) => ({ entityType, cohort, ids: made }));
+  });
+}
+
+function groupsOf(documents: readonly Document[]): Document[][] {
+  const groups = new Map<PoolKey, Document[]>();
+  for (const document of documents) {
+    const key = poolKey(document.entityType, document.cohort);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [document]);
+    else group.push(document);
+  }
+  return [...groups.values()];
+}
+
+function tokensOf(documents: readonly Document[]): number {
+  return documents.reduce((sum, { ids }) => sum + ids.length, 0);
+}
+
+function buildAll(tokenizer: TextModel, documents: readonly Document[], repeat: number): WholeBuild {
+  const settings = poolSettings(tokenizer, defaultMaxLength);
+  const tokens = tokensOf(documents);
+  const whole = { tokens, pools: 0, milliseconds: Infinity, withoutFits: Infinity, rate: 0 };
+  const owned = [...groupsOf(documents), documents].map((group) => {
+    const owner: PoolOwner = group === documents ? everybody : (group[0] as Document);
+    return [owner, group.map(({ ids }) => documentOf(settings, ids, true))] as const;
+  });
+  for (let turn = 0; turn < repeat; turn++) {
+    const builder = new PoolBuilder(settings, calibrate);
+    for (const { entityType, cohort, ids } of documents) builder.add(entityType, cohort, ids, true);
+    const started = process.cpuUsage();
+    whole.pools = builder.build().length;
+    whole.milliseconds = Math.min(whole.milliseconds, round(cpuMilliseconds(started)));
+    const plain = process.cpuUsage();
+    for (const [owner, made] of owned) buildPool(settings, owner, made);
+    whole.withoutFits = Math.min(whole.withoutFits, round(cpuMilliseconds(plain)));
+  }
+  whole.rate = round(tokens / 1000 / whole.milliseconds);
+  return whole;
 }
 
 function timeDrafts(tokenizer: TextModel, pools: ReadonlyMap<PoolKey, Pool>, held: readonly ReplayText[]) {

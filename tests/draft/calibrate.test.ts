@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ChanceFit, calibrate } from '../../src/draft/calibrate.js';
-import { Drafter } from '../../src/draft/drafter.js';
+import { Drafter, type DraftPools } from '../../src/draft/drafter.js';
 import { PoolBuilder, poolKey, sharedKey } from '../../src/pool/builder.js';
 import { Chances, certain, chancePoints, encodeChances, estimateAt } from '../../src/pool/chances.js';
 import { openPool } from '../../src/pool/file.js';
@@ -30,6 +30,10 @@ test('outcomes decide where there are many, estimates where there are few', () =
     Array.from({ length: chancePoints }, (_, i) => ((i + 1) * certain) / chancePoints),
     'nothing seen',
   );
+  const usual = Array.from({ length: chancePoints }, (_, i) => estimateAt(i + 1) ** 2);
+  assert.equal(encodeChances(new ChanceFit().values(usual)), encodeChances(usual), 'nothing seen of a type');
+  for (const [i, value] of few.values(usual).entries())
+    assert.ok(Math.abs(value - (usual[i] as number)) < 0.05, `${value} of a type, usually ${usual[i]}`);
 });
 
 /** Texts of two cohorts, whose pools and shared pool are built in the order given. */
@@ -57,7 +61,8 @@ test('equal texts in any order make equal pools; drafts are the same with what w
     pools.find(({ key }) => key === poolKey('item', '1'))?.bytes as SharedArrayBuffer,
     'p',
   );
-  const { escapes, chances } = shared;
+  const { escapes } = shared;
+  const chances = shared.chancesBy?.get('item');
   assert.ok(chances !== undefined && cohort.chances === undefined);
   const estimating = new Pool(shared.columns, shared.maxLength, { escapes });
   const token = fc.integer({ min: 2, max: 12 });
@@ -85,6 +90,44 @@ test('equal texts in any order make equal pools; drafts are the same with what w
       },
     ),
   );
+});
+
+test('chances are those of the entity type that a cohort is of', () => {
+  const settings = { tokenizer: '', maxLength: 4, generationPrompt: Int32Array.of(1), endToken: 0 };
+  const builder = new PoolBuilder(settings, calibrate);
+  // texts of items go on as others have, those of users turn elsewhere behind every third token
+  for (let i = 0; i < 120; i++) {
+    const item = Array.from({ length: 20 }, (_, k) => 2 + (((i % 4) + k) % 9));
+    const user = Array.from({ length: 20 }, (_, k) => 2 + ((i * 7 + k + (k % 3 === 0 ? i * k : 0)) % 9));
+    builder.add('item', 'c', item, true);
+    builder.add('user', 'c', user, true);
+  }
+  const built = builder.build();
+  const open = (key: string) =>
+    openPool(built.find((pool) => pool.key === key)?.bytes as SharedArrayBuffer, key).pool;
+  const shared = open(sharedKey);
+  assert.equal([...(shared.chancesBy?.keys() ?? [])], ['item', 'user']);
+  const gainsBy = (pools: DraftPools) => {
+    const drafter = new Drafter(13, new Set([0]));
+    drafter.begin(pools);
+    for (const token of [1, 2, 3]) drafter.append(token);
+    drafter.draft(3, { nodes: 8, depth: 9, minPathProbability: 0 });
+    return [...drafter.gains];
+  };
+  const plain = new Pool(shared.columns, shared.maxLength, { escapes: shared.escapes });
+  for (const type of ['item', 'user']) {
+    const cohort = open(poolKey(type, 'c'));
+    assert.equal(
+      gainsBy({ cohort, shared }),
+      gainsBy({ cohort, shared: plain }).map((gain) => shared.chancesBy?.get(type)?.of(gain)),
+    );
+  }
+  assert.equal(
+    gainsBy({ shared }),
+    gainsBy({ shared: plain }).map((gain) => shared.chances?.of(gain)),
+    'without a cohort: those of all texts',
+  );
+  assert.not.equal(shared.chancesBy?.get('item')?.of(0.7), shared.chancesBy?.get('user')?.of(0.7));
 });
 
 test.run();

@@ -109,8 +109,18 @@ test('the own text is drafted from', () => {
   assert.equal(tree.tokens, [2, 3, 4]);
 });
 
-/** Best-first search as its definition says it: every candidate kept, every pool walked from the first token on. */
-function plainDraft(pools: Pool[], sequence: number[], nodes: number, least: number, lift: number) {
+/**
+ * Best-first search as its definition says it: every candidate kept, every pool walked from the first token on.
+ * @param prompt how many tokens of the sequence were there at the first draft
+ */
+function plainDraft(
+  pools: Pool[],
+  sequence: number[],
+  prompt: number,
+  nodes: number,
+  least: number,
+  lift: number,
+) {
   const own = new OwnText(vocabulary, 6);
   const sources: Ngrams[] = [...pools, own];
   const start = sources.map((): PoolState => ({ node: 0, depth: 0 }));
@@ -121,8 +131,10 @@ function plainDraft(pools: Pool[], sequence: number[], nodes: number, least: num
       return state;
     });
   let states = start;
-  for (const token of sequence) {
+  for (const [i, token] of sequence.entries()) {
     own.append(token);
+    if (i < prompt && token === end) own.endTurn();
+    if (i === prompt - 1) own.endPrompt();
     states = after(states, token);
   }
   const estimate = new Estimate();
@@ -165,7 +177,7 @@ test('a tree is that of a plain best-first search over the same estimates', () =
         seen.push(...part);
         const { lift } = drafter;
         const tree = drafter.draft(seen.at(-1) as number, { nodes, depth: 99, minPathProbability: least });
-        const expected = plainDraft([pools.cohort, pools.shared], seen, nodes, least, lift);
+        const expected = plainDraft([pools.cohort, pools.shared], seen, sequence.length, nodes, least, lift);
         assert.equal(
           [...tree.tokens],
           expected.map(({ token }) => token),
