@@ -60,7 +60,7 @@ const matrixQueries = 16;
 export function attentionTile(gpu: GpuDevice, { headSize, heads, kvHeads }: DecoderShape): AttentionTile {
   const group = heads / kvHeads;
   // the smallest tile is the fastest, though most sequences take two: the less memory a workgroup needs, the more of them
-  // share a core (H200, 64 sequences of 6 rows and 700 columns: 16 x 128 31 us, 32 x 128 38)
+  // share a core (H200, 64 sequences of 6 rows and 700 columns: 16 x 128 34 us, 32 x 128 38)
   if (gpu.matrices && headSize <= 128 && group <= matrixQueries)
     return { kernel: 'attention-matrix', queries: matrixQueries, columns: [64, 128] };
   const bytes = gpu.half ? 2 : 4;

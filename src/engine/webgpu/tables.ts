@@ -65,8 +65,8 @@ const enoughWorkgroups = 264;
 const leastColumns = 64;
 const mostSplits = 16;
 /**
- * Longer spans leave fewer parts to join, as long as there are workgroups for the whole GPU (H200: 8 x 8 rows and 700 columns
- * 8.7 us with spans of 64, 9.8 of 128; 64 x 1 rows 19.7 and 17.5).
+ * Longer spans leave fewer parts to join, and take no longer where there are workgroups for the whole GPU (H200, 700 columns:
+ * 64 x 6 rows 35 us with spans of 64, 34 of 128; 64 x 1 rows 19 and 21).
  */
 const enoughForLongSpans = 512;
 /** New rows begin at a multiple of this many columns behind the cached ones, where columns of a workgroup are fixed. */
