@@ -73,7 +73,10 @@ export interface StageWatch {
 export interface StageTools {
   log: Logger;
   progress: Progress;
-  /** Aborted by SIGINT and SIGTERM: stop between two steps, leave no half file, throw `signal.reason`. */
+  /**
+   * Aborted by SIGINT and SIGTERM, and where another machine has come to hold the lake: stop between two steps, leave no
+   * half file, throw `signal.reason`.
+   */
   signal: AbortSignal;
   /** Nobody looks on where it is left out. */
   watch?: StageWatch;

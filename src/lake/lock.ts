@@ -148,11 +148,12 @@ export function refuseWhereHeld(
   }
 }
 
-/** What is said of a lock whose owner is gone. */
-export function takenOver(what: string, owner: ProcessIdentity): string {
-  return `${what}: the run that held the lock is gone (${named(owner)}): taken over`;
+/** What is said of a lock whose owner is gone, or doesn't do what an owner does. */
+export function takenOver(what: string, owner: ProcessIdentity, why = 'is gone'): string {
+  return `${what}: the run that held the lock ${why} (${named(owner)}): taken over`;
 }
 
-function named({ pid, host, started }: ProcessIdentity): string {
+/** A process, for people. */
+export function named({ pid, host, started }: ProcessIdentity): string {
   return `process ${pid} on ${host}, started ${started}`;
 }

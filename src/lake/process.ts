@@ -68,11 +68,15 @@ function namespace(): string | null {
   return ofProc(() => readlinkSync('/proc/self/ns/pid'));
 }
 
-/** When a process started, in ticks since the machine did: field 22 of proc_pid_stat(5). Its name may hold anything. */
+/**
+ * When a process started, in ticks since the machine did: field 22 of proc_pid_stat(5). Its name may hold anything. Null
+ * also for one that has ended and is not waited for, as in a container whose first process waits for no orphans.
+ */
 function startTick(pid: number): string | null {
   return ofProc(() => {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null;
+    const [state, ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return state === 'Z' ? null : (rest[18] ?? null);
   });
 }
 

@@ -81,12 +81,15 @@ export class Mirror {
 
   /**
    * Takes to the store what has changed below some prefixes, and removes there what has vanished here.
+   * @param confirm asked before objects are written or removed: it throws where another may have begun to
    * @param last prefix of what goes behind all others
    * @returns the number of objects written and removed
    * @throws as `S3Store` does; what had been taken before stays
    */
-  async push(prefixes: readonly string[], last?: string): Promise<number> {
-    return await this.exclusively((known) => push(this.place, known, prefixes, last, this.tools.log));
+  async push(prefixes: readonly string[], confirm: () => Promise<void>, last?: string): Promise<number> {
+    return await this.exclusively((known) =>
+      push(this.place, known, prefixes, last, confirm, this.tools.log),
+    );
   }
 
   /** Learns that a file is what the store has under its key. */
@@ -109,9 +112,9 @@ export class Mirror {
 
   private async bring(known: Synchronised, needs: Needs): Promise<void> {
     const { signal, log } = this.tools;
-    const { store, root } = this.place;
+    const { store, prefix, root } = this.place;
     const objects = await this.objects();
-    known.settle(new Map(objects.map((object) => [object.key, object])));
+    await known.settle((key) => store.head(joinKeys(prefix, key), signal));
     for (const key of known.objects.keys())
       if (stampOf(join(root, key)) === undefined) known.objects.delete(key);
     const changed = changedUnits(known, objects);
@@ -128,7 +131,7 @@ export class Mirror {
     const limit = pLimit(together);
     const fetch = async (object: LakeObject) => {
       const file = join(root, object.key);
-      await store.download({ ...object, key: joinKeys(this.place.prefix, object.key) }, file, signal);
+      await store.download({ ...object, key: joinKeys(prefix, object.key) }, file, signal);
       known.objects.set(object.key, { etag: object.etag, stamp: stampOf(file)?.stamp ?? '' });
     };
     // a list that is here before what it lists would describe what isn't there

@@ -16,7 +16,7 @@ import { S3Store } from './s3.js';
 /** What stages are given in place of remote paths. */
 export interface Localised {
   config: Config;
-  /** The tools, with a log that names objects. */
+  /** The tools, with a log that names objects, and a signal that is also aborted when a lock of the lake is lost. */
   tools: StageTools;
   names: RemoteNames;
   /** Where the lake is in a store; not opened yet. */
@@ -68,7 +68,8 @@ export async function localise(
   const lake = { ...local, lake: root };
   const store = new RemoteLake({ store: await openStore(bucket), prefix: key, root }, lake, named);
   await store.open(needs, shard);
-  return { config: lake, tools: named, names, store, arguments: [...inputs.options, `--lake=${root}`] };
+  const stopped = { ...named, signal: store.signal };
+  return { config: lake, tools: stopped, names, store, arguments: [...inputs.options, `--lake=${root}`] };
 }
 
 /** The lake's folder on this machine. */

@@ -24,6 +24,7 @@ interface ChangedFile {
  * Writes what has changed: what is listed before its list, so that a reader, and whoever meets the lake after this process
  * was killed, finds the old or the new of each object, and a list that tells whether the others are those that it lists.
  * Removes at last what has vanished.
+ * @param confirm makes sure that it is still this process that may write; asked again before each kind of objects
  * @returns how many objects were written and removed
  */
 export async function push(
@@ -31,6 +32,7 @@ export async function push(
   known: Synchronised,
   prefixes: readonly string[],
   last: string | undefined,
+  confirm: () => Promise<void>,
   log: Logger,
 ): Promise<number> {
   // what somebody removed as a whole is no work of a stage
@@ -47,17 +49,19 @@ export async function push(
   const write = async ({ key, stamp, size, place }: ChangedFile) => {
     // a journal grows, and what it says later may list what isn't taken yet
     const bytes = isList(place) && place.area === '_unfinished' ? size : undefined;
-    const etag = await store.upload(joinKeys(prefix, key), join(root, key), bytes);
+    const etag = await store.upload(joinKeys(prefix, key), join(root, key), known.writer(stamp), bytes);
     if (etag !== undefined) known.objects.set(key, { etag, stamp });
   };
-  for (const { key, stamp, size } of changed)
-    known.objects.set(key, { etag: '', stamp: '', ...known.objects.get(key), sending: { size, stamp } });
+  for (const { key, stamp } of changed)
+    known.objects.set(key, { etag: '', stamp: '', ...known.objects.get(key), sending: stamp });
   if (changed.length > 0) await known.write();
   for (const next of [...new Set(changed.map(rank))].sort((a, b) => a - b)) {
     const some = changed.filter((file) => rank(file) === next);
+    await confirm();
     const ended = await Promise.allSettled(some.map((file) => limit(() => write(file))));
     for (const one of ended) if (one.status === 'rejected') throw one.reason;
   }
+  if (gone.length > 0) await confirm();
   await Promise.all(
     gone.map((key) =>
       limit(async () => {

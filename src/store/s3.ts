@@ -30,12 +30,22 @@ export interface StoredObject {
   modified: Date;
 }
 
+/** A small object as it is read. */
+export interface SmallObject {
+  text: string;
+  etag: string;
+  /** Milliseconds since it was written, by the store's clock: whole seconds. */
+  age: number;
+}
+
 /** Bytes of a part of an upload: larger objects have larger parts, since a store takes up to 10,000. */
 const partBytes = 8 << 20;
 const mostParts = 9000;
 /** Parts of an object that travel together; each is in memory. */
 const partsTogether = 3;
 const attempts = 3;
+/** Name of the metadata of an object that says who wrote it. */
+const writerKey = 'dare-writer';
 
 /** The SDK, loaded when a path is remote: nobody else waits for it. */
 async function loadSdk() {
@@ -103,12 +113,25 @@ export class S3Store {
     }
   }
 
-  /** An object, undefined where there is none. @throws as `storeError` */
-  async head(key: string, signal?: AbortSignal): Promise<StoredObject | undefined> {
+  /**
+   * An object, undefined where there is none.
+   * @returns with it who wrote it, as `upload` was told
+   * @throws as `storeError`
+   */
+  async head(key: string, signal?: AbortSignal): Promise<(StoredObject & { writer?: string }) | undefined> {
     try {
       const command = new this.sdk.HeadObjectCommand({ Bucket: this.bucket, Key: key });
-      const { ContentLength, ETag, LastModified } = await this.client.send(command, sending(signal));
-      return { key, size: ContentLength ?? 0, etag: ETag ?? '', modified: LastModified ?? new Date(0) };
+      const { ContentLength, ETag, LastModified, Metadata } = await this.client.send(
+        command,
+        sending(signal),
+      );
+      return {
+        key,
+        size: ContentLength ?? 0,
+        etag: ETag ?? '',
+        modified: LastModified ?? new Date(0),
+        ...(Metadata?.[writerKey] === undefined ? {} : { writer: Metadata[writerKey] }),
+      };
     } catch (error) {
       signal?.throwIfAborted();
       // answers without a body: why access is denied, or whether it is the bucket that is missing, only a list tells
@@ -174,11 +197,17 @@ export class S3Store {
 
   /**
    * Writes a file's content to an object, in parts where it is large: readers see the old object or the new one.
+   * @param writer who writes it, kept with the object
    * @param limit bytes from the file's beginning, of one that grows meanwhile
    * @returns the object's ETag; undefined where the file is gone
    * @throws as `storeError`; the object is as it was then
    */
-  async upload(key: string, file: string, limit = Number.POSITIVE_INFINITY): Promise<string | undefined> {
+  async upload(
+    key: string,
+    file: string,
+    writer: string,
+    limit = Number.POSITIVE_INFINITY,
+  ): Promise<string | undefined> {
     const handle = await open(file, 'r').catch((error: unknown) => {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
       throw fileError(error, 'the file could not be read', file);
@@ -191,7 +220,7 @@ export class S3Store {
         size === 0 ? Buffer.alloc(0) : handle.createReadStream({ start: 0, end: size - 1, autoClose: false });
       const { ETag } = await new this.sdk.Upload({
         client: this.client,
-        params: { Bucket: this.bucket, Key: key, Body },
+        params: { Bucket: this.bucket, Key: key, Body, Metadata: { [writerKey]: writer } },
         partSize: Math.max(partBytes, Math.ceil(size / mostParts)),
         queueSize: partsTogether,
       }).done();
@@ -203,28 +232,69 @@ export class S3Store {
     }
   }
 
-  /** Makes an object that isn't there yet; false where there is one with another text. @throws as `storeError` */
-  async putNew(key: string, text: string): Promise<boolean> {
+  /**
+   * Makes an object that isn't there yet.
+   * @returns its ETag; undefined where there is one with another text
+   * @throws as `storeError`
+   */
+  async putNew(key: string, text: string): Promise<string | undefined> {
     const command = { Bucket: this.bucket, Key: key, Body: text, IfNoneMatch: '*' };
     try {
-      await this.client.send(new this.sdk.PutObjectCommand(command));
-      return true;
+      return (await this.client.send(new this.sdk.PutObjectCommand(command))).ETag ?? '';
     } catch (error) {
+      if (statusOf(error) !== 412 && statusOf(error) !== 409)
+        throw storeError(error, 'the object could not be made', this.url(key));
       // 409: another such request was under way. One that is tried again because the answer was lost meets its own object
-      if (statusOf(error) === 412 || statusOf(error) === 409) return (await this.read(key)) === text;
-      throw storeError(error, 'the object could not be made', this.url(key));
+      const found = await this.read(key);
+      return found?.text === text ? found.etag : undefined;
     }
   }
 
-  /** A small object's text; undefined where there is none. @throws as `storeError` */
-  async read(key: string): Promise<string | undefined> {
+  /**
+   * Writes another text to an object that is as it was read or written.
+   * @returns its new ETag; undefined where it is another by now or gone: also where the store did this, its answer was
+   * lost, and the SDK asked again
+   * @throws as `storeError`
+   */
+  async replace(key: string, text: string, etag: string): Promise<string | undefined> {
+    const command = { Bucket: this.bucket, Key: key, Body: text, IfMatch: etag };
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return (await this.client.send(new this.sdk.PutObjectCommand(command))).ETag ?? '';
+      } catch (error) {
+        if (statusOf(error) === 412 || statusOf(error) === 404) return undefined;
+        // another such request was under way
+        if (statusOf(error) === 409 && attempt < attempts) continue;
+        throw storeError(error, 'the object could not be replaced', this.url(key));
+      }
+    }
+  }
+
+  /** A small object; undefined where there is none. @throws as `storeError` */
+  async read(key: string): Promise<SmallObject | undefined> {
+    const command = new this.sdk.GetObjectCommand({ Bucket: this.bucket, Key: key });
+    let date: string | undefined;
+    command.middlewareStack.add(
+      (next) => async (asked) => {
+        const answer = await next(asked);
+        date = (answer.response as { headers?: Record<string, string> }).headers?.date;
+        return answer;
+      },
+      { step: 'deserialize' },
+    );
     try {
-      const command = new this.sdk.GetObjectCommand({ Bucket: this.bucket, Key: key });
-      return await (await this.client.send(command)).Body?.transformToString();
+      const { Body, ETag = '', LastModified } = await this.client.send(command);
+      const text = (await Body?.transformToString()) ?? '';
+      const age = Date.parse(date ?? '') - (LastModified?.getTime() ?? Number.NaN);
+      if (!Number.isNaN(age)) return { text, etag: ETag, age };
     } catch (error) {
       if (statusOf(error) === 404) return undefined;
       throw storeError(error, 'the object could not be read', this.url(key));
     }
+    throw runError(
+      `${this.url(key)} came without the time (Date) or that of its last change (Last-Modified)`,
+      'Check what stands between this machine and the store, and run again.',
+    );
   }
 
   /** Fine where there is none. @throws as `storeError` */

@@ -12,8 +12,8 @@ const entrySchema = z.object({
   etag: z.string(),
   /** Size and time of the last change of the file, as they were then. */
   stamp: z.string(),
-  /** Of the content that was about to be written when the process ended. */
-  sending: z.object({ size: z.number(), stamp: z.string() }).exactOptional(),
+  /** Stamp of the content that was about to be written when the process ended. */
+  sending: z.string().exactOptional(),
 });
 const fileSchema = z.object({
   format: z.literal(1),
@@ -62,18 +62,25 @@ export class Synchronised {
   }
 
   /**
-   * Finds out what became of objects that were being written when a process was killed: this machine had the lock, so one
-   * of that size is its own.
+   * Finds out what became of objects that were being written when a process was killed: they name who wrote them.
+   * @param written an object's ETag and writer, of a key; undefined where there is none
    */
-  settle(now: ReadonlyMap<string, { etag: string; size: number }>): void {
+  async settle(
+    written: (key: string) => Promise<{ etag: string; writer?: string } | undefined>,
+  ): Promise<void> {
     for (const [key, { etag, stamp, sending }] of this.objects) {
       if (sending === undefined) continue;
-      const object = now.get(key);
-      if (object !== undefined && object.etag !== etag && object.size === sending.size)
-        this.objects.set(key, { etag: object.etag, stamp: sending.stamp });
+      const object = await written(key);
+      if (object !== undefined && object.writer === this.writer(sending))
+        this.objects.set(key, { etag: object.etag, stamp: sending });
       else if (etag === '') this.objects.delete(key);
       else this.objects.set(key, { etag, stamp });
     }
+  }
+
+  /** What an object says that has the content of this working copy's file when it had this stamp. */
+  writer(stamp: string): string {
+    return `${this.id}/${stamp}`;
   }
 
   /** @throws runError where it can't be written */

@@ -10,13 +10,17 @@ export type Environment = 'airflow' | 'dbt' | 'ray' | 's3';
 export const command = `${process.execPath} ${join(packageRoot, 'dist/src/cli.js')}`;
 export const folderOf = (name: Environment) => join(packageRoot, 'pipeline', name);
 
+export function hasEnvironment(environment: Environment): boolean {
+  return existsSync(join(binaries(environment), '../requirements.txt'));
+}
+
 /**
  * The body of a test of what runs in an environment. Where there is none the test says so and does nothing: CI makes
  * them, a developer without Python needn't.
  */
 export function inEnvironment(environment: Environment, run: () => Promise<void>): () => Promise<void> {
   return async () => {
-    if (existsSync(join(binaries(environment), '../requirements.txt'))) await run();
+    if (hasEnvironment(environment)) await run();
     else
       console.log(
         `note: skipped without ${environment}: tests/etl/setup ${environment} makes its environment`,

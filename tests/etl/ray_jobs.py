@@ -1,9 +1,9 @@
 """
 Starts a cluster on this machine, submits jobs to it with `ray job submit`, one after the other, and stops it.
 
-usage: ray_jobs.py LAKE JOBS, where JOBS is JSON: a list of the arguments of dare_job.py for each job
+usage: ray_jobs.py JOBS, where JOBS is JSON: a list of the arguments of dare_job.py for each job, --lake among them
 The last line of stdout is JSON: for each job its exit code and output, and the command lines of processes of
-DARE that still work on the lake.
+DARE that still work on its lake.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import ray
 JOB = Path(__file__).parents[2] / "pipeline/ray"
 
 
-def submit(address: str, lake: str, arguments: list[str]) -> dict[str, Any]:
+def submit(address: str, arguments: list[str]) -> dict[str, Any]:
     """Submit a job and wait for it."""
     program = Path(sys.executable)
     command = [
@@ -34,7 +34,7 @@ def submit(address: str, lake: str, arguments: list[str]) -> dict[str, Any]:
     ]
     command += ["--", str(program), "dare_job.py", *arguments]
     job = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    return {"code": job.returncode, "output": job.stdout, "left": processes_with(lake)}
+    return {"code": job.returncode, "output": job.stdout, "left": processes_with(arguments[arguments.index("--lake") + 1])}
 
 
 def processes_with(argument: str) -> list[str]:
@@ -52,12 +52,12 @@ def processes_with(argument: str) -> list[str]:
 
 def main() -> None:
     """Read the command line, run, print."""
-    lake, jobs = sys.argv[1], json.loads(sys.argv[2])
+    jobs = json.loads(sys.argv[1])
     # sockets lie in this folder, and their paths may have no more than 107 characters
     with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as folder:
         cluster = ray.init(num_cpus=2, include_dashboard=True, log_to_driver=False, _temp_dir=folder)
         address = f"http://{cluster.dashboard_url}"
-        results = [submit(address, lake, arguments) for arguments in jobs]
+        results = [submit(address, arguments) for arguments in jobs]
         ray.shutdown()
     print(json.dumps(results))
 

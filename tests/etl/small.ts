@@ -6,14 +6,14 @@ import { packageRoot } from '../../src/paths.js';
 export const MOVIES = 40;
 export const USERS = 30;
 
-/** Writes movies.csv, users.csv and ratings.csv into a new folder `raw`. Returns the folder. */
-export function writeRaw(folder: string): string {
+/** Writes movies.csv, users.csv and ratings.csv into a new folder `raw`, of so many. Returns the folder. */
+export function writeRaw(folder: string, movieCount = MOVIES, userCount = USERS): string {
   const raw = join(folder, 'raw');
   mkdirSync(raw);
   const [header = [], ...ratings] = read('ratings.csv');
-  const users = mostFrequent(ratings, USER, USERS);
+  const users = mostFrequent(ratings, USER, userCount);
   const ofUsers = ratings.filter((rating) => users.has(rating[USER]));
-  const movies = mostFrequent(ofUsers, MOVIE, MOVIES);
+  const movies = mostFrequent(ofUsers, MOVIE, movieCount);
   const kept = ofUsers.filter((rating) => movies.has(rating[MOVIE]));
   write(join(raw, 'ratings.csv'), [header, ...kept]);
   write(join(raw, 'users.csv'), rowsOf('users.csv', users));

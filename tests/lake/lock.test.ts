@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { RunLock } from '../../src/lake/lock.js';
@@ -154,6 +155,38 @@ test('a lock without a readable owner is nobody’s', () =>
       RunLock.take(path, 'the table', quiet).release();
       assert.equal(readdirSync(root), []);
     }
+  }));
+
+test('the lock of a process that has ended is free, though nobody waits for its end', () =>
+  inFolder(async (root) => {
+    if (!existsSync('/proc/self/stat')) return;
+    const path = join(root, 'a.lock');
+    const source = `
+      import { RunLock } from ${JSON.stringify(moduleUrl('src/lake/lock.js'))};
+      const log = { debug() {}, info() {}, warn() {}, error() {} };
+      RunLock.take(${JSON.stringify(path)}, 'the table', log);
+      console.log(process.pid);
+      setInterval(() => {}, 1e6);`;
+    // the shell's place is taken by a program that knows of no children
+    const shell = spawn('sh', [
+      '-c',
+      '"$@" & exec sleep 1000',
+      'sh',
+      process.execPath,
+      '--input-type=module',
+      '-e',
+      source,
+    ]);
+    const [data] = await once(shell.stdout, 'data');
+    const pid = Number(data);
+    const refused = await errorOf(() => RunLock.take(path, 'the table', quiet));
+    assert.match(refused.message, `another run is at work on it, process ${pid} on `);
+    process.kill(pid, 'SIGKILL');
+    while (!/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))) await setImmediate();
+    const warnings: string[] = [];
+    RunLock.take(path, 'the table', logOf(warnings)).release();
+    assert.match(warnings.join(), `the run that held the lock is gone (process ${pid} on`);
+    await end(shell);
   }));
 
 test.run();

@@ -14,6 +14,8 @@ export interface Machine {
   /** What it warned of. */
   warnings: string[];
   tools: StageTools;
+  /** As a stage does that holds its locks. Returns how many objects were written and removed. */
+  push(prefixes: readonly string[], last?: string): Promise<number>;
   write(key: string, text: string): void;
   /** Undefined where there is none. */
   read(key: string): string | undefined;
@@ -46,8 +48,10 @@ export async function machine({ endpoint }: S3Server, bucket: string, prefix: st
   };
   const tools: StageTools = { log, progress, signal: new AbortController().signal };
   const path = (key: string) => join(root, key);
+  const mirror = new Mirror({ store, prefix, root }, tools);
   return {
-    mirror: new Mirror({ store, prefix, root }, tools),
+    mirror,
+    push: (prefixes, last) => mirror.push(prefixes, async () => undefined, last),
     root,
     store,
     warnings,

@@ -54,16 +54,16 @@ storeTest('what one machine pushes another pulls, and nothing is sent twice', as
   one.write(texts, 'the table');
   one.write(manifest, 'the manifest');
   one.write('texts/partition=b/texts.parquet', 'not in the scope');
-  assert.is(await one.mirror.push(['texts/partition=a/']), 2);
+  assert.is(await one.push(['texts/partition=a/']), 2);
   assert.equal(keys(server, 'PUT'), [texts, manifest]);
-  assert.is(await one.mirror.push(['texts/partition=a/']), 0);
+  assert.is(await one.push(['texts/partition=a/']), 0);
   await two.mirror.pull(everything);
   assert.is(two.read(texts), 'the table');
   assert.is(two.read('texts/partition=b/texts.parquet'), undefined);
   server.seen = [];
   await two.mirror.pull(everything);
   assert.equal(keys(server, 'GET').length, 1, 'the list alone');
-  assert.is(await two.mirror.push(['']), 0);
+  assert.is(await two.push(['']), 0);
 });
 
 storeTest(
@@ -72,11 +72,11 @@ storeTest(
     const [one, two] = [await machine(server, bucket, prefix), await machine(server, bucket, prefix)];
     one.write(texts, 'first');
     one.write(manifest, 'first');
-    await one.mirror.push(['']);
+    await one.push(['']);
     await two.mirror.pull(({ key }) => key === manifest);
     assert.is(two.read(manifest), 'first');
     assert.is(two.read(texts), undefined);
-    await two.mirror.push(['']);
+    await two.push(['']);
     assert.is(
       await server.text(bucket, `${prefix}/${texts}`),
       'first',
@@ -85,7 +85,7 @@ storeTest(
     await two.mirror.pull(everything);
     one.write(texts, 'second');
     one.write(manifest, 'second');
-    await one.mirror.push(['']);
+    await one.push(['']);
     await two.mirror.pull(() => false);
     assert.equal([two.read(texts), two.read(manifest)], ['second', 'second']);
   },
@@ -97,12 +97,12 @@ storeTest(
     const [one, two] = [await machine(server, bucket, prefix), await machine(server, bucket, prefix)];
     one.write(texts, 'a');
     one.write(`${unfinished}/part-1-of-2.parquet`, 'a shard');
-    await one.mirror.push(['']);
+    await one.push(['']);
     await two.mirror.pull(everything);
     one.remove(`${unfinished}/part-1-of-2.parquet`);
     one.write(texts, 'joined');
     server.seen = [];
-    await one.mirror.push(['']);
+    await one.push(['']);
     assert.equal(
       server.seen.map(({ method }) => method),
       ['PUT', 'DELETE'],
@@ -124,7 +124,7 @@ storeTest('scratch, locks and half files stay on their machine', async (server, 
     'notes/partition=a/notes.txt',
   ];
   for (const key of local) one.write(key, 'local');
-  assert.is(await one.mirror.push(['']), 0);
+  assert.is(await one.push(['']), 0);
   await server.put(bucket, `${prefix}/README.md`, "somebody's own");
   await server.put(bucket, `${prefix}/texts/partition=a/../../../outside`, 'evil');
   await one.mirror.pull(everything);
@@ -138,13 +138,13 @@ storeTest(
     const [one, two] = [await machine(server, bucket, prefix), await machine(server, bucket, prefix)];
     one.write(texts, 'old');
     one.write(manifest, 'old');
-    await one.mirror.push(['']);
+    await one.push(['']);
     one.write(texts, 'new table');
     one.write(manifest, 'new');
     server.disturb = ({ method, path }) =>
       method === 'PUT' && path.endsWith('.json') ? 'refuse' : undefined;
     assert.match(
-      await failure(() => one.mirror.push([''])),
+      await failure(() => one.push([''])),
       /^the object could not be written: s3:\/\/lakes\/lake\d+\/texts\/partition=a\/_manifest\.json: access is denied$/,
     );
     await two.mirror.pull(everything);
@@ -154,7 +154,7 @@ storeTest(
     await one.mirror.pull(everything);
     assert.equal([one.read(texts), one.read(manifest)], ['new table', 'new'], 'what is not pushed yet stays');
     server.seen = [];
-    assert.is(await one.mirror.push(['']), 1);
+    assert.is(await one.push(['']), 1);
     assert.equal(keys(server, 'PUT'), [manifest]);
   },
 );
@@ -170,24 +170,39 @@ storeTest('a process that is killed while it pushes knows its own objects again'
     if (method === 'PUT') list = readFileSync(known, 'utf8');
     return undefined;
   };
-  await one.mirror.push(['']);
+  await one.push(['']);
   writeFileSync(known, list);
   one.write(`${unfinished}/whole/rows-1.log`, 'not pushed');
   await one.mirror.pull(everything);
   assert.is(one.read(`${unfinished}/whole/rows-1.log`), 'not pushed');
   assert.equal(one.warnings, []);
-  assert.is(await one.mirror.push(['']), 1);
+  assert.is(await one.push(['']), 1);
+});
+
+storeTest('what another wrote meanwhile is not taken for its own, be it as large', async (server, prefix) => {
+  const [one, two] = [await machine(server, bucket, prefix), await machine(server, bucket, prefix)];
+  one.write(texts, 'old');
+  await one.push(['']);
+  await two.mirror.pull(everything);
+  one.write(texts, 'one');
+  server.disturb = ({ method }) => (method === 'PUT' ? 'refuse' : undefined);
+  await failure(() => one.push(['']));
+  server.disturb = () => undefined;
+  two.write(texts, 'two');
+  await two.push(['']);
+  await one.mirror.pull(everything);
+  assert.is(one.read(texts), 'two');
 });
 
 storeTest('what was kept here goes when the decoding went on elsewhere', async (server, prefix) => {
   const [one, two] = [await machine(server, bucket, prefix), await machine(server, bucket, prefix)];
   one.write(`${unfinished}/whole/journal`, 'one\n');
-  await one.mirror.push(['']);
+  await one.push(['']);
   await two.mirror.pull(everything);
   one.write(`${unfinished}/whole/rows-0.log`, 'kept here alone');
   two.write(`${unfinished}/whole/journal`, 'one\ntwo\n');
   two.write(`${unfinished}/whole/part-0.rows`, 'of two');
-  await two.mirror.push(['']);
+  await two.push(['']);
   await one.mirror.pull(everything);
   assert.is(one.read(`${unfinished}/whole/rows-0.log`), undefined);
   assert.is(one.read(`${unfinished}/whole/part-0.rows`), 'of two');
@@ -198,10 +213,10 @@ storeTest('where both sides changed a table the store wins, as a whole', async (
   const [one, two] = [await machine(server, bucket, prefix), await machine(server, bucket, prefix)];
   one.write(texts, 'old');
   one.write(manifest, 'old');
-  await one.mirror.push(['']);
+  await one.push(['']);
   await two.mirror.pull(everything);
   two.write(manifest, "two's note");
-  await two.mirror.push(['']);
+  await two.push(['']);
   one.write(texts, "one's");
   one.write(manifest, "one's");
   await one.mirror.pull(everything);
@@ -212,10 +227,10 @@ storeTest('a report from elsewhere costs no table that is not pushed yet', async
   const report = 'texts/partition=a/_report.html';
   const [one, two] = [await machine(server, bucket, prefix), await machine(server, bucket, prefix)];
   for (const key of [texts, manifest, report]) one.write(key, 'old');
-  await one.mirror.push(['']);
+  await one.push(['']);
   await two.mirror.pull(everything);
   two.write(report, 'a new page');
-  await two.mirror.push([report]);
+  await two.push([report]);
   one.write(texts, 'not pushed');
   await one.mirror.pull(everything);
   assert.equal([one.read(texts), one.read(report)], ['not pushed', 'a new page']);
@@ -224,10 +239,10 @@ storeTest('a report from elsewhere costs no table that is not pushed yet', async
 storeTest('a working copy that is removed costs nothing in the store', async (server, prefix) => {
   const one = await machine(server, bucket, prefix);
   one.write(texts, 'the table');
-  await one.mirror.push(['']);
+  await one.push(['']);
   rmSync(one.root, { recursive: true });
   assert.match(
-    await failure(() => one.mirror.push([''])),
+    await failure(() => one.push([''])),
     /^the working copy of s3:\/\/lakes\/lake\d+ was removed meanwhile$/,
   );
   await one.mirror.pull(everything);
@@ -237,7 +252,7 @@ storeTest('a working copy that is removed costs nothing in the store', async (se
 storeTest('a download that is cut off is noticed, and leaves nothing', async (server, prefix) => {
   const [one, two] = [await machine(server, bucket, prefix), await machine(server, bucket, prefix)];
   one.write(texts, 'the whole table');
-  await one.mirror.push(['']);
+  await one.push(['']);
   for (const how of ['truncate', 'drop'] satisfies Disturbance[]) {
     server.disturb = ({ path }) => (path.endsWith('texts.parquet') ? how : undefined);
     const says = await failure(() => two.mirror.pull(everything));
@@ -272,7 +287,7 @@ storeTest('large files travel in parts, empty ones too, and lists have pages', a
   one.write('texts/partition=b/texts.parquet', '');
   one.write(texts, '');
   writeFileSync(join(one.root, texts), large);
-  await one.mirror.push(['']);
+  await one.push(['']);
   assert.ok(
     server.seen.some(({ method }) => method === 'POST'),
     'in parts',

@@ -4,7 +4,8 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Config } from '../../src/config/schema.js';
 import { messageOf, runError } from '../../src/errors.js';
-import { RemoteLake } from '../../src/store/remote-lake.js';
+import { LeaseLost, nobodys } from '../../src/store/lease.js';
+import { type LakeTimes, lakeTimes, RemoteLake } from '../../src/store/remote-lake.js';
 import { inEnvironment } from '../etl/environment.js';
 import { folder, type Machine, machine } from './fixture.js';
 import { credentials, type S3Server, startServer } from './server.js';
@@ -28,7 +29,7 @@ interface Place {
   one: Machine;
   lake: RemoteLake;
   /** Another machine, with its lake. */
-  other(): Promise<{ two: Machine; lake: RemoteLake }>;
+  other(times?: Partial<LakeTimes>): Promise<{ two: Machine; lake: RemoteLake }>;
   objects(): Promise<string[]>;
 }
 
@@ -41,10 +42,10 @@ function lakeTest(name: string, run: (place: Place) => Promise<void>): void {
       server.disturb = () => undefined;
       server.seen = [];
       const prefix = `lake${++lakes}`;
-      const open = async () => {
+      const open = async (changed: Partial<LakeTimes> = { saving: 20 }) => {
         const two = await machine(server, bucket, prefix);
-        // milliseconds: of the minute that there is else
-        const lake = new RemoteLake({ store: two.store, prefix, root: two.root }, config, two.tools, 5);
+        const times = { ...lakeTimes, ...changed };
+        const lake = new RemoteLake({ store: two.store, prefix, root: two.root }, config, two.tools, times);
         await lake.open(() => false);
         return { two, lake };
       };
@@ -143,6 +144,96 @@ lakeTest('machines agree on the first file that fits', async ({ one, lake, other
   await lake.during('decode', async () => one.remove(file));
   assert.equal(await objects(), []);
 });
+
+/** What another machine does that finds a lock run out. */
+async function takeAway(server: S3Server, prefix: string): Promise<void> {
+  await server.put(bucket, `${prefix}/_locks/texts/partition=${partition}/whole-1`, nobodys);
+}
+
+async function lossOf(work: Promise<unknown>): Promise<LeaseLost> {
+  const error = await work.catch((thrown: unknown) => thrown);
+  assert.instance(error, LeaseLost, messageOf(error));
+  return error as LeaseLost;
+}
+
+const table = `texts/partition=${partition}/texts.parquet`;
+const rows = `${unfinished}/whole/rows-0.log`;
+
+lakeTest(
+  'whoever has lost its lock pushes nothing, keeps what it has, and exits with 1',
+  async ({ server, prefix, other, objects }) => {
+    const { two, lake } = await other({});
+    const lost = await lossOf(
+      lake.during('decode', async () => {
+        two.write(rows, 'finished');
+        two.write(table, 'all texts');
+        await takeAway(server, prefix);
+      }),
+    );
+    assert.is(lost.exitCode, 1);
+    assert.match(lost.message, /^the texts of partition a: .*: nothing more is written to the store$/);
+    assert.equal(await objects(), [`_locks/texts/partition=${partition}/whole-1`]);
+    assert.equal([two.read(rows), two.read(table)], ['finished', 'all texts']);
+  },
+);
+
+lakeTest(
+  'where the work fails on its own the first reason counts, and nothing is pushed',
+  async ({ server, prefix, other, objects }) => {
+    const { two, lake } = await other({});
+    const failing = lake.during('decode', async () => {
+      two.write(rows, 'finished');
+      await takeAway(server, prefix);
+      throw runError('the GPU is gone');
+    });
+    assert.is(await failing.catch(messageOf), 'the GPU is gone');
+    assert.match(two.warnings.join(), /in the working copy of this machine alone: .*no longer this run's/);
+    assert.equal(await objects(), [`_locks/texts/partition=${partition}/whole-1`]);
+  },
+);
+
+for (const [by, times] of [
+  ['a renewal', { renewal: 20 }],
+  ['the saving of finished texts', { saving: 20 }],
+] as const) {
+  lakeTest(
+    `work whose lock is lost is stopped: ${by} notices`,
+    async ({ server, prefix, other, objects }) => {
+      const { two, lake } = await other(times);
+      const lost = await lossOf(
+        lake.during('decode', async () => {
+          await takeAway(server, prefix);
+          two.write(rows, 'finished');
+          // as a stage between two steps; what it throws is a consequence
+          await new Promise((resolve) => lake.signal.addEventListener('abort', resolve));
+          throw runError('a step was not finished');
+        }),
+      );
+      assert.is(lake.signal.reason, lost);
+      assert.equal(await objects(), [`_locks/texts/partition=${partition}/whole-1`]);
+    },
+  );
+}
+
+lakeTest(
+  'a lock that is lost while tables are pushed keeps their manifests here',
+  async ({ server, prefix, other, objects }) => {
+    const { two, lake } = await other({});
+    server.disturb = async ({ method, path }) => {
+      if (method === 'PUT' && path.endsWith(table)) await takeAway(server, prefix);
+      return undefined;
+    };
+    const manifest = `texts/partition=${partition}/_manifest.json`;
+    await lossOf(
+      lake.during('decode', async () => {
+        two.write(table, 'all texts');
+        two.write(manifest, '{}');
+        two.write(rows, 'finished');
+      }),
+    );
+    assert.equal(await objects(), [`_locks/texts/partition=${partition}/whole-1`, table]);
+  },
+);
 
 lakeTest('what only reads writes nothing, not even a lock', async ({ server, lake }) => {
   server.seen = [];

@@ -1,9 +1,22 @@
 /** A server that speaks S3, in the environment that tests/etl/setup makes, behind a proxy that counts and disturbs. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  request,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { CreateBucketCommand, GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import {
+  CreateBucketCommand,
+  GetObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+} from '@aws-sdk/client-s3';
 import { packageRoot } from '../../src/paths.js';
 
 /** A request as the proxy sees it. */
@@ -13,20 +26,28 @@ export interface Seen {
   path: string;
 }
 
-/** What the proxy does with a request: pass it on if undefined. */
-export type Disturbance = 'refuse' | 'drop' | 'truncate' | undefined;
+/** What the proxy does with a request: pass it on if undefined. `forget` passes it on, and loses the answer. */
+export type Disturbance = 'refuse' | 'drop' | 'truncate' | 'forget' | 'undated' | undefined;
+
+/** Called before a request is passed on; what it does until it settles has happened before. */
+export type Disturb = (seen: Seen) => Disturbance | Promise<Disturbance>;
 
 export interface S3Server {
   /** Of the proxy: what programs under test are told. */
   endpoint: string;
   /** All requests since it was emptied. */
   seen: Seen[];
-  disturb: (seen: Seen) => Disturbance;
+  disturb: Disturb;
+  /** Milliseconds that the store's clock is ahead of ours: in the time of its answers and of its objects' changes. */
+  ahead: number;
   /** Settles when the next request comes that `is` takes. */
   next(is: (seen: Seen) => boolean): Promise<void>;
   client: S3Client;
   put(bucket: string, key: string, text: string | Uint8Array): Promise<void>;
   text(bucket: string, key: string): Promise<string>;
+  bytes(bucket: string, key: string): Promise<Uint8Array>;
+  /** The first thousand. */
+  keys(bucket: string): Promise<string[]>;
   /** Whether the server looks at credentials from now on; it knows none. */
   checkCredentials(on: boolean): Promise<void>;
   stop(): Promise<void>;
@@ -63,6 +84,10 @@ export async function startServer(buckets: readonly string[]): Promise<S3Server>
     credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
   });
   for (const Bucket of buckets) await client.send(new CreateBucketCommand({ Bucket }));
+  const bytes = async (Bucket: string, Key: string) => {
+    const { Body } = await client.send(new GetObjectCommand({ Bucket, Key }));
+    return (await Body?.transformToByteArray()) ?? new Uint8Array();
+  };
   return {
     endpoint,
     get seen() {
@@ -77,14 +102,22 @@ export async function startServer(buckets: readonly string[]): Promise<S3Server>
     set disturb(disturb) {
       proxy.disturb = disturb;
     },
+    get ahead() {
+      return proxy.ahead;
+    },
+    set ahead(ahead) {
+      proxy.ahead = ahead;
+    },
     next: (is) => proxy.next(is),
     client,
     async put(Bucket, Key, Body) {
       await client.send(new PutObjectCommand({ Bucket, Key, Body }));
     },
-    async text(Bucket, Key) {
-      const { Body } = await client.send(new GetObjectCommand({ Bucket, Key }));
-      return (await Body?.transformToString()) ?? '';
+    text: async (bucket, key) => Buffer.from(await bytes(bucket, key)).toString(),
+    bytes,
+    async keys(Bucket) {
+      const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket, MaxKeys: 1000 }));
+      return Contents.map(({ Key = '' }) => Key);
     },
     async checkCredentials(on) {
       await fetch(`${direct}/moto-api/reset-auth`, { method: 'POST', body: on ? '0' : '1000000' });
@@ -99,12 +132,15 @@ export async function startServer(buckets: readonly string[]): Promise<S3Server>
 
 class Between {
   seen: Seen[] = [];
-  disturb: (seen: Seen) => Disturbance = () => undefined;
+  disturb: Disturb = () => undefined;
+  ahead = 0;
+  /** Path -> how far the clock was ahead when the object was written. */
+  private readonly aheadThen = new Map<string, number>();
   private waiting: { is: (seen: Seen) => boolean; settle: () => void }[] = [];
   private readonly server: Server;
 
   constructor(private readonly behind: number) {
-    this.server = createServer((asked, answer) => this.handle(asked, answer));
+    this.server = createServer((asked, answer) => void this.handle(asked, answer));
   }
 
   async listen(): Promise<string> {
@@ -121,11 +157,11 @@ class Between {
     return new Promise((settle) => this.waiting.push({ is, settle }));
   }
 
-  private handle(asked: IncomingMessage, answer: ServerResponse): void {
+  private async handle(asked: IncomingMessage, answer: ServerResponse): Promise<void> {
     const path = decodeURIComponent(new URL(asked.url ?? '/', 'http://localhost').pathname);
     const seen = { method: asked.method ?? '', path };
     this.seen.push(seen);
-    const disturbance = this.disturb(seen);
+    const disturbance = await this.disturb(seen);
     if (disturbance === 'drop') {
       asked.socket.destroy();
       return;
@@ -143,9 +179,13 @@ class Between {
       { port: this.behind, host: '127.0.0.1', method, path: target, headers },
       (given) => {
         const { statusCode = 500, headers: all } = given;
+        if (method === 'PUT' && statusCode === 200) this.aheadThen.set(path, this.ahead);
         if (disturbance === 'truncate') this.truncate(given, answer);
+        else if (disturbance === 'forget') given.resume().on('end', () => asked.socket.destroy());
         else {
-          answer.writeHead(statusCode, all);
+          const { date, ...undated } = this.dated(all, path);
+          answer.sendDate = false;
+          answer.writeHead(statusCode, disturbance === 'undated' ? undated : { ...undated, date });
           given.pipe(answer);
         }
         given.on('end', () => {
@@ -157,6 +197,17 @@ class Between {
     );
     passed.on('error', () => asked.socket.destroy());
     asked.pipe(passed);
+  }
+
+  /** Headers by the store's clock. */
+  private dated(headers: IncomingHttpHeaders, path: string): IncomingHttpHeaders {
+    const { date, 'last-modified': modified } = headers;
+    const later = (time: string, by: number) => new Date(Date.parse(time) + by).toUTCString();
+    return {
+      ...headers,
+      ...(date === undefined ? {} : { date: later(date, this.ahead) }),
+      ...(modified === undefined ? {} : { 'last-modified': later(modified, this.aheadThen.get(path) ?? 0) }),
+    };
   }
 
   /** A shorter answer that is whole by its own account, and says nothing of checksums. */
