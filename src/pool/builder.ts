@@ -1,7 +1,15 @@
 import { buildTrie } from './build.js';
+import { CohortThread } from './cohort-thread.js';
 import { decodeEscapes } from './escape.js';
 import { encodePool, type LearntMetadata, openPool, type PoolMetadata } from './file.js';
-import { calibrationTokens, chooseForFit, EscapeFit, fitTokens } from './fit.js';
+import {
+  calibrationTokens,
+  chooseForFit,
+  type DocumentOpinions,
+  EscapeFit,
+  fitTokens,
+  placesForFit,
+} from './fit.js';
 import { Pool, type TrieColumns } from './trie.js';
 
 /** Identifies the pool of a cohort; '' is the pool that all share. */
@@ -29,6 +37,9 @@ export const everybody: PoolOwner = { entityType: null, cohort: null };
 interface Group extends PoolOwner {
   documents: Int32Array[];
 }
+
+/** Pools of fewer tokens of texts are built in one thread: to start another one takes as long. */
+export const tokensForThread = 300_000;
 
 /** Longest n-gram of pools where the configuration doesn't say. */
 export const defaultMaxLength = 6;
@@ -97,16 +108,21 @@ export class SharedFit {
     this.escapes = new EscapeFit(settings.maxLength, contextLength(settings));
   }
 
-  /** Takes in a part of a cohort's documents; all of them are given. `pool` holds them, and isn't kept. */
+  /**
+   * Takes in a cohort's part.
+   * @param build what `buildCohort` made of the job, with opinions
+   * @param open opens the cohort's pool; undefined where there is none
+   */
   add(
-    { entityType }: Pick<PoolOwner, 'entityType'>,
-    documents: readonly Int32Array[],
-    cohorts: number,
-    pool?: Pool,
-    open?: () => Pool,
+    { entityType, documents, cohorts }: CohortJob,
+    build: CohortBuild,
+    open: (() => Pool) | undefined,
   ): void {
-    const chosen = chooseForFit(documents, fitTokens / cohorts);
-    this.escapes.add(chosen, pool);
+    if (cohorts === undefined || build.opinions === undefined)
+      throw new Error('a cohort that no fit was asked of');
+    const { places, opinions } = build.opinions;
+    const chosen = places.map((place) => documents[place] as Int32Array);
+    this.escapes.add(chosen, opinions);
     // the first of those chosen
     const drafted = chooseForFit(chosen, calibrationTokens / cohorts);
     this.groups.push({ entityType, documents: drafted, open });
@@ -121,6 +137,26 @@ export class SharedFit {
     const shared = new Pool(columns, maxLength, { escapes: decodeEscapes(weights) });
     return { weights, ...this.calibrate?.(settings, groups, shared, members) };
   }
+}
+
+/** What a cohort's pool and the texts themselves say of the part of its documents that fits go through. */
+export interface CohortOpinions {
+  /** Of these documents among the cohort's. */
+  places: number[];
+  opinions: DocumentOpinions[];
+}
+
+/** @param pool holds the documents; left out for texts without a cohort */
+function judgeCohort(
+  settings: PoolSettings,
+  documents: readonly Int32Array[],
+  cohorts: number,
+  pool: Pool | undefined,
+): CohortOpinions {
+  const places = placesForFit(documents, fitTokens / cohorts);
+  const fit = new EscapeFit(settings.maxLength, contextLength(settings));
+  const chosen = places.map((place) => documents[place] as Int32Array);
+  return { places, opinions: fit.judge(chosen, pool) };
 }
 
 /**
@@ -139,28 +175,83 @@ export function documentOf(settings: PoolSettings, ids: ArrayLike<number>, compl
   return document;
 }
 
-/**
- * One pool of documents that `documentOf` made. Their order doesn't matter.
- * @param fit for the shared pool: it has documents of every cohort by then
- */
+/** One pool of documents that `documentOf` made. Their order doesn't matter. */
 export function buildPool(
   settings: PoolSettings,
+  owner: PoolOwner,
+  documents: readonly Int32Array[],
+): BuiltPool {
+  return encode(settings, owner, documents, buildTrie(documents, settings.maxLength));
+}
+
+/**
+ * The pool that all share.
+ * @param fit has documents of every cohort
+ * @param columns of the documents' n-grams
+ */
+export function buildShared(
+  settings: PoolSettings,
+  documents: readonly Int32Array[],
+  fit: SharedFit,
+  columns = buildTrie(documents, settings.maxLength),
+): BuiltPool {
+  return encode(settings, everybody, documents, columns, fit.learn(columns, documents));
+}
+
+function encode(
+  { tokenizer, maxLength }: PoolSettings,
   { entityType, cohort }: PoolOwner,
   documents: readonly Int32Array[],
-  fit?: SharedFit,
+  columns: TrieColumns,
+  learnt: LearntMetadata = {},
 ): BuiltPool {
-  const { tokenizer, maxLength } = settings;
-  const columns = buildTrie(documents, maxLength);
-  const learnt = fit?.learn(columns, documents);
   const tokens = documents.reduce((sum, document) => sum + document.length, 0);
   const source = { tokenizer, entityType, cohort, maxLength, documents: documents.length, tokens, ...learnt };
   return { key: poolKey(entityType, cohort), ...encodePool(columns, source) };
+}
+
+/** What there is to build of one cohort. */
+export interface CohortJob extends PoolOwner {
+  /** All that its pool holds. */
+  documents: readonly Int32Array[];
+  /** Cohorts that fits go through; left out where the shared pool isn't built. */
+  cohorts?: number;
+}
+
+export interface CohortBuild {
+  /** None for texts without a cohort, and where the pool was there already. */
+  built?: BuiltPool;
+  opinions?: CohortOpinions;
+}
+
+/**
+ * Builds a cohort's pool, and its part of what the shared pool learns.
+ * @param earlier the pool, where it is there already
+ */
+export function buildCohort(
+  settings: PoolSettings,
+  { documents, cohorts, ...owner }: CohortJob,
+  earlier?: Pool,
+): CohortBuild {
+  const { maxLength } = settings;
+  let pool = earlier;
+  let built: BuiltPool | undefined;
+  if (pool === undefined && owner.cohort !== null && documents.length > 0) {
+    const columns = buildTrie(documents, maxLength);
+    built = encode(settings, owner, documents, columns);
+    pool = new Pool(columns, maxLength);
+  }
+  return {
+    ...(built === undefined ? {} : { built }),
+    ...(cohorts === undefined ? {} : { opinions: judgeCohort(settings, documents, cohorts, pool) }),
+  };
 }
 
 /** Collects texts as token ids and builds one pool per entity type and cohort, and one of all texts. */
 export class PoolBuilder {
   private readonly groups = new Map<PoolKey, Group>();
   texts = 0;
+  private tokens = 0;
 
   /** @param calibrate chances count as they are estimated if left out */
   constructor(
@@ -175,23 +266,63 @@ export class PoolBuilder {
     group.documents.push(documentOf(this.settings, ids, complete));
     this.groups.set(key, group);
     this.texts++;
+    this.tokens += ids.length;
   }
 
   /** The pools, ordered by entity type and cohort, the shared one first; none when there are no texts. */
   build(): BuiltPool[] {
     if (this.texts === 0) return [];
-    const groups = [...this.groups.values()].sort(byName);
-    const own: BuiltPool[] = [];
-    const fit = new SharedFit(this.settings, this.calibrate);
-    for (const group of groups) {
-      const built = group.cohort === null ? undefined : buildPool(this.settings, group, group.documents);
-      if (built !== undefined) own.push(built);
-      const pool = built && openPool(built.bytes, 'A pool').pool;
-      fit.add(group, group.documents, groups.length, pool, pool && (() => pool));
-    }
-    const everything = groups.flatMap(({ documents }) => documents);
-    return [buildPool(this.settings, everybody, everything, fit), ...own];
+    const jobs = this.jobs();
+    return this.withShared(
+      jobs,
+      jobs.map((job) => buildCohort(this.settings, job)),
+    );
   }
+
+  /**
+   * The same pools, those of the cohorts built by a thread beside this one where there is enough to do.
+   * @param least tokens that are enough
+   * @throws `signal.reason` once it is aborted; runError when the thread fails
+   */
+  async buildBeside(signal?: AbortSignal, least = tokensForThread): Promise<BuiltPool[]> {
+    signal?.throwIfAborted();
+    if (this.texts === 0 || this.tokens < least) return this.build();
+    const jobs = this.jobs();
+    const thread = new CohortThread(this.settings, signal);
+    try {
+      const building = Promise.all(jobs.map((job) => thread.build(job)));
+      // its failure is told where it is awaited
+      building.catch(() => undefined);
+      const columns = buildTrie(allOf(jobs), this.settings.maxLength);
+      return this.withShared(jobs, await building, columns);
+    } finally {
+      await thread.close();
+    }
+  }
+
+  private jobs(): CohortJob[] {
+    const groups = [...this.groups.values()].sort(byName);
+    return groups.map((group) => ({ ...group, cohorts: groups.length }));
+  }
+
+  /** @param columns of the shared pool, if they are there already */
+  private withShared(
+    jobs: readonly CohortJob[],
+    builds: readonly CohortBuild[],
+    columns?: TrieColumns,
+  ): BuiltPool[] {
+    const fit = new SharedFit(this.settings, this.calibrate);
+    for (const [i, build] of builds.entries()) {
+      const { built } = build;
+      fit.add(jobs[i] as CohortJob, build, built && (() => openPool(built.bytes, 'A pool').pool));
+    }
+    const own = builds.flatMap(({ built }) => built ?? []);
+    return [buildShared(this.settings, allOf(jobs), fit, columns), ...own];
+  }
+}
+
+function allOf(jobs: readonly CohortJob[]): Int32Array[] {
+  return jobs.flatMap(({ documents }) => documents);
 }
 
 /** The shared pool first, then by entity type and cohort. */

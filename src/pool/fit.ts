@@ -23,16 +23,20 @@ const unforeseen = 1e-5;
 const unknown = -1;
 
 /** What one source says of a document: for each token and length of context, the class and the token's share. */
-interface Opinions {
+export interface Opinions {
   /** [tokens * maxLength] */
   classes: Int16Array;
   shares: Float32Array;
 }
 
-interface Sample {
-  document: Int32Array;
+/** What a document's cohort and its own text say of it, as if the pools had been built without it. */
+export interface DocumentOpinions {
   ofCohort: Opinions | undefined;
   ofOwn: Opinions;
+}
+
+interface Sample extends DocumentOpinions {
+  document: Int32Array;
 }
 
 /** The contexts of all tokens, side by side in the order in which they are asked. */
@@ -49,14 +53,19 @@ interface Asked {
  * contents alone, not on their order.
  */
 export function chooseForFit(documents: readonly Int32Array[], tokens: number): Int32Array[] {
-  const keyed = documents.map((document) => ({ document, key: hashOf(document) }));
+  return placesForFit(documents, tokens).map((place) => documents[place] as Int32Array);
+}
+
+/** The same as their places among the documents. */
+export function placesForFit(documents: readonly Int32Array[], tokens: number): number[] {
+  const keyed = documents.map((document, place) => ({ place, key: hashOf(document) }));
   keyed.sort((a, b) => a.key - b.key);
-  const chosen: Int32Array[] = [];
+  const chosen: number[] = [];
   let sum = 0;
-  for (const { document } of keyed) {
+  for (const { place } of keyed) {
     if (sum >= tokens) break;
-    chosen.push(document);
-    sum += document.length;
+    chosen.push(place);
+    sum += (documents[place] as Int32Array).length;
   }
   return chosen;
 }
@@ -94,19 +103,24 @@ export class EscapeFit {
   ) {}
 
   /**
-   * Takes in documents of one cohort.
+   * Goes through documents of one cohort; another thread's `EscapeFit` may do it.
    * @param cohort the pool that holds them; undefined for texts without a cohort
    */
-  add(documents: readonly Int32Array[], cohort: Pool | undefined): void {
-    for (const document of documents) {
+  judge(documents: readonly Int32Array[], cohort: Pool | undefined): DocumentOpinions[] {
+    return documents.map((document) => {
       this.take(document);
       const without = cohort && new WithoutDocument(cohort, document, this.whole);
-      this.samples.push({
-        document,
+      return {
         ofCohort: without && this.opinionsOf(without, 0, document),
         ofOwn: this.opinionsOf(this.before, 2, document),
-      });
-    }
+      };
+    });
+  }
+
+  /** Takes in documents of one cohort, and what `judge` made of them. */
+  add(documents: readonly Int32Array[], opinions: readonly DocumentOpinions[]): void {
+    for (const [i, document] of documents.entries())
+      this.samples.push({ document, ...(opinions[i] as DocumentOpinions) });
   }
 
   /**
