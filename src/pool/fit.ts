@@ -1,8 +1,8 @@
 import { type Escapes, encodeEscapes, escapeClass, escapeClasses, sources, usualEscapes } from './escape.js';
+import { LeftOut, type Opinions, unknown } from './left-out.js';
 import { type Counted, Followers, type PoolState } from './ngrams.js';
 import { OwnText } from './own.js';
 import type { Pool } from './trie.js';
-import { WithoutDocument } from './without.js';
 
 /** Tokens of documents that a fit is made from: more of them change next to nothing. */
 export const fitTokens = 40_000;
@@ -19,15 +19,6 @@ export const prior = 300;
 const widest = 64;
 /** Probability of a token that no context gives. */
 const unforeseen = 1e-5;
-/** In place of a class: the source doesn't know the context. */
-const unknown = -1;
-
-/** What one source says of a document: for each token and length of context, the class and the token's share. */
-export interface Opinions {
-  /** [tokens * maxLength] */
-  classes: Int16Array;
-  shares: Float32Array;
-}
 
 /** What a document's cohort and its own text say of it, as if the pools had been built without it. */
 export interface DocumentOpinions {
@@ -88,6 +79,7 @@ export class EscapeFit {
   private readonly samples: Sample[] = [];
   private readonly first = new Followers(1);
   private readonly newest = new Followers(widest);
+  private readonly leftOut = new LeftOut();
   /** The document at hand: all of it, and as far as it was gone through. */
   private whole = new OwnText(1, 1);
   private before = this.whole;
@@ -109,9 +101,8 @@ export class EscapeFit {
   judge(documents: readonly Int32Array[], cohort: Pool | undefined): DocumentOpinions[] {
     return documents.map((document) => {
       this.take(document);
-      const without = cohort && new WithoutDocument(cohort, document, this.whole);
       return {
-        ofCohort: without && this.opinionsOf(without, 0, document),
+        ofCohort: cohort && this.leftOut.opinions(cohort, this.whole, document, 0, this.skip),
         ofOwn: this.opinionsOf(this.before, 2, document),
       };
     });
@@ -158,8 +149,10 @@ export class EscapeFit {
     let token = 0;
     for (const { document, ofCohort, ofOwn } of samples) {
       this.take(document);
-      const pool = members.has(document) ? new WithoutDocument(shared, document, this.whole) : shared;
-      const opinions = [ofCohort, this.opinionsOf(pool, 1, document), ofOwn];
+      const ofShared = members.has(document)
+        ? this.leftOut.opinions(shared, this.whole, document, 1, skip)
+        : this.opinionsOf(shared, 1, document);
+      const opinions = [ofCohort, ofShared, ofOwn];
       for (let i = skip; i < document.length; i++) {
         for (let at = (i + 1) * maxLength - 1; at >= i * maxLength; at--) {
           for (const opinion of opinions) {
