@@ -1,15 +1,15 @@
 import { buildTrie } from './build.js';
+import {
+  type CohortBuild,
+  CohortBuilder,
+  type CohortJob,
+  type CohortOpinions,
+  contextLength,
+} from './cohort.js';
 import { CohortThread } from './cohort-thread.js';
 import { decodeEscapes } from './escape.js';
 import { encodePool, type LearntMetadata, openPool, type PoolMetadata } from './file.js';
-import {
-  calibrationTokens,
-  chooseForFit,
-  type DocumentOpinions,
-  EscapeFit,
-  fitTokens,
-  placesForFit,
-} from './fit.js';
+import { calibrationTokens, chooseForFit, EscapeFit } from './fit.js';
 import { Pool, type TrieColumns } from './trie.js';
 
 /** Identifies the pool of a cohort; '' is the pool that all share. */
@@ -69,11 +69,6 @@ export function poolSettings(tokenizer: PoolTokenizer, maxLength: number): PoolS
   return { tokenizer: fingerprint, maxLength, generationPrompt, endToken: answerEnd };
 }
 
-/** Tokens of the generation prompt that pools can make use of. */
-export function contextLength({ generationPrompt, maxLength }: PoolSettings): number {
-  return Math.min(generationPrompt.length, maxLength - 1);
-}
-
 /** Documents of one cohort that what the shared pool knows of all is learnt from. */
 export interface FitGroup {
   entityType: string | null;
@@ -110,17 +105,16 @@ export class SharedFit {
 
   /**
    * Takes in a cohort's part.
-   * @param build what `buildCohort` made of the job, with opinions
+   * @param part what `CohortBuilder` made of the job
    * @param open opens the cohort's pool; undefined where there is none
    */
   add(
     { entityType, documents, cohorts }: CohortJob,
-    build: CohortBuild,
+    part: CohortOpinions | undefined,
     open: (() => Pool) | undefined,
   ): void {
-    if (cohorts === undefined || build.opinions === undefined)
-      throw new Error('a cohort that no fit was asked of');
-    const { places, opinions } = build.opinions;
+    if (cohorts === undefined || part === undefined) throw new Error('a cohort that no fit was asked of');
+    const { places, opinions } = part;
     const chosen = places.map((place) => documents[place] as Int32Array);
     this.escapes.add(chosen, opinions);
     // the first of those chosen
@@ -137,26 +131,6 @@ export class SharedFit {
     const shared = new Pool(columns, maxLength, { escapes: decodeEscapes(weights) });
     return { weights, ...this.calibrate?.(settings, groups, shared, members) };
   }
-}
-
-/** What a cohort's pool and the texts themselves say of the part of its documents that fits go through. */
-export interface CohortOpinions {
-  /** Of these documents among the cohort's. */
-  places: number[];
-  opinions: DocumentOpinions[];
-}
-
-/** @param pool holds the documents; left out for texts without a cohort */
-function judgeCohort(
-  settings: PoolSettings,
-  documents: readonly Int32Array[],
-  cohorts: number,
-  pool: Pool | undefined,
-): CohortOpinions {
-  const places = placesForFit(documents, fitTokens / cohorts);
-  const fit = new EscapeFit(settings.maxLength, contextLength(settings));
-  const chosen = places.map((place) => documents[place] as Int32Array);
-  return { places, opinions: fit.judge(chosen, pool) };
 }
 
 /**
@@ -181,7 +155,16 @@ export function buildPool(
   owner: PoolOwner,
   documents: readonly Int32Array[],
 ): BuiltPool {
-  return encode(settings, owner, documents, buildTrie(documents, settings.maxLength));
+  return encode(settings, { ...owner, documents }, buildTrie(documents, settings.maxLength));
+}
+
+/** The pool of a cohort as `CohortBuilder` built it; undefined where it built none. */
+export function cohortPool(
+  settings: PoolSettings,
+  job: CohortJob,
+  { trie }: CohortBuild,
+): BuiltPool | undefined {
+  return trie && encode(settings, job, trie.columns, {}, trie.version);
 }
 
 /**
@@ -195,56 +178,19 @@ export function buildShared(
   fit: SharedFit,
   columns = buildTrie(documents, settings.maxLength),
 ): BuiltPool {
-  return encode(settings, everybody, documents, columns, fit.learn(columns, documents));
+  return encode(settings, { ...everybody, documents }, columns, fit.learn(columns, documents));
 }
 
 function encode(
   { tokenizer, maxLength }: PoolSettings,
-  { entityType, cohort }: PoolOwner,
-  documents: readonly Int32Array[],
+  { entityType, cohort, documents }: PoolOwner & Pick<CohortJob, 'documents'>,
   columns: TrieColumns,
   learnt: LearntMetadata = {},
+  version?: string,
 ): BuiltPool {
   const tokens = documents.reduce((sum, document) => sum + document.length, 0);
   const source = { tokenizer, entityType, cohort, maxLength, documents: documents.length, tokens, ...learnt };
-  return { key: poolKey(entityType, cohort), ...encodePool(columns, source) };
-}
-
-/** What there is to build of one cohort. */
-export interface CohortJob extends PoolOwner {
-  /** All that its pool holds. */
-  documents: readonly Int32Array[];
-  /** Cohorts that fits go through; left out where the shared pool isn't built. */
-  cohorts?: number;
-}
-
-export interface CohortBuild {
-  /** None for texts without a cohort, and where the pool was there already. */
-  built?: BuiltPool;
-  opinions?: CohortOpinions;
-}
-
-/**
- * Builds a cohort's pool, and its part of what the shared pool learns.
- * @param earlier the pool, where it is there already
- */
-export function buildCohort(
-  settings: PoolSettings,
-  { documents, cohorts, ...owner }: CohortJob,
-  earlier?: Pool,
-): CohortBuild {
-  const { maxLength } = settings;
-  let pool = earlier;
-  let built: BuiltPool | undefined;
-  if (pool === undefined && owner.cohort !== null && documents.length > 0) {
-    const columns = buildTrie(documents, maxLength);
-    built = encode(settings, owner, documents, columns);
-    pool = new Pool(columns, maxLength);
-  }
-  return {
-    ...(built === undefined ? {} : { built }),
-    ...(cohorts === undefined ? {} : { opinions: judgeCohort(settings, documents, cohorts, pool) }),
-  };
+  return { key: poolKey(entityType, cohort), ...encodePool(columns, source, version) };
 }
 
 /** Collects texts as token ids and builds one pool per entity type and cohort, and one of all texts. */
@@ -272,11 +218,8 @@ export class PoolBuilder {
   /** The pools, ordered by entity type and cohort, the shared one first; none when there are no texts. */
   build(): BuiltPool[] {
     if (this.texts === 0) return [];
-    const jobs = this.jobs();
-    return this.withShared(
-      jobs,
-      jobs.map((job) => buildCohort(this.settings, job)),
-    );
+    const builder = new CohortBuilder(this.settings);
+    return this.withShared(this.jobs(), (job) => builder.build(job));
   }
 
   /**
@@ -294,7 +237,9 @@ export class PoolBuilder {
       // its failure is told where it is awaited
       building.catch(() => undefined);
       const columns = buildTrie(allOf(jobs), this.settings.maxLength);
-      return this.withShared(jobs, await building, columns);
+      const builds = await building;
+      // one after the other: each is given back once its file is made
+      return this.withShared(jobs, () => builds.shift() as CohortBuild, columns);
     } finally {
       await thread.close();
     }
@@ -305,18 +250,22 @@ export class PoolBuilder {
     return groups.map((group) => ({ ...group, cohorts: groups.length }));
   }
 
-  /** @param columns of the shared pool, if they are there already */
+  /**
+   * @param build asked of each job once, in their order
+   * @param columns of the shared pool, if they are there already
+   */
   private withShared(
     jobs: readonly CohortJob[],
-    builds: readonly CohortBuild[],
+    build: (job: CohortJob) => CohortBuild,
     columns?: TrieColumns,
   ): BuiltPool[] {
     const fit = new SharedFit(this.settings, this.calibrate);
-    for (const [i, build] of builds.entries()) {
-      const { built } = build;
-      fit.add(jobs[i] as CohortJob, build, built && (() => openPool(built.bytes, 'A pool').pool));
-    }
-    const own = builds.flatMap(({ built }) => built ?? []);
+    const own = jobs.flatMap((job) => {
+      const part = build(job);
+      const built = cohortPool(this.settings, job, part);
+      fit.add(job, part.opinions, built && (() => openPool(built.bytes, 'A pool').pool));
+      return built ?? [];
+    });
     return [buildShared(this.settings, allOf(jobs), fit, columns), ...own];
   }
 }

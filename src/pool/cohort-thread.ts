@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { type DareError, messageOf, revive, runError, type ThreadError } from '../errors.js';
-import type { CohortBuild, CohortJob, PoolSettings } from './builder.js';
+import type { PoolSettings } from './builder.js';
+import type { CohortBuild, CohortJob } from './cohort.js';
 import type { EarlierPool } from './folder.js';
 
 /** A cohort that the thread is to build. */
@@ -42,9 +43,9 @@ export class CohortThread {
   }
 
   /**
-   * As `buildCohort`. The documents are copied: they take their memory twice until it is built.
+   * As of `CohortBuilder`. The documents are copied: they take their memory twice until it is built.
    * @param earlier the pool, where it is there already
-   * @throws what `buildCohort` throws; runError when the thread fails; the signal's reason
+   * @throws what that throws; runError when the thread fails; the signal's reason
    */
   build({ documents, ...job }: CohortJob, earlier?: EarlierPool): Promise<CohortBuild> {
     if (this.failure !== undefined) return Promise.reject(this.failure.reason);

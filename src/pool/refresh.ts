@@ -7,17 +7,16 @@ import { sqlVersion } from '../sql-version.js';
 import type { StageTools } from '../stage.js';
 import {
   type BuiltPool,
-  buildCohort,
   buildShared,
   type Calibrate,
-  type CohortBuild,
-  type CohortJob,
+  cohortPool,
   documentOf,
   type PoolSettings,
   SharedFit,
   tokensForThread,
 } from './builder.js';
 import { chancePoints } from './chances.js';
+import { type CohortBuild, CohortBuilder, type CohortJob } from './cohort.js';
 import { CohortThread } from './cohort-thread.js';
 import { escapeClasses } from './escape.js';
 import { poolFormat } from './file.js';
@@ -126,6 +125,7 @@ class Refresh {
   takenOver = 0;
   /** Of the documents so far. */
   private tokens = 0;
+  private readonly builder: CohortBuilder;
   /** Builds the cohorts' pools, once there is enough to do. */
   private thread: CohortThread | undefined;
 
@@ -134,7 +134,9 @@ class Refresh {
     private readonly texts: PoolTexts,
     private readonly earlier: (fingerprint: string) => Promise<EarlierPool | undefined>,
     private readonly tools: StageTools,
-  ) {}
+  ) {
+    this.builder = new CohortBuilder(job.settings);
+  }
 
   /** @throws what `checkUnchanged` does, when all are built and none is published */
   async *pools(): AsyncGenerator<PoolToWrite> {
@@ -160,7 +162,7 @@ class Refresh {
     const cohorts = shared === undefined ? { cohorts: groups.length } : {};
     try {
       for await (const { job, build, earlier, fingerprint } of this.cohorts(wanted, own, cohorts)) {
-        const { built } = build;
+        const built = cohortPool(settings, job, build);
         if (built !== undefined) {
           this.built++;
           yield { ...built, fingerprint };
@@ -169,7 +171,7 @@ class Refresh {
         all.add(job.documents);
         // from files: the memory is given back meanwhile
         const open = earlier === undefined ? built && openerOf(out, built) : () => openEarlier(earlier);
-        fit.add(job, build, open);
+        fit.add(job, build.opinions, open);
       }
     } finally {
       await this.thread?.close();
@@ -206,11 +208,11 @@ class Refresh {
   }
 
   private async start(job: CohortJob, earlier: EarlierPool | undefined): Promise<CohortBuild> {
-    const { settings, tokensForThread: enough = tokensForThread } = this.job;
+    const { tokensForThread: enough = tokensForThread } = this.job;
     this.tokens += job.documents.reduce((sum, { length }) => sum + length, 0);
-    if (this.tokens >= enough) this.thread ??= new CohortThread(settings, this.tools.signal);
+    if (this.tokens >= enough) this.thread ??= new CohortThread(this.job.settings, this.tools.signal);
     if (this.thread !== undefined) return await this.thread.build(job, earlier);
-    return buildCohort(settings, job, earlier && openEarlier(earlier));
+    return this.builder.build(job, earlier && openEarlier(earlier));
   }
 
   private buildShared(documents: BalancedDocuments, fingerprint: string, fit: SharedFit): PoolToWrite {

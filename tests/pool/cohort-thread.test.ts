@@ -6,12 +6,12 @@ import * as assert from 'uvu/assert';
 import { calibrate } from '../../src/draft/calibrate.js';
 import {
   type BuiltPool,
-  buildCohort,
   buildPool,
   documentOf,
   PoolBuilder,
   type PoolSettings,
 } from '../../src/pool/builder.js';
+import { CohortBuilder } from '../../src/pool/cohort.js';
 import { CohortThread } from '../../src/pool/cohort-thread.js';
 import { openEarlier, readPoolList, writePools } from '../../src/pool/folder.js';
 import { errorOf, inFolder } from '../lake/temporary.js';
@@ -64,12 +64,12 @@ test('a cohort in the thread: what it is without one, of a pool that is there al
       const built = await Promise.all(jobs.map((job) => thread.build(job)));
       assert.equal(
         built,
-        jobs.map((job) => buildCohort(settings, job)),
+        jobs.map((job) => new CohortBuilder(settings).build(job)),
       );
       const fitted = { ...owner, documents, cohorts: 3 };
       const judged = await thread.build(fitted, earlier);
-      assert.equal(judged, buildCohort(settings, fitted, openEarlier(earlier)));
-      assert.is(judged.built, undefined);
+      assert.equal(judged, new CohortBuilder(settings).build(fitted, openEarlier(earlier)));
+      assert.is(judged.trie, undefined);
       assert.equal(judged.opinions, built[0]?.opinions, 'as of the pool in memory');
     } finally {
       await thread.close();
@@ -91,7 +91,7 @@ test("a pool that can't be read: the thread's error keeps its sentence, hint and
       assert.match(error.message, /gone\.arrow/);
       assert.is(error.exitCode, 2);
       assert.match(error.hint ?? '', /dare pools/);
-      assert.ok(next.built);
+      assert.ok(next.trie);
     } finally {
       await thread.close();
     }
