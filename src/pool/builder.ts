@@ -38,8 +38,8 @@ interface Group extends PoolOwner {
   documents: Int32Array[];
 }
 
-/** Pools of fewer tokens of texts are built in one thread: to start another one takes as long. */
-export const tokensForThread = 300_000;
+/** Pools of fewer tokens of texts are built in one thread: another one has to start and to be compiled first. */
+export const tokensForThread = 1_000_000;
 
 /** Longest n-gram of pools where the configuration doesn't say. */
 export const defaultMaxLength = 6;
