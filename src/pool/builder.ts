@@ -39,7 +39,7 @@ interface Group extends PoolOwner {
 }
 
 /** Pools of fewer tokens of texts are built in one thread: another one has to start and to be compiled first. */
-export const tokensForThread = 1_000_000;
+export const tokensForThread = 2_000_000;
 
 /** Longest n-gram of pools where the configuration doesn't say. */
 export const defaultMaxLength = 6;
