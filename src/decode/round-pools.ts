@@ -34,9 +34,9 @@ export class RoundPools {
     return this.builder.texts;
   }
 
-  /** The pools of all rounds that have ended. */
-  build(): PoolSet {
-    const built = [...this.builder.build()];
+  /** The pools of all rounds that have ended. @throws as `PoolBuilder.buildBeside` */
+  async build(signal: AbortSignal): Promise<PoolSet> {
+    const built = await this.builder.buildBeside(signal);
     return {
       bytes: new Map(built.map(({ key, bytes }) => [key, bytes])),
       version: setVersion(built.map(({ metadata }) => metadata)),

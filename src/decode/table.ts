@@ -161,7 +161,7 @@ export class TableRun {
     await this.takeOverAll(prompts);
     let pooled = this.ownPools.texts;
     for (let round = 0; round < this.shares.length; round++) {
-      if (round > 0) pooled = this.refreshPools();
+      if (round > 0) pooled = await this.refreshPools();
       // enough texts in the pools: what is left is decoded in one round
       const last = round === this.shares.length - 1 || pooled >= roundTexts;
       await this.resume(round, last);
@@ -228,7 +228,7 @@ export class TableRun {
     tools.progress.skip(this.rows.rows);
     if (count === 0 || this.shares.length === 1) return;
     for (const text of await this.kept.takenOver(roundTexts)) this.ownPools.add(text);
-    this.refreshPools();
+    await this.refreshPools();
   }
 
   /** What an earlier run finished of a round. */
@@ -320,9 +320,9 @@ export class TableRun {
   }
 
   /** Ends a round. Returns how many texts there are in the pools now. */
-  private refreshPools(): number {
+  private async refreshPools(): Promise<number> {
     const texts = this.ownPools.endRound();
-    this.pools = this.ownPools.build();
+    this.pools = await this.ownPools.build(this.job.tools.signal);
     this.settings = keySettings(this.job, this.pools);
     this.job.worker.usePools(this.pools.bytes);
     return texts;

@@ -1,6 +1,7 @@
 import type { TreeRows } from '../engine/engine.js';
-import { type Calibrate, contextLength } from '../pool/builder.js';
+import type { Calibrate } from '../pool/builder.js';
 import { chancePoints, encodeChances, estimateAt, pointOf } from '../pool/chances.js';
+import { contextLength } from '../pool/cohort.js';
 import { OwnText } from '../pool/own.js';
 import { WithoutDocument } from '../pool/without.js';
 import { type DraftBudget, Drafter } from './drafter.js';

@@ -1,7 +1,15 @@
 import { buildTrie } from './build.js';
+import {
+  type CohortBuild,
+  CohortBuilder,
+  type CohortJob,
+  type CohortOpinions,
+  contextLength,
+} from './cohort.js';
+import { CohortThread } from './cohort-thread.js';
 import { decodeEscapes } from './escape.js';
 import { encodePool, type LearntMetadata, openPool, type PoolMetadata } from './file.js';
-import { calibrationTokens, chooseForFit, EscapeFit, fitTokens } from './fit.js';
+import { calibrationTokens, chooseForFit, EscapeFit } from './fit.js';
 import { Pool, type TrieColumns } from './trie.js';
 
 /** Identifies the pool of a cohort; '' is the pool that all share. */
@@ -30,6 +38,9 @@ interface Group extends PoolOwner {
   documents: Int32Array[];
 }
 
+/** Pools of fewer tokens of texts are built in one thread: another one has to start and to be compiled first. */
+export const tokensForThread = 2_000_000;
+
 /** Longest n-gram of pools where the configuration doesn't say. */
 export const defaultMaxLength = 6;
 
@@ -56,11 +67,6 @@ export interface PoolTokenizer {
 export function poolSettings(tokenizer: PoolTokenizer, maxLength: number): PoolSettings {
   const { fingerprint, generationPrompt, answerEnd } = tokenizer;
   return { tokenizer: fingerprint, maxLength, generationPrompt, endToken: answerEnd };
-}
-
-/** Tokens of the generation prompt that pools can make use of. */
-export function contextLength({ generationPrompt, maxLength }: PoolSettings): number {
-  return Math.min(generationPrompt.length, maxLength - 1);
 }
 
 /** Documents of one cohort that what the shared pool knows of all is learnt from. */
@@ -97,16 +103,20 @@ export class SharedFit {
     this.escapes = new EscapeFit(settings.maxLength, contextLength(settings));
   }
 
-  /** Takes in a part of a cohort's documents; all of them are given. `pool` holds them, and isn't kept. */
+  /**
+   * Takes in a cohort's part.
+   * @param part what `CohortBuilder` made of the job
+   * @param open opens the cohort's pool; undefined where there is none
+   */
   add(
-    { entityType }: Pick<PoolOwner, 'entityType'>,
-    documents: readonly Int32Array[],
-    cohorts: number,
-    pool?: Pool,
-    open?: () => Pool,
+    { entityType, documents, cohorts }: CohortJob,
+    part: CohortOpinions | undefined,
+    open: (() => Pool) | undefined,
   ): void {
-    const chosen = chooseForFit(documents, fitTokens / cohorts);
-    this.escapes.add(chosen, pool);
+    if (cohorts === undefined || part === undefined) throw new Error('a cohort that no fit was asked of');
+    const { places, opinions } = part;
+    const chosen = places.map((place) => documents[place] as Int32Array);
+    this.escapes.add(chosen, opinions);
     // the first of those chosen
     const drafted = chooseForFit(chosen, calibrationTokens / cohorts);
     this.groups.push({ entityType, documents: drafted, open });
@@ -139,28 +149,55 @@ export function documentOf(settings: PoolSettings, ids: ArrayLike<number>, compl
   return document;
 }
 
-/**
- * One pool of documents that `documentOf` made. Their order doesn't matter.
- * @param fit for the shared pool: it has documents of every cohort by then
- */
+/** One pool of documents that `documentOf` made. Their order doesn't matter. */
 export function buildPool(
   settings: PoolSettings,
-  { entityType, cohort }: PoolOwner,
+  owner: PoolOwner,
   documents: readonly Int32Array[],
-  fit?: SharedFit,
 ): BuiltPool {
-  const { tokenizer, maxLength } = settings;
-  const columns = buildTrie(documents, maxLength);
-  const learnt = fit?.learn(columns, documents);
+  return encode(settings, { ...owner, documents }, buildTrie(documents, settings.maxLength));
+}
+
+/** The pool of a cohort as `CohortBuilder` built it; undefined where it built none. */
+export function cohortPool(
+  settings: PoolSettings,
+  job: CohortJob,
+  { trie }: CohortBuild,
+): BuiltPool | undefined {
+  return trie && encode(settings, job, trie.columns, {}, trie.version);
+}
+
+/**
+ * The pool that all share.
+ * @param fit has documents of every cohort
+ * @param columns of the documents' n-grams
+ */
+export function buildShared(
+  settings: PoolSettings,
+  documents: readonly Int32Array[],
+  fit: SharedFit,
+  columns = buildTrie(documents, settings.maxLength),
+): BuiltPool {
+  return encode(settings, { ...everybody, documents }, columns, fit.learn(columns, documents));
+}
+
+function encode(
+  { tokenizer, maxLength }: PoolSettings,
+  { entityType, cohort, documents }: PoolOwner & Pick<CohortJob, 'documents'>,
+  columns: TrieColumns,
+  learnt: LearntMetadata = {},
+  version?: string,
+): BuiltPool {
   const tokens = documents.reduce((sum, document) => sum + document.length, 0);
   const source = { tokenizer, entityType, cohort, maxLength, documents: documents.length, tokens, ...learnt };
-  return { key: poolKey(entityType, cohort), ...encodePool(columns, source) };
+  return { key: poolKey(entityType, cohort), ...encodePool(columns, source, version) };
 }
 
 /** Collects texts as token ids and builds one pool per entity type and cohort, and one of all texts. */
 export class PoolBuilder {
   private readonly groups = new Map<PoolKey, Group>();
   texts = 0;
+  private tokens = 0;
 
   /** @param calibrate chances count as they are estimated if left out */
   constructor(
@@ -175,23 +212,66 @@ export class PoolBuilder {
     group.documents.push(documentOf(this.settings, ids, complete));
     this.groups.set(key, group);
     this.texts++;
+    this.tokens += ids.length;
   }
 
   /** The pools, ordered by entity type and cohort, the shared one first; none when there are no texts. */
   build(): BuiltPool[] {
     if (this.texts === 0) return [];
-    const groups = [...this.groups.values()].sort(byName);
-    const own: BuiltPool[] = [];
-    const fit = new SharedFit(this.settings, this.calibrate);
-    for (const group of groups) {
-      const built = group.cohort === null ? undefined : buildPool(this.settings, group, group.documents);
-      if (built !== undefined) own.push(built);
-      const pool = built && openPool(built.bytes, 'A pool').pool;
-      fit.add(group, group.documents, groups.length, pool, pool && (() => pool));
-    }
-    const everything = groups.flatMap(({ documents }) => documents);
-    return [buildPool(this.settings, everybody, everything, fit), ...own];
+    const builder = new CohortBuilder(this.settings);
+    return this.withShared(this.jobs(), (job) => builder.build(job));
   }
+
+  /**
+   * The same pools, those of the cohorts built by a thread beside this one where there is enough to do.
+   * @param least tokens that are enough
+   * @throws `signal.reason` once it is aborted; runError when the thread fails
+   */
+  async buildBeside(signal?: AbortSignal, least = tokensForThread): Promise<BuiltPool[]> {
+    signal?.throwIfAborted();
+    if (this.texts === 0 || this.tokens < least) return this.build();
+    const jobs = this.jobs();
+    const thread = new CohortThread(this.settings, signal);
+    try {
+      const building = Promise.all(jobs.map((job) => thread.build(job)));
+      // its failure is told where it is awaited
+      building.catch(() => undefined);
+      const columns = buildTrie(allOf(jobs), this.settings.maxLength);
+      const builds = await building;
+      // one after the other: each is given back once its file is made
+      return this.withShared(jobs, () => builds.shift() as CohortBuild, columns);
+    } finally {
+      await thread.close();
+    }
+  }
+
+  private jobs(): CohortJob[] {
+    const groups = [...this.groups.values()].sort(byName);
+    return groups.map((group) => ({ ...group, cohorts: groups.length }));
+  }
+
+  /**
+   * @param build asked of each job once, in their order
+   * @param columns of the shared pool, if they are there already
+   */
+  private withShared(
+    jobs: readonly CohortJob[],
+    build: (job: CohortJob) => CohortBuild,
+    columns?: TrieColumns,
+  ): BuiltPool[] {
+    const fit = new SharedFit(this.settings, this.calibrate);
+    const own = jobs.flatMap((job) => {
+      const part = build(job);
+      const built = cohortPool(this.settings, job, part);
+      fit.add(job, part.opinions, built && (() => openPool(built.bytes, 'A pool').pool));
+      return built ?? [];
+    });
+    return [buildShared(this.settings, allOf(jobs), fit, columns), ...own];
+  }
+}
+
+function allOf(jobs: readonly CohortJob[]): Int32Array[] {
+  return jobs.flatMap(({ documents }) => documents);
 }
 
 /** The shared pool first, then by entity type and cohort. */

@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import type { LearntMetadata } from './file.js';
 import { largeFamily, nodeFields, nodeWidth, slotOf, type TrieColumns } from './trie.js';
 
 /** How many rows the columns of a pool have. */
@@ -126,4 +128,13 @@ function faultInLevels({ node, level, leaf }: TrieColumns, largestToken: number)
     if (signs < 0) return `a node of level ${depth} is out of order`;
   }
   return undefined;
+}
+
+/** A hash of the columns, and of what was learnt: see `PoolMetadata`. */
+export function versionOf(columns: TrieColumns, { weights, chances, chancesBy }: LearntMetadata): string {
+  const hash = createHash('sha256');
+  for (const key of columnKeys) hash.update(columns[key]);
+  if (weights !== undefined) hash.update(JSON.stringify(weights));
+  if (chances !== undefined) hash.update(JSON.stringify({ chances, chancesBy }));
+  return hash.digest('hex').slice(0, 32);
 }

@@ -9,7 +9,7 @@ import { type DareError, inputError, messageOf } from '../errors.js';
 import { unreadable } from '../unreadable.js';
 import { listsIn, schemaText, writeLists } from './arrow.js';
 import { Chances, certain, chancePoints } from './chances.js';
-import { columnKeys, columnLengths, faultIn, largestOf } from './columns.js';
+import { columnKeys, columnLengths, faultIn, largestOf, versionOf } from './columns.js';
 import { decodeEscapes, escapeClasses } from './escape.js';
 import type { Learnt } from './ngrams.js';
 import { nodeWidth, Pool, type TrieColumns } from './trie.js';
@@ -76,10 +76,14 @@ export type PoolSource = Pick<
   'tokenizer' | 'entityType' | 'cohort' | 'maxLength' | 'documents' | 'tokens' | keyof LearntMetadata
 >;
 
-/** The pool as an Arrow IPC file's bytes, in shared memory. */
+/**
+ * The pool as an Arrow IPC file's bytes, in shared memory.
+ * @param version `versionOf` the columns and what was learnt
+ */
 export function encodePool(
   columns: TrieColumns,
   source: PoolSource,
+  version = versionOf(columns, source),
 ): { bytes: SharedArrayBuffer; metadata: PoolMetadata } {
   const { node, slot, leaf, text } = columns;
   const metadata: PoolMetadata = {
@@ -89,7 +93,7 @@ export function encodePool(
     leaves: leaf.length,
     places: text.length,
     largestToken: largestOf(text),
-    version: versionOf(columns, source),
+    version,
   };
   const lists = columnKeys.map((name) => ({ name: columnName(name), values: columns[name] }));
   return { bytes: writeLists(lists, metadataKey, sealed(metadata)), metadata };
@@ -168,14 +172,6 @@ function broken(name: string, why: string): DareError {
 /** `first_child` for `firstChild`. */
 function columnName(key: string): string {
   return key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-}
-
-function versionOf(columns: TrieColumns, { weights, chances, chancesBy }: LearntMetadata): string {
-  const hash = createHash('sha256');
-  for (const key of columnKeys) hash.update(columns[key]);
-  if (weights !== undefined) hash.update(JSON.stringify(weights));
-  if (chances !== undefined) hash.update(JSON.stringify({ chances, chancesBy }));
-  return hash.digest('hex').slice(0, 32);
 }
 
 /** The metadata as JSON that carries a checksum of itself. */

@@ -1,8 +1,8 @@
 import { type Escapes, encodeEscapes, escapeClass, escapeClasses, sources, usualEscapes } from './escape.js';
+import { LeftOut, type Opinions, unknown } from './left-out.js';
 import { type Counted, Followers, type PoolState } from './ngrams.js';
 import { OwnText } from './own.js';
 import type { Pool } from './trie.js';
-import { WithoutDocument } from './without.js';
 
 /** Tokens of documents that a fit is made from: more of them change next to nothing. */
 export const fitTokens = 40_000;
@@ -19,20 +19,15 @@ export const prior = 300;
 const widest = 64;
 /** Probability of a token that no context gives. */
 const unforeseen = 1e-5;
-/** In place of a class: the source doesn't know the context. */
-const unknown = -1;
 
-/** What one source says of a document: for each token and length of context, the class and the token's share. */
-interface Opinions {
-  /** [tokens * maxLength] */
-  classes: Int16Array;
-  shares: Float32Array;
-}
-
-interface Sample {
-  document: Int32Array;
+/** What a document's cohort and its own text say of it, as if the pools had been built without it. */
+export interface DocumentOpinions {
   ofCohort: Opinions | undefined;
   ofOwn: Opinions;
+}
+
+interface Sample extends DocumentOpinions {
+  document: Int32Array;
 }
 
 /** The contexts of all tokens, side by side in the order in which they are asked. */
@@ -49,14 +44,19 @@ interface Asked {
  * contents alone, not on their order.
  */
 export function chooseForFit(documents: readonly Int32Array[], tokens: number): Int32Array[] {
-  const keyed = documents.map((document) => ({ document, key: hashOf(document) }));
+  return placesForFit(documents, tokens).map((place) => documents[place] as Int32Array);
+}
+
+/** The same as their places among the documents. */
+export function placesForFit(documents: readonly Int32Array[], tokens: number): number[] {
+  const keyed = documents.map((document, place) => ({ place, key: hashOf(document) }));
   keyed.sort((a, b) => a.key - b.key);
-  const chosen: Int32Array[] = [];
+  const chosen: number[] = [];
   let sum = 0;
-  for (const { document } of keyed) {
+  for (const { place } of keyed) {
     if (sum >= tokens) break;
-    chosen.push(document);
-    sum += document.length;
+    chosen.push(place);
+    sum += (documents[place] as Int32Array).length;
   }
   return chosen;
 }
@@ -79,6 +79,7 @@ export class EscapeFit {
   private readonly samples: Sample[] = [];
   private readonly first = new Followers(1);
   private readonly newest = new Followers(widest);
+  private readonly leftOut = new LeftOut();
   /** The document at hand: all of it, and as far as it was gone through. */
   private whole = new OwnText(1, 1);
   private before = this.whole;
@@ -94,19 +95,23 @@ export class EscapeFit {
   ) {}
 
   /**
-   * Takes in documents of one cohort.
+   * Goes through documents of one cohort; another thread's `EscapeFit` may do it.
    * @param cohort the pool that holds them; undefined for texts without a cohort
    */
-  add(documents: readonly Int32Array[], cohort: Pool | undefined): void {
-    for (const document of documents) {
+  judge(documents: readonly Int32Array[], cohort: Pool | undefined): DocumentOpinions[] {
+    return documents.map((document) => {
       this.take(document);
-      const without = cohort && new WithoutDocument(cohort, document, this.whole);
-      this.samples.push({
-        document,
-        ofCohort: without && this.opinionsOf(without, 0, document),
+      return {
+        ofCohort: cohort && this.leftOut.opinions(cohort, this.whole, document, 0, this.skip),
         ofOwn: this.opinionsOf(this.before, 2, document),
-      });
-    }
+      };
+    });
+  }
+
+  /** Takes in documents of one cohort, and what `judge` made of them. */
+  add(documents: readonly Int32Array[], opinions: readonly DocumentOpinions[]): void {
+    for (const [i, document] of documents.entries())
+      this.samples.push({ document, ...(opinions[i] as DocumentOpinions) });
   }
 
   /**
@@ -144,8 +149,10 @@ export class EscapeFit {
     let token = 0;
     for (const { document, ofCohort, ofOwn } of samples) {
       this.take(document);
-      const pool = members.has(document) ? new WithoutDocument(shared, document, this.whole) : shared;
-      const opinions = [ofCohort, this.opinionsOf(pool, 1, document), ofOwn];
+      const ofShared = members.has(document)
+        ? this.leftOut.opinions(shared, this.whole, document, 1, skip)
+        : this.opinionsOf(shared, 1, document);
+      const opinions = [ofCohort, ofShared, ofOwn];
       for (let i = skip; i < document.length; i++) {
         for (let at = (i + 1) * maxLength - 1; at >= i * maxLength; at--) {
           for (const opinion of opinions) {

@@ -5,10 +5,21 @@ import type { Manifest } from '../lake/manifest.js';
 import { PoolTexts, type TextGroup, type TextRules } from '../lake/pool-texts.js';
 import { sqlVersion } from '../sql-version.js';
 import type { StageTools } from '../stage.js';
-import { buildPool, type Calibrate, documentOf, everybody, type PoolSettings, SharedFit } from './builder.js';
+import {
+  type BuiltPool,
+  buildShared,
+  type Calibrate,
+  cohortPool,
+  documentOf,
+  type PoolSettings,
+  SharedFit,
+  tokensForThread,
+} from './builder.js';
 import { chancePoints } from './chances.js';
+import { type CohortBuild, CohortBuilder, type CohortJob } from './cohort.js';
+import { CohortThread } from './cohort-thread.js';
 import { escapeClasses } from './escape.js';
-import { openPool, poolFormat } from './file.js';
+import { poolFormat } from './file.js';
 import {
   type EarlierPool,
   earlierPools,
@@ -21,6 +32,7 @@ import {
 } from './folder.js';
 import { BalancedDocuments, Retention } from './retention.js';
 import { SharedGrams } from './sharing.js';
+import type { Pool } from './trie.js';
 
 export interface RefreshJob {
   /** Folder for the pools. */
@@ -42,6 +54,8 @@ export interface RefreshJob {
   checkUnchanged: () => void;
   /** Folder for texts that are being sorted; the system's temporary folder when left out. */
   temporary?: string;
+  /** From so many tokens on a thread builds the cohorts' pools while texts are read; a usual number when left out. */
+  tokensForThread?: number;
 }
 
 export interface Refreshed extends WrittenPools {
@@ -59,8 +73,8 @@ export interface Refreshed extends WrittenPools {
  * Brings the pools of a folder up to date with the texts. A pool is built only where no earlier pool was made of the same
  * texts in the same way; the shared one whenever any text changed. Equal inputs make equal files.
  *
- * Memory: a page of texts, the token ids of one cohort and of the shared pool (each at most `rules.maxTokens`), what
- * building one pool takes, and DuckDB's limit.
+ * Memory: a page of texts, the token ids of two cohorts, of one of them twice, and of the shared pool (each at most
+ * `rules.maxTokens`), what building one pool takes, and DuckDB's limit.
  * @throws inputError for texts that can't be read or aren't there; the earlier pools stay then
  */
 export async function refreshPools(job: RefreshJob, tools: StageTools): Promise<Refreshed> {
@@ -95,17 +109,34 @@ async function refresh(job: RefreshJob, texts: PoolTexts, tools: StageTools): Pr
   return { ...written, ...counts, built: run.built, takenOver: run.takenOver };
 }
 
+/** What there was to build of a cohort, and what was built. */
+interface CohortOutcome {
+  job: CohortJob;
+  build: CohortBuild;
+  /** The cohort's pool, where it was there already. */
+  earlier: EarlierPool | undefined;
+  /** Of its texts. */
+  fingerprint: string;
+}
+
 /** The pools of one refresh, one after the other, and how many of them were built. */
 class Refresh {
   built = 0;
   takenOver = 0;
+  /** Of the documents so far. */
+  private tokens = 0;
+  private readonly builder: CohortBuilder;
+  /** Builds the cohorts' pools, once there is enough to do. */
+  private thread: CohortThread | undefined;
 
   constructor(
     private readonly job: RefreshJob,
     private readonly texts: PoolTexts,
     private readonly earlier: (fingerprint: string) => Promise<EarlierPool | undefined>,
     private readonly tools: StageTools,
-  ) {}
+  ) {
+    this.builder = new CohortBuilder(job.settings);
+  }
 
   /** @throws what `checkUnchanged` does, when all are built and none is published */
   async *pools(): AsyncGenerator<PoolToWrite> {
@@ -127,25 +158,23 @@ class Refresh {
       await this.texts.arrange();
       progress.expect(groups.reduce((sum, { texts }, i) => sum + (wanted[i] ? texts : 0), 0));
     }
-    for (const [i, group] of groups.entries()) {
-      const before = own[i];
-      if (before !== undefined) yield before;
-      if (!wanted[i]) continue;
-      const documents = await this.keptOf(i);
-      let open = before && (() => openEarlier(before));
-      let pool = open?.();
-      if (pool === undefined && group.cohort !== null && documents.length > 0) {
-        this.built++;
-        const built = buildPool(settings, group, documents);
-        yield { ...built, fingerprint: fingerprintOf(group) };
-        pool = openPool(built.bytes, 'A pool').pool;
-        // from its file: its memory is given back meanwhile
-        const { metadata } = built;
-        open = () => openWritten(out, metadata);
+    for (const before of own) if (before !== undefined) yield before;
+    const cohorts = shared === undefined ? { cohorts: groups.length } : {};
+    try {
+      for await (const { job, build, earlier, fingerprint } of this.cohorts(wanted, own, cohorts)) {
+        const built = cohortPool(settings, job, build);
+        if (built !== undefined) {
+          this.built++;
+          yield { ...built, fingerprint };
+        }
+        if (shared !== undefined) continue;
+        all.add(job.documents);
+        // from files: the memory is given back meanwhile
+        const open = earlier === undefined ? built && openerOf(out, built) : () => openEarlier(earlier);
+        fit.add(job, build.opinions, open);
       }
-      if (shared !== undefined) continue;
-      all.add(documents);
-      fit.add(group, documents, groups.length, pool, open);
+    } finally {
+      await this.thread?.close();
     }
     // no text is read for it any more
     if (shared === undefined) progress.note('building the shared pool');
@@ -153,9 +182,42 @@ class Refresh {
     this.job.checkUnchanged();
   }
 
+  /** Builds what is wanted of the cohorts: while one is read, the thread builds the one before. */
+  private async *cohorts(
+    wanted: readonly boolean[],
+    own: readonly (EarlierPool | undefined)[],
+    fit: Pick<CohortJob, 'cohorts'>,
+  ): AsyncGenerator<CohortOutcome> {
+    let last: Promise<CohortOutcome> | undefined;
+    for (const [i, group] of this.texts.groups.entries()) {
+      if (!wanted[i]) continue;
+      const { entityType, cohort } = group;
+      const job = { entityType, cohort, documents: await this.keptOf(i), ...fit };
+      const before = await last;
+      last = this.start(job, own[i]).then((build) => ({
+        job,
+        build,
+        earlier: own[i],
+        fingerprint: fingerprintOf(group),
+      }));
+      // its failure is told where it is awaited
+      last.catch(() => undefined);
+      if (before !== undefined) yield before;
+    }
+    if (last !== undefined) yield await last;
+  }
+
+  private async start(job: CohortJob, earlier: EarlierPool | undefined): Promise<CohortBuild> {
+    const { tokensForThread: enough = tokensForThread } = this.job;
+    this.tokens += job.documents.reduce((sum, { length }) => sum + length, 0);
+    if (this.tokens >= enough) this.thread ??= new CohortThread(this.job.settings, this.tools.signal);
+    if (this.thread !== undefined) return await this.thread.build(job, earlier);
+    return this.builder.build(job, earlier && openEarlier(earlier));
+  }
+
   private buildShared(documents: BalancedDocuments, fingerprint: string, fit: SharedFit): PoolToWrite {
     this.built++;
-    return { ...buildPool(this.job.settings, everybody, documents.documents(), fit), fingerprint };
+    return { ...buildShared(this.job.settings, documents.documents(), fit), fingerprint };
   }
 
   private async take(fingerprint: string): Promise<EarlierPool | undefined> {
@@ -196,6 +258,11 @@ class Refresh {
     }
     return (text) => grams.score(text);
   }
+}
+
+/** Keeps no more of a pool that was written than its name. */
+function openerOf(out: string, { metadata }: BuiltPool): () => Pool {
+  return () => openWritten(out, metadata);
 }
 
 /** Finds earlier pools by the fingerprint of their texts; each is read once to see whether it is whole. */

@@ -104,8 +104,12 @@ export class Pool implements Counted, Learnt {
   /** How often `token` followed the context. */
   countAfter(node: number, token: number): number {
     const child = this.child(node, token);
-    if (child < 0) return 0;
-    return child >= this.nodes ? 1 : (this.columns.node[child * nodeWidth + countAt] as number);
+    return child < 0 ? 0 : this.countOf(child);
+  }
+
+  /** How often the n-gram of `node` occurs; of the root: all tokens. */
+  countOf(node: number): number {
+    return node >= this.nodes ? 1 : (this.columns.node[node * nodeWidth + countAt] as number);
   }
 
   private childBySlot(node: number, token: number, first: number, end: number): number {

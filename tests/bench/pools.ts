@@ -61,12 +61,23 @@ interface WholeBuild {
   /** Of the texts; each is in two pools. */
   tokens: number;
   pools: number;
-  /** Of CPU time; the least of several turns. */
-  milliseconds: number;
-  /** Of them without weights and chances. */
-  withoutFits: number;
-  /** Million tokens of texts a second of CPU time. */
+  /** As runs build them: by two threads where there is enough to do. */
+  beside: Times;
+  /** By one thread. */
+  alone: Times;
+  /** By one thread, without weights and chances. */
+  withoutFits: Times;
+  /** Million tokens of texts a second, as runs build them. */
   rate: number;
+  /** Peak of the process while it builds as runs do, the documents included, less what it held before there were any. */
+  bytesPerToken: number;
+}
+
+/** The least of several turns each, in milliseconds. */
+interface Times {
+  wall: number;
+  /** Of all threads. */
+  cpu: number;
 }
 
 interface Texts {
@@ -117,7 +128,7 @@ async function compare(): Promise<void> {
     process.stderr.write(`${JSON.stringify(figures, null, 2)}\n`);
     return figures;
   });
-  const whole = buildAll(tokenizer, documents, turns);
+  const whole = await buildAll(tokenizer, documents, turns, process.memoryUsage.rss());
   const processors = cpus();
   const report = {
     machine: `${processors.length} x ${processors[0]?.model.trim() ?? process.arch}`,
@@ -160,6 +171,7 @@ async function measure(tokens: number): Promise<Figures> {
   const { tokenizer, pools, documents, held } = await readTexts(options.texts as string);
   globalThis.gc?.();
   const before = process.memoryUsage.rss();
+  forgetPeak();
   const source = {
     tokenizer: tokenizer.fingerprint,
     entityType: null,
@@ -177,6 +189,10 @@ async function measure(tokens: number): Promise<Figures> {
   const building = cpuMilliseconds(started);
   const peak = peakBytes() - before;
   corpus.length = 0;
+  globalThis.gc?.();
+  const held0 = process.memoryUsage.rss();
+  const repeat = tokens > 2e6 ? 3 : turns;
+  const whole = await buildAll(tokenizer, recombineEach(documents, tokens), repeat, held0);
   const folder = mkdtempSync(join(tmpdir(), 'dare-pools-'));
   try {
     const file = join(folder, 'pool.arrow');
@@ -193,7 +209,7 @@ async function measure(tokens: number): Promise<Figures> {
     }
     return {
       tokens,
-      whole: buildAll(tokenizer, recombineEach(documents, tokens), tokens > 2e6 ? 2 : turns),
+      whole,
       bytesPerToken: round(bytes.byteLength / tokens),
       buildRate: round(tokens / 1000 / building),
       buildBytesPerToken: round(peak / tokens),
@@ -233,26 +249,53 @@ function tokensOf(documents: readonly Document[]): number {
   return documents.reduce((sum, { ids }) => sum + ids.length, 0);
 }
 
-function buildAll(tokenizer: TextModel, documents: readonly Document[], repeat: number): WholeBuild {
+/** @param held bytes of the process before there were documents */
+async function buildAll(
+  tokenizer: TextModel,
+  documents: readonly Document[],
+  repeat: number,
+  held: number,
+): Promise<WholeBuild> {
   const settings = poolSettings(tokenizer, defaultMaxLength);
   const tokens = tokensOf(documents);
-  const whole = { tokens, pools: 0, milliseconds: Infinity, withoutFits: Infinity, rate: 0 };
-  const owned = [...groupsOf(documents), documents].map((group) => {
-    const owner: PoolOwner = group === documents ? everybody : (group[0] as Document);
-    return [owner, group.map(({ ids }) => documentOf(settings, ids, true))] as const;
-  });
+  const builder = () => {
+    const made = new PoolBuilder(settings, calibrate);
+    for (const { entityType, cohort, ids } of documents) made.add(entityType, cohort, ids, true);
+    return made;
+  };
+  forgetPeak();
+  // the first turn of all: what later ones leave to be collected isn't counted
+  const first = builder();
+  const pools = (await first.buildBeside()).length;
+  const bytesPerToken = round((peakBytes() - held) / tokens);
+  const [beside, alone, withoutFits] = [newTimes(), newTimes(), newTimes()];
   for (let turn = 0; turn < repeat; turn++) {
-    const builder = new PoolBuilder(settings, calibrate);
-    for (const { entityType, cohort, ids } of documents) builder.add(entityType, cohort, ids, true);
-    const started = process.cpuUsage();
-    whole.pools = builder.build().length;
-    whole.milliseconds = Math.min(whole.milliseconds, round(cpuMilliseconds(started)));
-    const plain = process.cpuUsage();
-    for (const [owner, made] of owned) buildPool(settings, owner, made);
-    whole.withoutFits = Math.min(whole.withoutFits, round(cpuMilliseconds(plain)));
+    const [one, other] = [builder(), builder()];
+    await timed(beside, () => one.buildBeside());
+    await timed(alone, () => other.build());
+    const owned = [...groupsOf(documents), documents].map((group) => {
+      const owner: PoolOwner = group === documents ? everybody : (group[0] as Document);
+      return [owner, group.map(({ ids }) => documentOf(settings, ids, true))] as const;
+    });
+    await timed(withoutFits, () => {
+      for (const [owner, made] of owned) buildPool(settings, owner, made);
+    });
   }
-  whole.rate = round(tokens / 1000 / whole.milliseconds);
-  return whole;
+  const rate = round(tokens / 1000 / beside.wall);
+  return { tokens, pools, beside, alone, withoutFits, rate, bytesPerToken };
+}
+
+function newTimes(): Times {
+  return { wall: Number.POSITIVE_INFINITY, cpu: Number.POSITIVE_INFINITY };
+}
+
+/** Keeps the least of what this and earlier turns took. */
+async function timed(times: Times, turn: () => unknown): Promise<void> {
+  globalThis.gc?.();
+  const [cpu, wall] = [process.cpuUsage(), performance.now()];
+  await turn();
+  times.wall = Math.min(times.wall, round(performance.now() - wall));
+  times.cpu = Math.min(times.cpu, round(cpuMilliseconds(cpu)));
 }
 
 function timeDrafts(tokenizer: TextModel, pools: ReadonlyMap<PoolKey, Pool>, held: readonly ReplayText[]) {
@@ -276,6 +319,11 @@ function timeDrafts(tokenizer: TextModel, pools: ReadonlyMap<PoolKey, Pool>, hel
 function cpuMilliseconds(since: NodeJS.CpuUsage): number {
   const { user, system } = process.cpuUsage(since);
   return (user + system) / 1000;
+}
+
+/** The next peak is that of what comes from here on. */
+function forgetPeak(): void {
+  writeFileSync('/proc/self/clear_refs', '5');
 }
 
 /** Linux's own mark: maxRSS of a new process starts at that of its parent. */

@@ -78,7 +78,7 @@ test('a fit is what expectation-maximisation gives with pools built without the 
       const shared = capped ? others : [...cohort, ...others];
       const fit = new EscapeFit(maxLength, skip);
       const ids = cohort.map((document) => Int32Array.from(document));
-      fit.add(ids, pool(cohort));
+      fit.add(ids, fit.judge(ids, pool(cohort)));
       const tokens = cohort.flatMap((document) =>
         contextsOf(document, skip, cohort, capped ? [document, ...others] : shared),
       );
@@ -99,7 +99,7 @@ test('what only a long context decides, and decides well, is trusted more than u
   );
   const fit = new EscapeFit(maxLength, 0);
   const ids = cohort.map((document) => Int32Array.from(document));
-  fit.add(ids, pool(cohort));
+  fit.add(ids, fit.judge(ids, pool(cohort)));
   const weights = fit.weights(pool(cohort), new Set(ids));
   const after = new Followers(1);
   after.total = 19;

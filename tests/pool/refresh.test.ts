@@ -99,6 +99,33 @@ test('nothing changed: nothing is built, and no file is touched', () =>
     assert.is(manifest?.hash, earlier?.hash);
   }));
 
+test('built by one thread or by two: the same files, of all cohorts and where one has changed', () =>
+  inFolder(async (folder) => {
+    const rows = [...rowsOf(30), { prompt_id: 'x', entity_type: 'user', cohort: null, text: 'of no cohort' }];
+    const all = await write(folder, 'texts', rows);
+    const more = await write(folder, 'more', [{ ...(rows[0] as Row), prompt_id: 'y', text: 'a new text' }]);
+    const hashes = async (tokensForThread: number) => {
+      const out = join(folder, `pools-${tokensForThread}`);
+      const first = await refresh(out, [all], { tokensForThread });
+      const whole = state(out);
+      const second = await refresh(out, [all, more], { tokensForThread });
+      assert.equal(
+        [counts(first), counts(second)],
+        [
+          [4, 0, 4],
+          [2, 2, 4],
+        ],
+      );
+      const contents = [whole, state(out)].map((files) =>
+        Object.entries(files).map(([name, { hash }]) => [name, hash]),
+      );
+      return contents;
+    };
+    const alone = await hashes(Number.POSITIVE_INFINITY);
+    assert.equal(await hashes(0), alone, 'the thread builds all');
+    assert.equal(await hashes(300), alone, 'the thread comes in when some are built');
+  }));
+
 test('progress knows how many texts are read, those beyond a cap and those of pools that stay too', () =>
   inFolder(async (folder) => {
     const out = join(folder, 'pools');
@@ -263,12 +290,15 @@ test('a build that fails or is stopped leaves the old pools whole, and nothing e
       },
     };
     for (const [name, change] of Object.entries(failures)) {
-      let error: unknown;
-      await refresh(out, [other], change).catch((thrown: unknown) => {
-        error = thrown;
-      });
-      assert.instance(error, Error, name);
-      assert.equal(state(out), before, name);
+      for (const tokensForThread of [Number.POSITIVE_INFINITY, 0]) {
+        encoded = 0;
+        let error: unknown;
+        await refresh(out, [other], { ...change, tokensForThread }).catch((thrown: unknown) => {
+          error = thrown;
+        });
+        assert.instance(error, Error, name);
+        assert.equal(state(out), before, name);
+      }
     }
   }));
 
