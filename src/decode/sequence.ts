@@ -177,7 +177,8 @@ export class Sequence {
     this.drafted = this.drafting && !this.lastStateMissing && this.pause?.skips() !== true;
     if (!this.drafted) return;
     const depth = this.most - this.output.length;
-    this.drafts.request(this.last, { nodes, minPathProbability, depth, line: this.model.lines });
+    const relaxed = this.settings.mode === 'relaxed';
+    this.drafts.request(this.last, { nodes, minPathProbability, depth, line: this.model.lines, relaxed });
   }
 
   /** Takes the draft, once it is made; gives the rows' estimated chances of being accepted, none higher than the one before. */

@@ -2,7 +2,7 @@ import type { TreeRows } from '../engine/engine.js';
 import { sources, usualEscapes } from '../pool/escape.js';
 import type { Learnt, Ngrams, PoolState } from '../pool/ngrams.js';
 import { OwnText } from '../pool/own.js';
-import { Confidence } from './confidence.js';
+import { Confidence, priors } from './confidence.js';
 import { Estimate } from './estimate.js';
 import { DraftTree } from './tree.js';
 
@@ -16,6 +16,8 @@ export interface DraftBudget {
   depth: number;
   /** Whether the tree must be a single line: the likeliest token after every row. A tree if left out. */
   line?: boolean;
+  /** Whether likely tokens are accepted that aren't the argmax. */
+  relaxed?: boolean;
 }
 
 /** Pools of one request; either may be missing. */
@@ -125,13 +127,13 @@ export class Drafter {
   }
 
   /** The draft tree below `last`, the sequence's last token (already appended). */
-  draft(last: number, { nodes, depth, minPathProbability, line }: DraftBudget): TreeRows {
+  draft(last: number, { nodes, depth, minPathProbability, line, relaxed }: DraftBudget): TreeRows {
     const { tree, confidence } = this;
     if (!this.begun) this.own.endPrompt();
     this.begun = true;
     const least = this.chances?.estimateOf(minPathProbability) ?? minPathProbability;
     tree.begin(last, depth > 0 ? nodes : 0);
-    confidence.start(nodes + 1);
+    confidence.start(nodes + 1, relaxed ? priors.relaxed : priors.strict);
     if (this.states.length < (nodes + 1) * stateSize)
       this.states = new Int32Array((nodes + 1) * 2 * stateSize);
     this.catchUp();

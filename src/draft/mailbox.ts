@@ -3,6 +3,7 @@
  * place for the last draft of each sequence. Messages of worker threads would cost more than a draft takes.
  */
 import { runError } from '../errors.js';
+import type { DraftBudget } from './drafter.js';
 
 /** What a drafting thread is told; numbers behind it in the queue: */
 export const commands = {
@@ -10,7 +11,7 @@ export const commands = {
   begin: 1,
   /** sequence, count, tokens */
   append: 2,
-  /** sequence, last token, nodes, depth, line (0 or 1), minPathProbability (two halves of a float64) */
+  /** sequence, last token, nodes, depth, line (0 or 1), relaxed (0 or 1), minPathProbability (two halves of a float64) */
   draft: 3,
   /** the next message of the thread's port has the pools from here on */
   pools: 4,
@@ -104,11 +105,12 @@ export class Mailbox {
   }
 
   /** Asks for a draft. */
-  request(sequence: number, last: number, nodes: number, depth: number, line: boolean, least: number): void {
-    this.double[0] = least;
+  request(sequence: number, last: number, budget: DraftBudget): void {
+    const { nodes, depth, line, relaxed, minPathProbability } = budget;
+    this.double[0] = minPathProbability;
     const [low, high] = [this.halves[0] as number, this.halves[1] as number];
     this.requested = (this.requested + 1) | 0;
-    this.write(commands.draft, sequence, last, nodes, depth, line ? 1 : 0, low, high);
+    this.write(commands.draft, sequence, last, nodes, depth, line ? 1 : 0, relaxed ? 1 : 0, low, high);
   }
 
   /** Wakes the thread where it sleeps: there will be commands. */

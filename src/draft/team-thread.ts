@@ -55,8 +55,9 @@ function draft(): void {
   const drafter = drafterOf(sequence);
   const last = mailbox.next();
   const [nodes, depth] = [mailbox.next(), mailbox.next()];
-  const line = mailbox.next() === 1;
-  const rows = drafter.draft(last, { nodes, depth, line, minPathProbability: mailbox.nextDouble() });
+  const [line, relaxed] = [mailbox.next() === 1, mailbox.next() === 1];
+  const minPathProbability = mailbox.nextDouble();
+  const rows = drafter.draft(last, { nodes, depth, line, relaxed, minPathProbability });
   const { gains, matched } = drafter;
   mailbox.leave(sequence, { rows, gains, matched }, (row) => drafter.contextsOf(row));
 }

@@ -148,10 +148,10 @@ class RemoteDrafts implements SequenceDrafts {
     this.tokens[this.count++] = token;
   }
 
-  request(last: number, { nodes, minPathProbability, depth, line }: DraftBudget): void {
+  request(last: number, budget: DraftBudget): void {
     this.handOver();
     this.draft = undefined;
-    this.mailbox.request(this.sequence, last, nodes, depth, line ?? false, minPathProbability);
+    this.mailbox.request(this.sequence, last, budget);
   }
 
   get rows() {

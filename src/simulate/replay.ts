@@ -115,15 +115,17 @@ function replayText(text: ReplayText, drafter: ReplayDrafter, rule: ReplayRule, 
   let spent = 0;
   for (let at = 0; at < end; ) {
     const drafting = performance.now();
-    const tree = drafter.draft(last, { nodes, minPathProbability, depth: most - at, line });
+    const relaxed = divergenceBudget > 0;
+    const tree = drafter.draft(last, { nodes, minPathProbability, depth: most - at, line, relaxed });
     const drafted = performance.now();
     counts.countStep(tree.tokens.length);
-    const { path, cost, relaxed } = matchTree(tree, text, at, divergenceBudget - spent);
+    const match = matchTree(tree, text, at, divergenceBudget - spent);
+    const { path, cost } = match;
     spent += cost;
     const emitted = Math.min(path.length + 1, end - at);
     counts.tokens += emitted;
     counts.accepted += Math.min(path.length, emitted);
-    counts.relaxed += relaxed;
+    counts.relaxed += match.relaxed;
     counts.divergence += cost;
     const taking = performance.now();
     for (let i = 0; i < emitted; i++) {

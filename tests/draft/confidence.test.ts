@@ -55,6 +55,18 @@ test('the lift is bounded: certain misses, certain hits', () => {
   assert.is(confidence.lift, 0.9);
 });
 
+test('what drafts of a mode bring as a rule counts until more is seen', () => {
+  const confidence = new Confidence();
+  confidence.start(4, { lift: 0.6, weight: 2 });
+  near(confidence.lift, 0.6);
+  confidence.expect(0, 5, 0.5);
+  confidence.follow({ tokens: Int32Array.of(1, 5), parents: Int32Array.of(-1, 0) });
+  confidence.see(7);
+  near(confidence.lift, (-0.5 + 2 * 0.6) / (0.25 + 2));
+  confidence.clear();
+  assert.is(confidence.lift, 0, 'of the sequence before');
+});
+
 test('a start with more rows than before keeps nothing', () => {
   const confidence = new Confidence();
   plant(confidence);

@@ -45,6 +45,26 @@ test('a line is one, and begins with the likeliest token', () => {
   assert.ok(longest > 3);
 });
 
+test('where likely tokens are accepted that are no argmax, trees are narrower and deeper', () => {
+  // at each place one of two tokens, the first of them twice as often
+  const documents = Array.from({ length: 3 ** 4 }, (_, n) =>
+    Array.from({ length: 5 }, (_, i) =>
+      i === 0 ? 1 : 2 * i + (Math.floor(n / 3 ** (i - 1)) % 3 === 0 ? 1 : 0),
+    ),
+  );
+  const drafter = new Drafter(100, new Set());
+  const shared = pool(documents);
+  const depthOf = (relaxed: boolean) => {
+    drafter.begin({ shared });
+    drafter.append(1);
+    const { parents } = drafter.draft(1, { nodes: 5, depth: 9, minPathProbability: 0, relaxed });
+    const depths = [0];
+    for (const parent of parents.subarray(1)) depths.push((depths[parent] as number) + 1);
+    return Math.max(...depths);
+  };
+  assert.ok(depthOf(true) > depthOf(false), `${depthOf(true)} against ${depthOf(false)}`);
+});
+
 test('a tree keeps its bounds, whatever the pools', () => {
   const budget = fc.record({ nodes: fc.integer({ min: 0, max: 20 }), depth: fc.integer({ min: 0, max: 6 }) });
   fc.assert(
