@@ -15,7 +15,7 @@ import { Forward, type ForwardOutput } from './forward.js';
 import { Kernels } from './kernels.js';
 import { checkParity } from './parity.js';
 import { PrefillQueue, type PrefillRows, type PrefixCopy } from './prefill.js';
-import { prefillRows, reserveSlots, usualRows } from './reserve.js';
+import { prefillRows, reserveSlots, rowsBesideStep, usualRows } from './reserve.js';
 import { StepTimes } from './step-times.js';
 import { refusalOf } from './support.js';
 import { largest, type Move, type SequenceRows, stepTables } from './tables.js';
@@ -33,11 +33,6 @@ export interface WebGpuEngineOptions {
 
 /** Log-probabilities in float16 differed from float32 by up to 0.012, of one text in batches of different shapes by as much. */
 const float16Margin = 0.03;
-/**
- * Rows of prompts, at most, that go into one pass with a step: a pass of their own takes as long as a step does. More of them
- * would only make those wait that are being decoded.
- */
-const rowsBesideStep = 512;
 
 interface Slot {
   /** Cached tokens of the prompt: all but its last. */

@@ -12,6 +12,11 @@ const usualColumns = 1024;
 export const usualRows = 32;
 /** Rows of a prefill step. */
 export const prefillRows = 2048;
+/**
+ * Rows of prompts, at most, that go into one pass with a step: a pass of their own takes as long as a step does. More of them
+ * would only make those wait that are being decoded.
+ */
+export const rowsBesideStep = 512;
 
 /** Reserves the KV cache. Without a given number of slots as many as fit, with what a usual step of them needs. */
 export async function reserveSlots(
@@ -28,7 +33,7 @@ export async function reserveSlots(
   for (let slots = mostSlots; ; slots = Math.floor(slots / 2)) {
     buffers.slots = slots;
     const step = stepTables(usualTrees(slots, columns), [], attention);
-    const rows = Math.max(step.rows, prefillRows);
+    const rows = Math.max(step.rows + rowsBesideStep, prefillRows);
     try {
       await buffers.reserve({
         ...roomOf(step, noRoom.topK, columns),
