@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import type { StageTools } from '../../src/stage.js';
 import { Mirror } from '../../src/store/mirror.js';
 import { S3Store } from '../../src/store/s3.js';
-import type { S3Server } from './server.js';
+import { credentials, type S3Server, startServer } from './server.js';
 
 export interface Machine {
   mirror: Mirror;
@@ -22,8 +22,27 @@ export interface Machine {
   remove(key: string): void;
 }
 
+Object.assign(process.env, credentials);
+export const bucket = 'lakes';
 export const folder = mkdtempSync(join(tmpdir(), 'dare-store-'));
 let machines = 0;
+let started: Promise<S3Server> | undefined;
+let lakes = 0;
+
+/** The server of a test file, undisturbed and with nothing seen, and the prefix of a lake of its own in `bucket`. */
+export async function freshLake(): Promise<{ server: S3Server; prefix: string }> {
+  started ??= startServer([bucket]);
+  const server = await started;
+  server.disturb = () => undefined;
+  server.seen = [];
+  return { server, prefix: `lake${++lakes}` };
+}
+
+/** Ends the server and removes all working copies, after the last test of a file. */
+export async function cleanUp(): Promise<void> {
+  await (await started)?.stop();
+  rmSync(folder, { recursive: true, force: true });
+}
 
 /** A machine with an empty working copy of `s3://<bucket>/<prefix>`. */
 export async function machine({ endpoint }: S3Server, bucket: string, prefix: string): Promise<Machine> {

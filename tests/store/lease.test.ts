@@ -1,5 +1,4 @@
 /** Locks as leases: renewed, run out by the store's clock, taken over, lost. */
-import { rmSync } from 'node:fs';
 import { DeleteObjectCommand } from '@aws-sdk/client-s3';
 import fc from 'fast-check';
 import { test } from 'uvu';
@@ -10,20 +9,15 @@ import { ownIdentity, type ProcessIdentity } from '../../src/lake/process.js';
 import { LeaseLost, type LeaseTimes, leaseTimes } from '../../src/store/lease.js';
 import { type LockName, lakeLock, RemoteLocks } from '../../src/store/remote-lock.js';
 import { inEnvironment } from '../etl/environment.js';
-import { folder, machine } from './fixture.js';
-import { credentials, type S3Server, type Seen, startServer } from './server.js';
+import { bucket, cleanUp, freshLake, machine } from './fixture.js';
+import type { S3Server, Seen } from './server.js';
 
-const bucket = 'lakes';
 const texts: LockName = { name: 'texts/partition=a/whole', what: 'the texts of partition a' };
 const elsewhere: ProcessIdentity = { ...ownIdentity(), host: 'elsewhere' };
 const second = 1000;
 const past = leaseTimes.expiry + 5 * second;
 /** Renewals are the tests' own; looks follow each other soon. */
 const times: LeaseTimes = { ...leaseTimes, look: 20 };
-
-Object.assign(process.env, credentials);
-let started: Promise<S3Server> | undefined;
-let lakes = 0;
 
 interface Taker {
   locks: RemoteLocks;
@@ -47,10 +41,7 @@ interface Place {
 }
 
 async function newPlace(): Promise<Place> {
-  started ??= startServer([bucket]);
-  const server = await started;
-  server.disturb = () => undefined;
-  const prefix = `lake${++lakes}`;
+  const { server, prefix } = await freshLake();
   const key = (number: number) => `${prefix}/_locks/${texts.name}-${number}`;
   const { store } = await machine(server, bucket, prefix);
   return {
@@ -92,10 +83,7 @@ function leaseTest(name: string, run: (place: Place) => Promise<void>): void {
   );
 }
 
-test.after(async () => {
-  await (await started)?.stop();
-  rmSync(folder, { recursive: true, force: true });
-});
+test.after(cleanUp);
 
 /** What it was refused with. */
 async function failure(work: Promise<unknown>): Promise<unknown> {

@@ -7,38 +7,27 @@ import * as assert from 'uvu/assert';
 import { messageOf } from '../../src/errors.js';
 import { everything } from '../../src/store/scopes.js';
 import { inEnvironment } from '../etl/environment.js';
-import { folder, machine } from './fixture.js';
-import { credentials, type Disturbance, type S3Server, startServer } from './server.js';
+import { bucket, cleanUp, folder, freshLake, machine } from './fixture.js';
+import type { Disturbance, S3Server } from './server.js';
 
-const bucket = 'lakes';
 const texts = 'texts/partition=a/texts.parquet';
 const manifest = 'texts/partition=a/_manifest.json';
 const unfinished = '_unfinished/texts/partition=a';
 const keys = (server: S3Server, method: string) =>
   server.seen.filter((seen) => seen.method === method).map(({ path }) => path.replace(/^\/lakes\/\w+\//, ''));
 
-Object.assign(process.env, credentials);
-let started: Promise<S3Server> | undefined;
-let lakes = 0;
-
 /** A test with the server and the prefix of a lake of its own. */
 function storeTest(name: string, run: (server: S3Server, prefix: string) => Promise<void>): void {
   test(
     name,
     inEnvironment('s3', async () => {
-      started ??= startServer([bucket]);
-      const server = await started;
-      server.disturb = () => undefined;
-      server.seen = [];
-      await run(server, `lake${++lakes}`);
+      const { server, prefix } = await freshLake();
+      await run(server, prefix);
     }),
   );
 }
 
-test.after(async () => {
-  await (await started)?.stop();
-  rmSync(folder, { recursive: true, force: true });
-});
+test.after(cleanUp);
 
 async function failure(work: () => Promise<unknown>): Promise<string> {
   try {

@@ -1,5 +1,4 @@
 /** What stages do to a lake in a real store: before, meanwhile, afterwards, and when they fail. */
-import { rmSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Config } from '../../src/config/schema.js';
@@ -7,11 +6,9 @@ import { messageOf, runError } from '../../src/errors.js';
 import { LeaseLost, nobodys } from '../../src/store/lease.js';
 import { type LakeTimes, lakeTimes, RemoteLake } from '../../src/store/remote-lake.js';
 import { inEnvironment } from '../etl/environment.js';
-import { folder, type Machine, machine } from './fixture.js';
-import { credentials, type S3Server, startServer } from './server.js';
+import { bucket, cleanUp, freshLake, type Machine, machine } from './fixture.js';
+import type { S3Server } from './server.js';
 
-Object.assign(process.env, credentials);
-const bucket = 'lakes';
 const partition = 'a';
 const config = {
   partition,
@@ -20,8 +17,6 @@ const config = {
   cohorts: {},
 } as unknown as Config;
 const unfinished = `_unfinished/texts/partition=${partition}`;
-let started: Promise<S3Server> | undefined;
-let lakes = 0;
 
 interface Place {
   server: S3Server;
@@ -37,11 +32,7 @@ function lakeTest(name: string, run: (place: Place) => Promise<void>): void {
   test(
     name,
     inEnvironment('s3', async () => {
-      started ??= startServer([bucket]);
-      const server = await started;
-      server.disturb = () => undefined;
-      server.seen = [];
-      const prefix = `lake${++lakes}`;
+      const { server, prefix } = await freshLake();
       const open = async (changed: Partial<LakeTimes> = { saving: 20 }) => {
         const two = await machine(server, bucket, prefix);
         const times = { ...lakeTimes, ...changed };
@@ -57,10 +48,7 @@ function lakeTest(name: string, run: (place: Place) => Promise<void>): void {
   );
 }
 
-test.after(async () => {
-  await (await started)?.stop();
-  rmSync(folder, { recursive: true, force: true });
-});
+test.after(cleanUp);
 
 lakeTest('finished texts travel while others are decoded', async ({ server, prefix, one, lake, objects }) => {
   const key = `${unfinished}/whole/rows-0.log`;

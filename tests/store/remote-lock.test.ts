@@ -1,5 +1,4 @@
 /** Locks in a real store, as several machines take them. */
-import { rmSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { messageOf } from '../../src/errors.js';
@@ -8,20 +7,15 @@ import { ownIdentity, type ProcessIdentity } from '../../src/lake/process.js';
 import { type LeaseTimes, leaseTimes } from '../../src/store/lease.js';
 import { type LockName, lakeLock, RemoteLocks } from '../../src/store/remote-lock.js';
 import { inEnvironment } from '../etl/environment.js';
-import { folder, type Machine, machine } from './fixture.js';
-import { credentials, type S3Server, startServer } from './server.js';
+import { bucket, cleanUp, freshLake, type Machine, machine } from './fixture.js';
+import type { S3Server } from './server.js';
 
-const bucket = 'lakes';
 const texts: LockName = { name: 'texts/partition=a/whole', what: 'the texts of partition a' };
 const others: LockName = { name: 'texts/partition=b/whole', what: 'the texts of partition b' };
 /** No process has this number. */
 const nobody = 2 ** 22 + 1;
 /** No lock is renewed in these tests: what holds one is given back before. */
 const times: LeaseTimes = { ...leaseTimes, look: 20 };
-
-Object.assign(process.env, credentials);
-let started: Promise<S3Server> | undefined;
-let lakes = 0;
 
 interface Place {
   one: Machine;
@@ -39,10 +33,7 @@ function lockTest(name: string, run: (place: Place) => Promise<void>): void {
   test(
     name,
     inEnvironment('s3', async () => {
-      started ??= startServer([bucket]);
-      const server = await started;
-      server.disturb = () => undefined;
-      const prefix = `lake${++lakes}`;
+      const { server, prefix } = await freshLake();
       const one = await machine(server, bucket, prefix);
       await run({
         one,
@@ -61,10 +52,7 @@ function lockTest(name: string, run: (place: Place) => Promise<void>): void {
   );
 }
 
-test.after(async () => {
-  await (await started)?.stop();
-  rmSync(folder, { recursive: true, force: true });
-});
+test.after(cleanUp);
 
 async function refusal(work: Promise<unknown>): Promise<LockHeld> {
   try {

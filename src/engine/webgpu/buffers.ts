@@ -2,7 +2,7 @@
 import type { DecoderShape } from '../../model/config.js';
 import type { GpuDevice } from './device.js';
 import type { PrefixCopy } from './prefill.js';
-import { largest, type StepTables } from './tables.js';
+import { blockColumns, largest, type StepTables } from './tables.js';
 
 export interface Activations {
   /** float32 [rows, hidden] */
@@ -40,8 +40,6 @@ export interface Room {
 /** Tiles of the products reach this many rows past the last one. */
 const margin = 64;
 const columnBlock = 256;
-/** Columns that stand together in the cache. */
-const cacheBlock = 16;
 
 export class Buffers {
   readonly sizes: GPUBuffer;
@@ -126,7 +124,7 @@ export class Buffers {
     const bytes = this.layerColumnBytes;
     const bySource = new Map<number, PrefixCopy[]>();
     for (const copy of copies) bySource.set(copy.from, [...(bySource.get(copy.from) ?? []), copy]);
-    const whole = (columns: number) => Math.ceil(columns / cacheBlock) * cacheBlock;
+    const whole = (columns: number) => Math.ceil(columns / blockColumns) * blockColumns;
     const most = whole(largest(copies, ({ columns }) => columns));
     const between = await this.placeBetween(most * bytes);
     const encoder = device.createCommandEncoder();

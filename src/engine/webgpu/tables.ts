@@ -69,8 +69,11 @@ const mostSplits = 16;
  * 64 x 6 rows 35 us with spans of 64, 34 of 128; 64 x 1 rows 19 and 21).
  */
 const enoughForLongSpans = 512;
-/** New rows begin at a multiple of this many columns behind the cached ones, where columns of a workgroup are fixed. */
-const blockColumns = 16;
+/**
+ * Columns that stand together in the cache (kernels/cache.wgsl). Where columns of a workgroup are fixed, new rows begin at a
+ * multiple of them behind the cached ones.
+ */
+export const blockColumns = 16;
 
 /** Lays out the tables of one step. */
 export function stepTables(
