@@ -20,7 +20,6 @@ import { StepTimes } from './step-times.js';
 import { refusalOf } from './support.js';
 import { largest, type Move, type SequenceRows, stepTables } from './tables.js';
 import { unpackVerdicts } from './verdicts.js';
-import { WeightLoader } from './weights.js';
 
 export interface WebGpuEngineOptions {
   /** Hugging Face folder or GGUF file. */
@@ -105,7 +104,7 @@ export class WebGpuEngine implements Engine {
     if (refusal !== undefined)
       throw inputError(`The model ${model} can't run on a GPU: ${refusal}`, 'Set model.device to cpu.');
     const kernels = new Kernels(gpu);
-    const forward = await Forward.create(gpu, kernels, shape, await WeightLoader.load(gpu, kernels, source));
+    const forward = await Forward.create(gpu, kernels, source);
     const slots = await reserveSlots(forward, shape, given);
     const engine = new WebGpuEngine(gpu, forward, shape, source.fingerprint(), slots);
     await checkParity(engine, gpu, source, cache);

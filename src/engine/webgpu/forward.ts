@@ -1,6 +1,7 @@
 /** One pass of the model over the rows of a step: buffers, bind groups, and the order of the dispatches. */
 import { runError } from '../../errors.js';
 import type { DecoderShape } from '../../model/config.js';
+import type { ModelSource } from '../../model/source.js';
 import { Buffers } from './buffers.js';
 import type { GpuDevice } from './device.js';
 import { type AttentionTile, attentionTile, type FixedPipelines, fixedPipelines } from './fixed.js';
@@ -9,7 +10,7 @@ import { Product, type ProductUse } from './product.js';
 import { ReadBack } from './read-back.js';
 import { Recorder } from './recorder.js';
 import { type AttentionPlan, type StepTables, stepSizes } from './tables.js';
-import type { LayerWeights, Linear, ModelWeights } from './weights.js';
+import { type LayerWeights, type Linear, type ModelWeights, WeightLoader } from './weights.js';
 
 /** What a step brings back. */
 export interface ForwardOutput {
@@ -82,14 +83,15 @@ export class Forward {
     this.results = new ReadBack(gpu.device);
   }
 
-  static async create(
-    gpu: GpuDevice,
-    kernels: Kernels,
-    shape: DecoderShape,
-    weights: ModelWeights,
-  ): Promise<Forward> {
+  /** Throws runError for a model that doesn't fit, inputError as `attentionTile` and `source` do. */
+  static async create(gpu: GpuDevice, kernels: Kernels, source: ModelSource): Promise<Forward> {
+    const { shape } = source;
     const tile = attentionTile(gpu, shape);
-    const fixed = await fixedPipelines(kernels, shape, tile);
+    // the driver compiles in threads of its own while this one reads the weights
+    const [fixed, weights] = await Promise.all([
+      fixedPipelines(kernels, shape, tile),
+      WeightLoader.load(gpu, kernels, source),
+    ]);
     const product = (linear: Linear, use: ProductUse) => new Product(kernels, gpu.matrices, linear, use);
     const first = weights.layers[0] as LayerWeights;
     // all layers have the same sizes, so they share pipelines

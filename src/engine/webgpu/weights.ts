@@ -45,7 +45,7 @@ interface Part {
   first?: number;
 }
 
-/** Floats that are on their way to the GPU at once. */
+/** Floats of a piece, and about those on their way to the GPU at once: it bounds the memory of host and device. */
 const pieceElements = 1 << 24;
 const tooLarge =
   'The model is too large for this GPU: choose another (model.adapter), or set model.device to cpu.';
@@ -54,6 +54,9 @@ const rowMargin = 128;
 
 /** Reads every weight of a model, a piece at a time, and brings it to the GPU. */
 export class WeightLoader {
+  /** Floats on their way to the GPU. */
+  private inFlight = 0;
+
   private constructor(
     private readonly gpu: GpuDevice,
     private readonly source: ModelSource,
@@ -143,12 +146,19 @@ export class WeightLoader {
         const values = this.source.readRows(part.name, [part.rows, columns], from, count);
         const first = part.stride === undefined ? below : (part.first ?? 0);
         this.packPiece(target, values, [count, columns, part.stride ?? 1, first, from]);
-        // one piece in flight bounds the memory of host and device
-        await this.gpu.device.queue.onSubmittedWorkDone();
+        await this.landed(values.length);
       }
       below += part.rows;
     }
     return target;
+  }
+
+  /** Waits for the GPU once much is on its way: a wait takes a millisecond, a small tensor's way to the GPU a part of it. */
+  private async landed(elements: number): Promise<void> {
+    this.inFlight += elements;
+    if (this.inFlight < pieceElements) return;
+    await this.gpu.device.queue.onSubmittedWorkDone();
+    this.inFlight = 0;
   }
 
   /** `piece` as struct Piece of pack.wgsl. */
