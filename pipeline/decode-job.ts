@@ -174,15 +174,16 @@ async function decodePrompts(job: DecodeJob, prompts: PromptFile, tools: StageTo
 
 function openTrace({ trace, model, tokenizer }: DecodeJob, rules: DecodeRules): TraceFile | undefined {
   if (trace === undefined) return undefined;
-  const { mode, topK, minProb, divergenceBudget } = rules;
+  const { mode, topK, minProb, divergenceBudget, minGain } = rules;
   const run: RunRecord = {
     type: 'run',
-    version: 1,
+    version: 2,
     model,
     mode,
     top_k: topK,
     min_prob: minProb,
     divergence_budget: divergenceBudget,
+    min_gain: minGain,
     end_tokens: [...tokenizer.endTokens],
   };
   return TraceFile.open(trace, run, tokenizer);

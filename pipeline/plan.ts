@@ -189,6 +189,7 @@ async function replayTexts(
       by: ['entity', 'framework'],
       peers: false,
       divergenceBudget: decode.divergenceBudget,
+      minGain: decode.minGain,
       ...(costs === undefined ? {} : { costs: { table: costs, batch } }),
     }),
   ];

@@ -192,13 +192,17 @@ class TrialRun {
 type Judged = Pick<EvaluatedText, 'repetitive' | 'unparsable'>;
 
 /** The configured rules, but for what the setting says. */
-function rulesOf({ mode, topK, minProb, divergenceBudget, nodes }: Setting, rules: DecodeRules): DecodeRules {
+function rulesOf(
+  { mode, topK, minProb, divergenceBudget, minGain, nodes }: Setting,
+  rules: DecodeRules,
+): DecodeRules {
   return {
     ...rules,
     mode,
     topK: topK ?? rules.topK,
     minProb: minProb ?? rules.minProb,
     divergenceBudget: divergenceBudget ?? rules.divergenceBudget,
+    minGain: minGain ?? rules.minGain,
     nodes: nodes ?? rules.nodes,
   };
 }

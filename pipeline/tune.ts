@@ -13,6 +13,7 @@ export interface TuneOptions {
   divergenceBudgets: readonly number[];
   topK: readonly number[];
   minProb: readonly number[];
+  minGain: readonly number[];
   nodes: readonly Nodes[];
   /** Nats a token that may be given away. */
   maxLoss: number;
@@ -65,6 +66,7 @@ function settingsOf(options: TuneOptions): Setting[] {
   const ascending = (values: readonly number[]) => [...values].sort((a, b) => a - b);
   const [budgets, topK] = [ascending(options.divergenceBudgets), ascending(options.topK)];
   const minProb = ascending(options.minProb).reverse();
+  const minGain = ascending(options.minGain).reverse();
   return [
     autoregressive,
     ...options.nodes.flatMap((count) => {
@@ -73,7 +75,11 @@ function settingsOf(options: TuneOptions): Setting[] {
         greedy(count, more),
         ...budgets.flatMap((divergenceBudget) =>
           topK.flatMap((rank) =>
-            minProb.map((least) => relaxed({ topK: rank, minProb: least, divergenceBudget }, count, more)),
+            minProb.flatMap((least) =>
+              minGain.map((gain) =>
+                relaxed({ topK: rank, minProb: least, divergenceBudget, minGain: gain }, count, more),
+              ),
+            ),
           ),
         ),
       ];

@@ -6,6 +6,7 @@ copy (
     topK as top_k,
     minProb as min_prob,
     divergenceBudget as divergence_budget,
+    minGain as min_gain,
     nodes,
     entityType as entity_type,
     framework,
@@ -46,7 +47,7 @@ copy (
           $rows::json,
           '[{
             "setting": "varchar", "mode": "varchar", "topK": "integer", "minProb": "double",
-            "divergenceBudget": "double", "nodes": "integer", "entityType": "varchar", "framework": "varchar",
+            "divergenceBudget": "double", "minGain": "double", "nodes": "integer", "entityType": "varchar", "framework": "varchar",
             "texts": "integer", "sameTexts": "double", "sameTokens": "double", "rougeL": "double",
             "distinct1": "double", "distinct2": "double", "repetitive": "double", "jsonValid": "double",
             "ended": "double", "cutByLength": "double", "cutByContext": "double", "outputTokens": "double",

@@ -47,7 +47,7 @@ const LAKE_OPTIONS: Readonly<Record<LakeCommand, readonly OptionName[]>> = {
   prune: [...ALL_PARTITIONS, 'keep', 'older-than', 'dry-run'],
   forget: [...ALL_PARTITIONS, 'user', 'users', 'item'],
   evaluate: [...COMMON, 'limit', 'divergence-budget'],
-  tune: [...ALWAYS, 'limit', 'divergence-budget', 'top-k', 'min-prob', 'nodes', 'max-loss'],
+  tune: [...ALWAYS, 'limit', 'divergence-budget', 'top-k', 'min-prob', 'min-gain', 'nodes', 'max-loss'],
 };
 /** Options that may be given several times. */
 const REPEATABLE: readonly OptionName[] = ['set', 'user', 'item', 'trace-prompts'];
@@ -100,6 +100,7 @@ const TOOL: Readonly<Record<ToolName, { required: OptionName[]; optional: Option
       'limit',
       'peers',
       'divergence-budget',
+      'min-gain',
       'costs',
       'batch',
       'out',

@@ -49,9 +49,10 @@ work differ by more (tokens/s shows them). Loss is what relaxed tokens give away
 factor of 1.05 on the probability of a token. Writes no table and changes no configuration: it prints the keys to paste.
 
   --max-loss N             nats a token that may be given away; default 0.05
-  --divergence-budget LIST nats a text; default 1,4,16
+  --divergence-budget LIST nats a text; default 1,4
   --top-k LIST             ranks; default 2,3
-  --min-prob LIST          least probabilities; default 0.05,0.1,0.2
+  --min-prob LIST          least probabilities; default 0.05,0.1
+  --min-gain LIST          tokens that a relaxed one must bring at a text's beginning; default 0,5
   --nodes LIST             draft nodes a step: auto, or numbers from 1 to 256; default the configuration's
   --limit N                users, and items, whose prompts are decoded, chosen by hash; default evaluate.limit
 

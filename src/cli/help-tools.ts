@@ -32,6 +32,7 @@ the texts may have texts in the pools.
   --limit N                replay a sample of so many texts
   --peers                  replay other methods too: prompt-lookup, rest, laser, suffix-decoding
   --divergence-budget N    nats that relaxed matching may give away a text; default 4
+  --min-gain N             tokens that a second-best one must bring at a text's beginning; default 5
   --costs FILE             JSON with a machine's cost table, {"batch", "rows", "milliseconds"}: predicts the speedup
   --batch N                with it: texts decoded together; default the table's largest batch
   --out FILE               Parquet to write the results to

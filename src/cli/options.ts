@@ -50,6 +50,7 @@ export const OPTIONS = {
   item: { type: 'string', multiple: true },
   'top-k': { type: 'string' },
   'min-prob': { type: 'string' },
+  'min-gain': { type: 'string' },
   'max-loss': { type: 'string' },
 } as const;
 export type OptionName = keyof typeof OPTIONS;
@@ -106,5 +107,6 @@ export interface Options {
   item?: string[];
   'top-k'?: string;
   'min-prob'?: string;
+  'min-gain'?: string;
   'max-loss'?: string;
 }

@@ -221,6 +221,7 @@ const INSTEAD = {
   minProb: "did you mean decode.sampling.minP, a share of the likeliest token's probability?",
   divergenceBudget:
     "mode sample follows the model's own distribution and gives nothing away: leave the key out",
+  minGain: 'mode sample takes the token that is drawn, whatever it brings: leave the key out',
 };
 
 /** Keys of another mode: they would do nothing. */

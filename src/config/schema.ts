@@ -142,11 +142,13 @@ export const decode = group({
   mode: choice(MODES).default('relaxed'),
   maxNewTokens: whole(1, 32_768).default(256),
   /** Relaxed: a draft token may be at most the topK-th likeliest. */
-  topK: whole(1, 64).default(2),
+  topK: whole(1, 64).default(3),
   /** Relaxed: and must have at least this probability. */
-  minProb: real(0, 1).default(0.1),
+  minProb: real(0, 1).default(0.05),
   /** Relaxed: nats a text may lose in all, the sum of ln p_max - ln p(token). */
   divergenceBudget: real(0).default(4),
+  /** Relaxed: tokens that each relaxed token must bring, falling evenly to 0 over a text of usual length. */
+  minGain: real(0, 256).default(5),
   /** A text ends before the first of these. */
   stop: listOf(text('a text that is not empty'), STOP).max(16, STOP).prefault([]),
   /** What prompt and text hold already gets less likely by it; 1 changes nothing. */

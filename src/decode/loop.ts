@@ -167,7 +167,9 @@ export class DecodeLoop {
   private prepare(): Ready {
     const request = this.waiting.shift() as Waiting;
     const drafts = this.drafting.begin(request.pools);
-    const sequence = new Sequence(request, this.settings, drafts, this.model);
+    const { cohort, shared } = request.pools;
+    const usualLength = cohort?.meanLength ?? shared?.meanLength;
+    const sequence = new Sequence(request, this.settings, drafts, this.model, usualLength);
     return { ...request, sequence, drafts, budget: this.budget ?? budgetFor(this.settings) };
   }
 

@@ -127,6 +127,7 @@ export class Sequence {
   private lastStateMissing = false;
   private last: number;
   private readonly most: number;
+  private readonly usualLength: number;
   private readonly trace: TracedStep[] | undefined;
   private readonly counts = {
     steps: 0,
@@ -139,16 +140,19 @@ export class Sequence {
     logProbability: 0,
   };
 
+  /** @param usualLength tokens of a text like this one; as many as it may have where nobody knows */
   constructor(
     private readonly request: SequenceRequest,
     private readonly settings: DecodeSettings,
     private readonly drafts: SequenceDrafts,
     private readonly model: SequenceModel,
+    usualLength?: number,
   ) {
     const { promptIds } = request;
     const { mode, nodes, minPathProbability, maxNewTokens, repetitionPenalty, stop } = settings;
     this.states = new Float64Array(model.hiddenSize);
     this.most = Math.min(maxNewTokens, model.context - promptIds.length);
+    this.usualLength = Math.min(this.most, usualLength ?? this.most);
     this.last = promptIds[promptIds.length - 1] as number;
     this.drafting = mode !== 'autoregressive' && nodes > 0;
     if (minPathProbability === undefined) this.pause = new DraftPause();
@@ -291,7 +295,8 @@ export class Sequence {
         return this.model.sampler.draw(logits, uniform(this.request.stream, this.output.length + depth));
       });
     }
-    return verify(tree, this.judged(verdicts), settings, this.counts.divergence);
+    const rest = Math.max(0, 1 - this.output.length / this.usualLength);
+    return verify(tree, this.judged(verdicts), settings, { spent: this.counts.divergence, rest });
   }
 
   /** The verdicts after the repetition penalty. */

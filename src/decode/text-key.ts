@@ -30,8 +30,8 @@ export function decisiveSettings(rules: DecodeRules, seed: number): Record<strin
   const settings = { maxNewTokens, stop, repetitionPenalty };
   if (mode === 'sample') return { mode, ...settings, sampling: { ...sampling, seed } };
   if (mode !== 'relaxed') return { mode: 'greedy', ...settings };
-  const { topK, minProb, divergenceBudget, nodes, minPathProbability } = rules;
-  return { mode, ...settings, topK, minProb, divergenceBudget, nodes, minPathProbability };
+  const { topK, minProb, divergenceBudget, minGain, nodes, minPathProbability } = rules;
+  return { mode, ...settings, topK, minProb, divergenceBudget, minGain, nodes, minPathProbability };
 }
 
 /** sha256 (hex) over the model and the settings that decide a text. */

@@ -10,13 +10,15 @@ const share = z.number().min(0).max(1.001);
 
 export const runRecord = z.object({
   type: z.literal('run'),
-  version: z.literal(1),
+  version: z.literal(2),
   model: z.string(),
   mode: z.enum(['autoregressive', 'greedy', 'relaxed', 'sample']),
   top_k: count,
   min_prob: z.number(),
   /** Nats. */
   divergence_budget: z.number(),
+  /** Tokens that a relaxed one must bring at a text's beginning. */
+  min_gain: z.number(),
   end_tokens: z.array(token),
 });
 

@@ -5,7 +5,8 @@ import { type AcceptRule, decideRelaxed, type RowVerdicts, type Verification } f
 /**
  * What became of a draft token. Accepted: the model's own choice. Relaxed: near enough to it. Refused for its rank, its
  * probability, the nats that it would have cost, or because another one was drawn. Else nobody refused it: it follows a
- * token that was refused, lies on a path that is shorter, or as long and not cheaper, or the text ended before it.
+ * token that was refused, lies on a path that is shorter, or as long and not cheaper, or longer, but by less than its
+ * relaxed tokens must bring, or the text ended before it.
  */
 export const nodeVerdicts = [
   'accepted',
@@ -17,6 +18,7 @@ export const nodeVerdicts = [
   'unreached',
   'shorter',
   'costlier',
+  'gain',
   'ended',
 ] as const;
 export type NodeVerdict = (typeof nodeVerdicts)[number];
@@ -128,9 +130,15 @@ function verdictsOf(facts: StepFacts): (NodeVerdict | undefined)[] {
     length.push((length[parent] as number) + 1);
     if (place > 0) became.push(costs[place] === 0 ? 'accepted' : 'relaxed');
     else if (typeof refused === 'string') became.push(refused);
-    else became.push((length[row] as number) < path.length - 1 ? 'shorter' : 'costlier');
+    else became.push(unchosen((length[row] as number) - (path.length - 1)));
   }
   return became;
+}
+
+/** Why an acceptable row was left. @param longer tokens that its path has more than the chosen one */
+function unchosen(longer: number): NodeVerdict {
+  if (longer > 0) return 'gain';
+  return longer < 0 ? 'shorter' : 'costlier';
 }
 
 /** Why a row whose parent is acceptable isn't, or the nats that it costs. */

@@ -1,4 +1,5 @@
 import { float32Margin, type TreeRows, type Verdicts } from '../engine/engine.js';
+import { PathWorth } from './path-worth.js';
 
 export type DecodeMode = 'autoregressive' | 'greedy' | 'relaxed' | 'sample';
 
@@ -14,6 +15,12 @@ export interface AcceptRule {
   minProb: number;
   /** Relaxed: what a text may lose in all, the sum of ln p_max - ln p over its relaxed tokens, in nats. */
   divergenceBudget: number;
+  /**
+   * Relaxed: tokens that each relaxed token must bring more than the best path without it, at the beginning of a text. It
+   * falls evenly to 0 over a text of usual length, because what is relaxed changes the rest of a text. 0: the longest path
+   * wins, as in the paper.
+   */
+  minGain: number;
   /** Nats below which a decision counts as a near tie; that of an engine in float32 if left out. */
   nearTieMargin?: number;
 }
@@ -35,14 +42,27 @@ export function tokensToSee(rule: AcceptRule): number {
   return rule.mode === 'relaxed' ? Math.max(2, rule.topK + 1) : 2;
 }
 
+/** How far a text is. */
+export interface TextState {
+  /** Nats that it has lost so far. */
+  spent: number;
+  /** Share of a text of usual length that is still to come, 0 to 1. */
+  rest: number;
+}
+
 /**
- * Chooses the accepted path of a tree. Greedy: the path of argmax tokens. Relaxed: the longest acceptable path, of
- * equally long ones the one with the least divergence, then the one drafted first.
- * @param spent nats that the text has lost so far
+ * Chooses the accepted path of a tree. Greedy: the path of argmax tokens. Relaxed: of the acceptable paths the one with the
+ * most tokens, less `minGain * rest` for each relaxed one; of equal ones the one with the least divergence, then the one
+ * drafted first.
  */
-export function verify(tree: TreeRows, verdicts: RowVerdicts, rule: AcceptRule, spent: number): Verification {
+export function verify(
+  tree: TreeRows,
+  verdicts: RowVerdicts,
+  rule: AcceptRule,
+  state: TextState,
+): Verification {
   const chosen =
-    rule.mode === 'relaxed' ? relaxedPath(tree, verdicts, rule, spent) : greedyPath(tree, verdicts);
+    rule.mode === 'relaxed' ? relaxedPath(tree, verdicts, rule, state) : greedyPath(tree, verdicts);
   const last = chosen.path[chosen.path.length - 1] as number;
   const margin = rule.nearTieMargin ?? float32Margin;
   let nearTies = chosen.nearTies;
@@ -71,12 +91,18 @@ function greedyPath({ tokens, parents }: TreeRows, verdicts: RowVerdicts): Chose
   return { path, costs, nearTies: 0 };
 }
 
-function relaxedPath(tree: TreeRows, verdicts: RowVerdicts, rule: AcceptRule, spent: number): Chosen {
+function relaxedPath(
+  tree: TreeRows,
+  verdicts: RowVerdicts,
+  rule: AcceptRule,
+  { spent, rest }: TextState,
+): Chosen {
   const { tokens, parents } = tree;
   const rows = tokens.length;
   /** Divergence of the path to each row, NaN where it isn't acceptable. */
   const divergence = new Float64Array(rows).fill(Number.NaN);
-  const length = new Int32Array(rows);
+  const price = rule.minGain * rest;
+  const worth = new PathWorth(rows, price);
   divergence[0] = 0;
   let best = 0;
   const margin = rule.nearTieMargin ?? float32Margin;
@@ -90,24 +116,28 @@ function relaxedPath(tree: TreeRows, verdicts: RowVerdicts, rule: AcceptRule, sp
     if (decision.refused !== undefined) continue;
     const { cost } = decision;
     divergence[row] = before + cost;
-    length[row] = (length[parent] as number) + 1;
-    if (isBetter(row, best, length, divergence)) best = row;
-  }
-  for (let row = 1; row < rows; row++) {
-    const rival = row !== best && length[row] === length[best];
-    if (rival && Math.abs((divergence[row] as number) - (divergence[best] as number)) < margin) nearTies++;
+    worth.add(row, parent, cost > 0);
+    const more = worth.of(row) - worth.of(best);
+    if (more > 0 || (more === 0 && (divergence[row] as number) < (divergence[best] as number))) best = row;
   }
   const path: number[] = [];
   for (let row = best; row >= 0; row = parents[row] as number) path.unshift(row);
+  for (let row = 1; row < rows; row++) {
+    if (Number.isNaN(divergence[row])) continue;
+    const rival = row !== best && worth.of(row) === worth.of(best);
+    if (rival && Math.abs((divergence[row] as number) - (divergence[best] as number)) < margin) nearTies++;
+    // where relaxing has its price, a token that turns into the first choice, or out of it, changes what its path is worth;
+    // first choices on the path are looked at by `verify`
+    const parent = parents[row] as number;
+    const isFirst = tokens[row] === verdicts.token(parent, 0);
+    if (price === 0 || (isFirst && path.includes(row))) continue;
+    const second = isFirst ? verdicts.probability(parent, 1) : verdicts.ownProbability(row);
+    if (Math.log(verdicts.probability(parent, 0)) - Math.log(second) < margin) nearTies++;
+  }
   const costs = path.map((row, i) =>
     i === 0 ? 0 : (divergence[row] as number) - (divergence[path[i - 1] as number] as number),
   );
   return { path, costs, nearTies };
-}
-
-function isBetter(row: number, best: number, length: Int32Array, divergence: Float64Array): boolean {
-  if (length[row] !== length[best]) return (length[row] as number) > (length[best] as number);
-  return (divergence[row] as number) < (divergence[best] as number);
 }
 
 /** What relaxed verification says of one row. */

@@ -2,6 +2,7 @@ import type { TreeRows } from '../engine/engine.js';
 import { sources, usualEscapes } from '../pool/escape.js';
 import type { Learnt, Ngrams, PoolState } from '../pool/ngrams.js';
 import { OwnText } from '../pool/own.js';
+import type { PoolTexts } from '../pool/trie.js';
 import { Confidence, priors } from './confidence.js';
 import { Estimate } from './estimate.js';
 import { DraftTree } from './tree.js';
@@ -22,8 +23,8 @@ export interface DraftBudget {
 
 /** Pools of one request; either may be missing. */
 export interface DraftPools {
-  cohort?: Ngrams & { readonly entityType?: string | null };
-  shared?: Ngrams & Learnt;
+  cohort?: Ngrams & PoolTexts;
+  shared?: Ngrams & Learnt & PoolTexts;
 }
 
 /** Sources that are pools: all but the last one. */

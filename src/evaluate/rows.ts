@@ -13,6 +13,7 @@ export interface Setting {
   topK: number | null;
   minProb: number | null;
   divergenceBudget: number | null;
+  minGain: number | null;
   /** Draft nodes a step at most; null without drafts. */
   nodes: number | 'auto' | null;
 }
@@ -53,6 +54,7 @@ export interface EvaluationRow extends TextGroup, TextMeasures {
   minProb: number | null;
   /** The bound of `divergenceMax`: nats a text. */
   divergenceBudget: number | null;
+  minGain: number | null;
   /** null: without drafts, or as many as pay. */
   nodes: number | null;
 }

@@ -6,6 +6,8 @@ export interface RelaxedBounds {
   minProb: number;
   /** Nats a text. */
   divergenceBudget: number;
+  /** Tokens that a relaxed one must bring at a text's beginning. */
+  minGain: number;
 }
 
 /** How many draft nodes a step may have. */
@@ -18,6 +20,7 @@ export const autoregressive: Setting = {
   topK: null,
   minProb: null,
   divergenceBudget: null,
+  minGain: null,
   nodes: null,
 };
 
@@ -28,9 +31,9 @@ export function greedy(nodes: Nodes, more = ''): Setting {
 
 /** @param more what its name says beyond the bounds */
 export function relaxed(bounds: RelaxedBounds, nodes: Nodes, more = ''): Setting {
-  const { topK, minProb, divergenceBudget } = bounds;
-  const name = `relaxed ${divergenceBudget} nats, top ${topK}, p ${minProb}${more}`;
-  return { name, mode: 'relaxed', topK, minProb, divergenceBudget, nodes };
+  const { topK, minProb, divergenceBudget, minGain } = bounds;
+  const name = `relaxed ${divergenceBudget} nats, top ${topK}, p ${minProb}, gain ${minGain}${more}`;
+  return { name, mode: 'relaxed', topK, minProb, divergenceBudget, minGain, nodes };
 }
 
 /**

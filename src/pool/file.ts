@@ -12,7 +12,7 @@ import { Chances, certain, chancePoints } from './chances.js';
 import { columnKeys, columnLengths, faultIn, largestOf, versionOf } from './columns.js';
 import { decodeEscapes, escapeClasses } from './escape.js';
 import type { Learnt } from './ngrams.js';
-import { nodeWidth, Pool, type TrieColumns } from './trie.js';
+import { nodeWidth, Pool, type PoolTexts, type TrieColumns } from './trie.js';
 
 /** What a pool was made of; stands in the schema's metadata under the key `dare.pool`, as JSON. */
 export interface PoolMetadata {
@@ -138,7 +138,7 @@ export function openPool(bytes: SharedArrayBuffer, name: string): { pool: Pool; 
   const fault = faultIn(columns, metadata.largestToken);
   if (fault !== undefined) throw broken(name, fault);
   return {
-    pool: new Pool(columns, metadata.maxLength, learntOf(metadata, name), metadata.entityType),
+    pool: new Pool(columns, metadata.maxLength, learntOf(metadata, name), textsOf(metadata)),
     metadata,
   };
 }
@@ -153,6 +153,10 @@ export function verifyPool(bytes: SharedArrayBuffer, name: string): PoolMetadata
   if (versionOf(pool.columns, metadata) !== metadata.version)
     throw broken(name, 'its columns are not those that its version was made of');
   return metadata;
+}
+
+function textsOf({ entityType, documents, tokens }: PoolMetadata): PoolTexts {
+  return { entityType, meanLength: documents === 0 ? undefined : tokens / documents };
 }
 
 function learntOf({ weights, chances, chancesBy = [] }: LearntMetadata, name: string): Learnt {

@@ -55,28 +55,40 @@ export function slotOf(node: number, token: number, slots: number): number {
   return (mixed ^ (mixed >>> 15)) & (slots - 1);
 }
 
+/** What a pool says of its texts. */
+export interface PoolTexts {
+  /** Of a cohort's texts; null for the shared pool. */
+  readonly entityType?: string | null;
+  /** Mean tokens of a text; undefined where it isn't known. */
+  readonly meanLength?: number | undefined;
+}
+
 /**
  * A read-only n-gram table of one cohort. A context that repeats in its texts is a node; one that occurs once is the
  * place in the text where it ends, with the number `nodes` + place.
  */
-export class Pool implements Counted, Learnt {
+export class Pool implements Counted, Learnt, PoolTexts {
   readonly nodes: number;
   readonly escapes: Learnt['escapes'];
   readonly chances: Learnt['chances'];
   readonly chancesBy: Learnt['chancesBy'];
+  readonly entityType: string | null;
+  readonly meanLength: number | undefined;
 
   /**
    * @param columns shared between threads, never written
    * @param maxLength longest n-gram; contexts have up to maxLength - 1 tokens
    * @param learnt from the texts of this pool and of the cohorts beside it; of the shared pool
-   * @param entityType of a cohort's texts; null for the shared pool
+   * @param texts what the pool's texts are
    */
   constructor(
     readonly columns: TrieColumns,
     readonly maxLength: number,
     { escapes, chances, chancesBy }: Learnt = {},
-    readonly entityType: string | null = null,
+    { entityType = null, meanLength }: PoolTexts = {},
   ) {
+    this.entityType = entityType;
+    this.meanLength = meanLength;
     this.escapes = escapes;
     this.chances = chances;
     this.chancesBy = chancesBy;

@@ -161,6 +161,8 @@ function reason({ verdict, rank, gap, probability }: NodeRecord, run: RunRecord,
       return `${ranks}, but another path is longer`;
     case 'costlier':
       return `${ranks}, but another path as long is not costlier`;
+    case 'gain':
+      return `${ranks}; its path is longer, but by less than its relaxed tokens must bring`;
     case 'ended':
       return 'behind the end of the text';
   }

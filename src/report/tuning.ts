@@ -28,7 +28,7 @@ export function tuningTable(lines: readonly Line[], chosen: Pick<TunedSetting, '
 }
 
 /** The keys of a configuration that make it decode this way, as YAML. */
-export function chosenYaml({ mode, topK, minProb, divergenceBudget, nodes }: Setting): string {
-  const bounds = mode === 'relaxed' ? { topK, minProb, divergenceBudget } : {};
+export function chosenYaml({ mode, topK, minProb, divergenceBudget, minGain, nodes }: Setting): string {
+  const bounds = mode === 'relaxed' ? { topK, minProb, divergenceBudget, minGain } : {};
   return stringify({ decode: { mode, ...bounds, ...(nodes === null ? {} : { nodes }) } });
 }

@@ -3,6 +3,7 @@
  * step a tree is drafted, the longest path of it that agrees with the record is accepted, and one token comes after it,
  * as in real decoding.
  */
+import { PathWorth } from '../decode/path-worth.js';
 import type { DraftBudget } from '../draft/drafter.js';
 import type { TreeRows } from '../engine/engine.js';
 
@@ -46,6 +47,8 @@ export interface ReplayRule {
   line?: boolean;
   /** Nats that the second-best tokens of a text may cost in all; 0 if left out: greedy matching. */
   divergenceBudget?: number;
+  /** Tokens that a second-best one must bring at a text's beginning, as `minGain` of decoding; 0 if left out. */
+  minGain?: number;
 }
 
 /** What a replay came to; sums over its texts. */
@@ -102,7 +105,7 @@ export function replay(
 
 function replayText(text: ReplayText, drafter: ReplayDrafter, rule: ReplayRule, counts: ReplayCounts): void {
   const { promptIds, answerIds } = text;
-  const { nodes, minPathProbability = 0, line = false, divergenceBudget = 0 } = rule;
+  const { nodes, minPathProbability = 0, line = false, divergenceBudget = 0, minGain = 0 } = rule;
   const most = rule.maxNewTokens ?? Number.MAX_SAFE_INTEGER;
   const end = Math.min(answerIds.length, most);
   const started = performance.now();
@@ -119,7 +122,8 @@ function replayText(text: ReplayText, drafter: ReplayDrafter, rule: ReplayRule, 
     const tree = drafter.draft(last, { nodes, minPathProbability, depth: most - at, line, relaxed });
     const drafted = performance.now();
     counts.countStep(tree.tokens.length);
-    const match = matchTree(tree, text, at, divergenceBudget - spent);
+    const gain = minGain * (1 - at / end);
+    const match = matchTree(tree, text, at, { budget: divergenceBudget - spent, gain });
     const { path, cost } = match;
     spent += cost;
     const emitted = Math.min(path.length + 1, end - at);
@@ -148,23 +152,31 @@ interface Match {
   relaxed: number;
 }
 
+/** What second-best tokens may do. */
+interface MatchBounds {
+  /** Nats that they may cost. */
+  budget: number;
+  /** Tokens that each must bring. */
+  gain: number;
+}
+
 /**
- * The longest path of the tree that agrees with the answer from `at` on; of equally long ones the cheapest, then the one
- * drafted first. After a second-best token the text is taken to go on as recorded: what the model would have said then is
+ * The path of the tree that agrees with the answer from `at` on and has the most tokens, less `gain` for each second-best
+ * one; of equal ones the cheapest, then the one drafted first, as `verify` chooses. After a second-best token the text is taken to go on as recorded: what the model would have said then is
  * not known.
- * @param budget nats that second-best tokens may cost
  */
 export function matchTree(
   { tokens, parents }: TreeRows,
   { answerIds, second }: ReplayText,
   at: number,
-  budget: number,
+  { budget, gain }: MatchBounds,
 ): Match {
   const rows = tokens.length;
   /** Nats of the path to each row; NaN: it doesn't agree. */
   const costs = new Float64Array(rows).fill(Number.NaN);
   const depths = new Int32Array(rows);
   costs[0] = 0;
+  const worth = new PathWorth(rows, gain);
   let best = 0;
   for (let row = 1; row < rows; row++) {
     const parent = parents[row] as number;
@@ -182,8 +194,9 @@ export function matchTree(
     }
     costs[row] = cost;
     depths[row] = depth;
-    const longest = depths[best] as number;
-    if (depth > longest || (depth === longest && cost < (costs[best] as number))) best = row;
+    worth.add(row, parent, cost > before);
+    const more = worth.of(row) - worth.of(best);
+    if (more > 0 || (more === 0 && cost < (costs[best] as number))) best = row;
   }
   const path: number[] = [];
   let relaxed = 0;

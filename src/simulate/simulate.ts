@@ -26,6 +26,8 @@ export interface SimulationPlan {
   peers: boolean;
   /** Nats that a text may give away, for texts with second-best tokens. */
   divergenceBudget: number;
+  /** Tokens that a second-best one must bring at a text's beginning. */
+  minGain: number;
   /** What steps of so many texts cost. */
   costs?: { table: CostTable; batch: number };
 }
@@ -90,7 +92,7 @@ export function* simulate(
     for (const divergenceBudget of budgets) {
       for (const nodes of plan.nodes) {
         for (const { key, members } of groups) {
-          const counts = replay(members, drafter, { nodes, divergenceBudget });
+          const counts = replay(members, drafter, { nodes, divergenceBudget, minGain: plan.minGain });
           const mode = divergenceBudget > 0 ? 'relaxed' : 'greedy';
           yield { ...labels, mode, ...key, nodes, ...figures(counts), ...predict(counts, plan.costs) };
         }

@@ -61,6 +61,7 @@ const WRONG: readonly [overrides: string[], line: string][] = [
   [['decode.minProb=1.01'], 'is 1.01; expected a number from 0 to 1'],
   [['decode.minProb=-0.1'], 'is -0.1; expected a number from 0 to 1'],
   [['decode.divergenceBudget=-1'], 'is -1; expected a number of at least 0'],
+  [['decode.minGain=-1'], 'is -1; expected a number from 0 to 256'],
   [['decode.maxNewTokens=0'], 'is 0; expected a whole number from 1 to 32768'],
   [['decode.concurrency=0'], 'is 0; expected auto or a whole number from 1 to 1024'],
   [['decode.concurrency=1025'], 'is 1025; expected auto or a whole number from 1 to 1024'],
@@ -187,6 +188,10 @@ const WRONG: readonly [overrides: string[], line: string][] = [
     "is for mode relaxed; did you mean decode.sampling.minP, a share of the likeliest token's probability?",
   ],
   [
+    ['decode.mode=sample', 'decode.minGain=4'],
+    'decode.minGain (--set decode.minGain=4): is for mode relaxed; mode sample takes the token that is drawn, whatever it brings: leave the key out',
+  ],
+  [
     ['decode.mode=sample', 'decode.divergenceBudget=4'],
     "is for mode relaxed; mode sample follows the model's own distribution and gives nothing away: leave the key out",
   ],
@@ -254,7 +259,7 @@ test('one message holds every wrong key, with the line in the file', () => {
         '  cohorts.items.size (line 6): unknown key; allowed here: method, groups, columns',
         '  pools.maxLength (--set pools.maxLength=99): is 99; expected a whole number from 2 to 16',
         '  decode.topK (line 10): is "two"; expected a whole number from 1 to 64',
-        '  decode.mdoe (line 8): unknown key; did you mean mode? allowed here: mode, maxNewTokens, topK, minProb, divergenceBudget, stop, repetitionPenalty, sampling, nodes, reproducible, concurrency, maxFailedShare, rounds, reuse, shards',
+        '  decode.mdoe (line 8): unknown key; did you mean mode? allowed here: mode, maxNewTokens, topK, minProb, divergenceBudget, minGain, stop, repetitionPenalty, sampling, nodes, reproducible, concurrency, maxFailedShare, rounds, reuse, shards',
         '  decode.nodes (line 9): is 0; expected at least 1 with mode relaxed; mode autoregressive decodes without drafts',
       ].join('\n'),
     );

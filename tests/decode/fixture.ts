@@ -39,6 +39,7 @@ export const greedy: DecodeSettings = {
   topK: 2,
   minProb: 0.1,
   divergenceBudget: 4,
+  minGain: 0,
   nodes: 16,
   minPathProbability: 0.05,
   reproducible: true,

@@ -59,8 +59,10 @@ const rules: fc.Arbitrary<AcceptRule> = fc.record({
   topK: fc.integer({ min: 1, max: 4 }),
   minProb: fc.constantFrom(0, 0.1003, 0.2007),
   divergenceBudget: fc.constantFrom(0, 0.8803, 100.1),
+  minGain: fc.constantFrom(0, 1.5),
 });
 
+const start = { spent: 0, rest: 1 };
 test('verification after the penalty is that of a model with those logits, greedy and relaxed', () => {
   let turned = 0;
   fc.assert(
@@ -72,16 +74,16 @@ test('verification after the penalty is that of a model with those logits, greed
         tree,
         new PenalisedVerdicts(tree, given, penaltyOf(input, history, factor), topK),
         rule,
-        0,
+        start,
       );
-      const expected = verify(tree, verdictsOf(changed(input, history, factor), topK), rule, 0);
+      const expected = verify(tree, verdictsOf(changed(input, history, factor), topK), rule, start);
       assert.equal(found.path, expected.path);
       assert.is(found.next, expected.next);
       assert.is(found.nearTies, expected.nearTies);
       found.costs.forEach((cost, i) => {
         assert.ok(Math.abs(cost - (expected.costs[i] as number)) < 1e-5);
       });
-      const without = verify(tree, given, rule, 0);
+      const without = verify(tree, given, rule, start);
       if (without.next !== found.next || `${without.path}` !== `${found.path}`) turned++;
     }),
     { numRuns: 1000 },

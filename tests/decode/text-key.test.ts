@@ -10,6 +10,7 @@ const rules: DecodeRules = {
   topK: 2,
   minProb: 0.1,
   divergenceBudget: 4,
+  minGain: 0,
   nodes: 'auto',
   reproducible: true,
   stop: [],
@@ -53,6 +54,7 @@ const bounds: Partial<DecodeRules>[] = [
   { topK: 3 },
   { minProb: 0.2 },
   { divergenceBudget: 5 },
+  { minGain: 2 },
   { nodes: 8 },
   { minPathProbability: 0.5 },
 ];

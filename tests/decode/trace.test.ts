@@ -48,7 +48,8 @@ function decode(settings: DecodeRules, traced: boolean): Promise<Outcome[]> {
 
 const taken: readonly NodeVerdict[] = ['accepted', 'relaxed'];
 const short: DecodeRules = { ...greedy, maxNewTokens: 50, minPathProbability: 0.02 };
-const relaxed: DecodeRules = { ...short, mode: 'relaxed', topK: 3, minProb: 0.01, divergenceBudget: 4 };
+const bounds = { topK: 3, minProb: 0.01, divergenceBudget: 4, minGain: 1 };
+const relaxed: DecodeRules = { ...short, mode: 'relaxed', ...bounds };
 const sample: DecodeRules = { ...short, mode: 'sample' };
 const cases: [string, DecodeRules][] = [
   ['autoregressive', { ...short, mode: 'autoregressive' }],
@@ -114,7 +115,10 @@ test('relaxed: each refusal holds by the rule that is given for it', async () =>
         paid.push(acceptable ? before + (rank === 0 ? 0 : gap) : Number.NaN);
         seen.add(verdict);
         assert.is(verdict === 'unreached', !reachable);
-        assert.is(['accepted', 'relaxed', 'shorter', 'costlier', 'ended'].includes(verdict), acceptable);
+        assert.is(
+          ['accepted', 'relaxed', 'shorter', 'costlier', 'gain', 'ended'].includes(verdict),
+          acceptable,
+        );
         if (verdict === 'rank') assert.not(ranked);
         if (verdict === 'probability') assert.ok(ranked && probability < minProb);
         if (verdict === 'budget') assert.ok(ranked && probability >= minProb && !fits);
@@ -136,8 +140,8 @@ test('relaxed: what is acceptable and not taken lies on a shorter path, or on on
     probability: (_, rank) => shares[rank] as number,
     ownProbability: (row) => shares[tree.tokens[row] as number] as number,
   };
-  const rule = { mode: 'relaxed', topK: 3, minProb: 0.2, divergenceBudget: 4 } as const;
-  const verification = verify(tree, verdicts, rule, 1);
+  const rule = { mode: 'relaxed', topK: 3, minProb: 0.2, divergenceBudget: 4, minGain: 0 } as const;
+  const verification = verify(tree, verdicts, rule, { spent: 1, rest: 1 });
   const matched = () => ({ cohort: 3, shared: 2, own: 0 });
   const chances = Float64Array.of(0.9, 0.8, 0.7, 0.6, 0.5, 0.4);
   const step = traceStep({ tree, verdicts, rule, shown: 4, verification, chances, matched, spent: 1 });

@@ -4,11 +4,11 @@ import * as assert from 'uvu/assert';
 import { type AcceptRule, tokensToSee, verify } from '../../src/decode/verify.js';
 import { type Case, cases, type RowVerdict, ranked, treeOf, verdictsOf } from './trees.js';
 
-const relaxed: AcceptRule = { mode: 'relaxed', topK: 2, minProb: 0.1, divergenceBudget: 4 };
+const relaxed: AcceptRule = { mode: 'relaxed', topK: 2, minProb: 0.1, divergenceBudget: 4, minGain: 0 };
 const greedy: AcceptRule = { ...relaxed, mode: 'greedy' };
 
-function run(input: Case, rule: AcceptRule, spent = 0, first = 0) {
-  return verify(treeOf(input), verdictsOf(input, tokensToSee(rule), first), rule, spent);
+function run(input: Case, rule: AcceptRule, spent = 0, first = 0, rest = 1) {
+  return verify(treeOf(input), verdictsOf(input, tokensToSee(rule), first), rule, { spent, rest });
 }
 
 /** Every path from row 0, each as its rows. */
@@ -52,28 +52,33 @@ const rules = fc.record({
   // off the grid of possible values, so that rounding to float32 decides nothing
   minProb: fc.constantFrom(0, 0.1003, 0.2007, 0.4001),
   divergenceBudget: fc.constantFrom(0, 0.3701, 0.8803, 2.1301, 100.1),
+  minGain: fc.constantFrom(0, 1, 2, 1.5),
 });
 
+const spendings = fc.constantFrom(0, 0.2309, 1.1107);
 test('the accepted path is the best of all root paths', () => {
   fc.assert(
-    fc.property(cases, rules, fc.constantFrom(0, 0.2309, 1.1107), fc.nat(3), (input, rule, spent, first) => {
+    fc.property(cases, rules, spendings, fc.nat(3), fc.constantFrom(1, 0.5, 0), (...given) => {
+      const [input, rule, spent, first, rest] = given;
       const candidates = rootPaths(input)
         .map((path) => ({ path, costs: costsOf(input, path, rule, spent) }))
         .filter(
           (candidate): candidate is { path: number[]; costs: number[] } => candidate.costs !== undefined,
         );
-      const longest = Math.max(...candidates.map(({ path }) => path.length));
-      const long = candidates.filter(({ path }) => path.length === longest);
+      const worth = ({ path, costs }: (typeof candidates)[number]) =>
+        path.length - rest * rule.minGain * costs.filter((cost) => cost > 0).length;
+      const most = Math.max(...candidates.map(worth));
+      const long = candidates.filter((candidate) => worth(candidate) === most);
       const least = Math.min(...long.map(({ costs }) => sum(costs)));
-      const result = run(input, rule, spent, first);
+      const result = run(input, rule, spent, first, rest);
       const chosen = long.find(({ path }) => `${path}` === `${result.path}`);
-      assert.ok(chosen, `${result.path} is acceptable and among the longest`);
-      assert.ok(sum(chosen?.costs as number[]) - least < 1e-5, 'the least divergence of the longest');
+      assert.ok(chosen, `${result.path} is acceptable and among the best`);
+      assert.ok(sum(chosen?.costs as number[]) - least < 1e-5, 'the least divergence of the best');
       assert.is(result.costs.length, result.path.length);
       result.costs.forEach((cost, i) => {
         assert.ok(Math.abs(cost - (chosen?.costs[i] as number)) < 1e-5, `cost ${i}`);
       });
-      const last = input.rows[result.path[longest - 1] as number] as RowVerdict;
+      const last = input.rows[result.path[result.path.length - 1] as number] as RowVerdict;
       assert.is(result.next, ranked(last)[0]?.token);
     }),
     { numRuns: 500 },
@@ -151,7 +156,35 @@ test('a longer path wins over one without divergence; of exactly equal ones the 
   assert.ok(result.nearTies > 0);
 });
 
+test('a relaxed token must bring more than minGain tokens, less and less towards the end of a text', () => {
+  // the second-best token and two certain ones behind it, beside the best one alone
+  const input: Case = {
+    tokens: [9, 0, 1, 0, 0],
+    parents: [-1, 0, 0, 2, 3],
+    rows: [row(0.6, 0.4), row(0.1, 0.9), sure, sure, sure],
+  };
+  const chosen = (minGain: number, rest: number) => run(input, { ...relaxed, minGain }, 0, 0, rest).path;
+  assert.equal(chosen(0, 1), [0, 2, 3, 4]);
+  assert.equal(chosen(1.9, 1), [0, 2, 3, 4]);
+  assert.equal(chosen(2, 1), [0, 1], 'of equal ones the cheaper');
+  assert.equal(chosen(4, 1), [0, 1]);
+  assert.equal(chosen(4, 0.5), [0, 1]);
+  assert.equal(chosen(4, 0.4), [0, 2, 3, 4]);
+});
+
+test('minGain asks nothing of first choices', () => {
+  fc.assert(
+    fc.property(cases, (input) => {
+      const { path, costs } = run(input, { ...relaxed, minGain: 1000 });
+      assert.ok(path.length >= run(input, greedy).path.length);
+      // a second choice that is exactly as likely costs nothing
+      assert.is(sum(costs), 0);
+    }),
+  );
+});
+
 const near = 1 - 4e-4;
+const gain = { ...relaxed, minGain: 2 };
 const ties: [string, Case, AcceptRule, number, boolean][] = [
   ['a clear argmax', single(0, 0.6, 0.3), greedy, 0, false],
   ['two best tokens side by side', single(0, 0.5, 0.5 * near), greedy, 0, true],
@@ -162,6 +195,18 @@ const ties: [string, Case, AcceptRule, number, boolean][] = [
   ['minProb by a hair', single(1, 0.7, 0.3), { ...relaxed, minProb: 0.3 * near }, 0, true],
   ['minProb by a hair, refused', single(1, 0.7, 0.3), { ...relaxed, minProb: 0.3 / near }, 0, true],
   ['minProb by a hair, but too low a rank', single(2, 0.5, 0.3, 0.2), { ...relaxed, minProb: 0.2 }, 0, false],
+  [
+    'a first choice beside the path by a hair, with a gain',
+    {
+      tokens: [9, 0, 1, 0],
+      parents: [-1, 0, 0, 2],
+      rows: [row(0.5, 0.5 * near), sure, sure, sure],
+    },
+    gain,
+    0,
+    true,
+  ],
+  ['a relaxed token by a hair, with a gain', single(1, 0.5, 0.5 * near), gain, 0, true],
   ['the budget by a hair', chain(1), { ...relaxed, divergenceBudget: 1 + ln2 + 4e-4 }, 1, true],
   ['the budget by a hair, refused', chain(1), { ...relaxed, divergenceBudget: 1 + ln2 - 4e-4 }, 1, true],
 ];

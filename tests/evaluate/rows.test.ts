@@ -4,7 +4,7 @@ import { foldsOf } from '../../src/evaluate/folds.js';
 import { type EvaluatedText, type EvaluationRow, evaluationRows } from '../../src/evaluate/rows.js';
 import { autoregressive, comparedSettings, relaxed } from '../../src/evaluate/settings.js';
 
-const bounds = { topK: 2, minProb: 0.1, divergenceBudget: 4 };
+const bounds = { topK: 2, minProb: 0.1, divergenceBudget: 4, minGain: 1 };
 
 function text(of: Partial<EvaluatedText>): EvaluatedText {
   return {
@@ -86,9 +86,9 @@ test('an evaluation compares three settings, and every other budget once', () =>
   assert.equal(names, [
     'autoregressive',
     'greedy',
-    'relaxed 4 nats, top 2, p 0.1',
-    'relaxed 1 nats, top 2, p 0.1',
-    'relaxed 8 nats, top 2, p 0.1',
+    'relaxed 4 nats, top 2, p 0.1, gain 1',
+    'relaxed 1 nats, top 2, p 0.1, gain 1',
+    'relaxed 8 nats, top 2, p 0.1, gain 1',
   ]);
 });
 

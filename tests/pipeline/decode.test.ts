@@ -233,7 +233,14 @@ test('without settings the documented defaults are used', async () => {
     };
     const plain = await run([]);
     assert.is(plain.result.mode, 'relaxed');
-    const documented = ['mode=relaxed', 'maxNewTokens=256', 'topK=2', 'minProb=0.1', 'divergenceBudget=4'];
+    const documented = [
+      'mode=relaxed',
+      'maxNewTokens=256',
+      'topK=3',
+      'minProb=0.05',
+      'divergenceBudget=4',
+      'minGain=5',
+    ];
     const named = await run(documented.map((setting) => `decode.${setting}`));
     assert.equal(named.rows, plain.rows);
     const texts = plain.rows.map(({ output_tokens }) => output_tokens as number);

@@ -25,9 +25,10 @@ import {
 const DEFAULTS = {
   mode: 'relaxed',
   maxNewTokens: 256,
-  topK: 2,
-  minProb: 0.1,
+  topK: 3,
+  minProb: 0.05,
   divergenceBudget: 4,
+  minGain: 5,
   nodes: 'auto',
   stop: [],
   repetitionPenalty: 1,

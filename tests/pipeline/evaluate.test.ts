@@ -53,8 +53,8 @@ test('settings are compared on a sample that is held out of the pools; table, ma
     const settings = [
       'autoregressive',
       'greedy',
-      'relaxed 4 nats, top 2, p 0.1',
-      'relaxed 0.5 nats, top 2, p 0.1',
+      'relaxed 4 nats, top 3, p 0.05, gain 5',
+      'relaxed 0.5 nats, top 3, p 0.05, gain 5',
     ];
     assert.equal([...new Set(results.map(({ setting }) => setting))], settings);
     for (const row of results) {

@@ -137,7 +137,7 @@ const changes: Change[] = [
     name: 'the mode, with bounds that it has not',
     change: () => ['decode.mode=greedy', 'decode.minProb=0.5'],
     says: {
-      texts: /decode\.minProb: 0\.1 -> unset, decode\.mode: relaxed -> greedy/,
+      texts: /decode\.minProb: 0\.05 -> unset, decode\.mode: relaxed -> greedy/,
       features: /^stale the table texts is stale$/,
     },
   },

@@ -138,12 +138,13 @@ function traceOf(text: string): string {
   const lines = [
     {
       type: 'run',
-      version: 1,
+      version: 2,
       model: 'm',
       mode: 'relaxed',
       top_k: 2,
       min_prob: 0.1,
       divergence_budget: 4,
+      min_gain: 5,
       end_tokens: [2],
     },
     { type: 'prompt', prompt_id: 'p', ...entity, prompt_tokens: 3, pool_version: null, round: 0 },

@@ -18,16 +18,27 @@ test('settings are swept, the fastest within the bound is chosen, and its YAML i
     const { config } = smallCatalogue(root);
     for (const stage of ['segment', 'prompts', 'pools', 'decode']) await runHere([stage, '--config', config]);
     const tune = async (...more: string[]) =>
-      (await runHere(['tune', '--config', config, '--limit', '6', '--top-k', '2', ...more])) as Tuning;
+      (await runHere([
+        'tune',
+        '--config',
+        config,
+        '--limit',
+        '6',
+        '--top-k',
+        '2',
+        '--min-gain',
+        '3',
+        ...more,
+      ])) as Tuning;
     const swept = await tune('--divergence-budget', '0,8', '--min-prob', '0.01', '--nodes', '4,16');
     assert.equal(swept.results.map(({ name }) => name).sort(), [
       'autoregressive',
       'greedy, nodes 16',
       'greedy, nodes 4',
-      'relaxed 0 nats, top 2, p 0.01, nodes 16',
-      'relaxed 0 nats, top 2, p 0.01, nodes 4',
-      'relaxed 8 nats, top 2, p 0.01, nodes 16',
-      'relaxed 8 nats, top 2, p 0.01, nodes 4',
+      'relaxed 0 nats, top 2, p 0.01, gain 3, nodes 16',
+      'relaxed 0 nats, top 2, p 0.01, gain 3, nodes 4',
+      'relaxed 8 nats, top 2, p 0.01, gain 3, nodes 16',
+      'relaxed 8 nats, top 2, p 0.01, gain 3, nodes 4',
     ]);
     for (const { mode, divergenceBudget, loss, sameTexts, milliseconds } of swept.results) {
       assert.ok(milliseconds > 0);
@@ -49,6 +60,7 @@ test('settings are swept, the fastest within the bound is chosen, and its YAML i
       ['--max-loss', 'x', /--max-loss holds "x"/],
       ['--nodes', '0', /--nodes is "0"/],
       ['--min-prob', '2', /--min-prob holds "2"/],
+      ['--min-gain', '300', /--min-gain holds "300"/],
     ] as const)
       assert.match((await errorOf(() => tune(option, value))).message, message);
   }));

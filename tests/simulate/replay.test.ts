@@ -60,14 +60,15 @@ const choices = fc.array(
   { minLength: 1, maxLength: 8 },
 );
 
-test('the match is the longest, then cheapest path of all', () => {
+test('the match is the path worth most, then cheapest, of all', () => {
   fc.assert(
     fc.property(
       tree,
       choices,
       fc.nat({ max: 3 }),
       fc.integer({ min: 0, max: 12 }),
-      (rows, places, at, budget) => {
+      fc.constantFrom(0, 1, 1.5),
+      (rows, places, at, budget, gain) => {
         const text = recorded(
           places.map(({ best }) => best),
           {
@@ -80,11 +81,15 @@ test('the match is the longest, then cheapest path of all', () => {
         const costs = Array.from(rows.tokens, (_, row) => costOf(rows, row, text, at)).map((cost) =>
           cost <= budget ? cost : Number.POSITIVE_INFINITY,
         );
-        const lengths = costs.map((cost, row) => (Number.isFinite(cost) ? pathTo(rows, row).length : -1));
-        const longest = Math.max(...lengths);
-        const cheapest = Math.min(...costs.filter((_, row) => lengths[row] === longest));
-        const row = costs.findIndex((cost, i) => lengths[i] === longest && cost === cheapest);
-        const match = matchTree(rows, text, at, budget);
+        const worths = costs.map((cost, row) => {
+          const path = pathTo(rows, row);
+          const paid = path.filter((step) => (costs[step] as number) > costBefore(rows, costs, step)).length;
+          return Number.isFinite(cost) ? path.length - gain * paid : Number.NEGATIVE_INFINITY;
+        });
+        const most = Math.max(...worths);
+        const cheapest = Math.min(...costs.filter((_, row) => worths[row] === most));
+        const row = costs.findIndex((cost, i) => worths[i] === most && cost === cheapest);
+        const match = matchTree(rows, text, at, { budget, gain });
         assert.equal(match.path, pathTo(rows, row));
         assert.is(match.cost, cheapest);
       },
@@ -92,6 +97,10 @@ test('the match is the longest, then cheapest path of all', () => {
     { numRuns: 1000 },
   );
 });
+
+function costBefore({ parents }: TreeRows, costs: readonly number[], row: number): number {
+  return costs[parents[row] as number] as number;
+}
 
 function pathTo({ parents }: TreeRows, row: number): number[] {
   return row === 0 ? [] : [...pathTo({ parents } as TreeRows, parents[row] as number), row];
