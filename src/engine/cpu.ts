@@ -10,8 +10,9 @@ import {
   type TreeRows,
   Verdicts,
 } from './engine.js';
+import type { OrtProvider } from './ort.js';
 import { CachedSequences } from './sequences.js';
-import { GraphSession, type OrtProvider } from './session.js';
+import { GraphSession } from './session.js';
 
 export interface CpuEngineOptions {
   /** Hugging Face folder or GGUF file. */

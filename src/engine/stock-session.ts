@@ -1,11 +1,7 @@
-import { createRequire } from 'node:module';
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
-import { messageOf, runError } from '../errors.js';
 import type { StockModel } from '../model/stock.js';
+import { openSession, ort, runSession } from './ort.js';
 import type { Prefill } from './prefix.js';
-
-// onnxruntime-node is CommonJS with named exports that Node's ESM loader doesn't see
-const ort = createRequire(import.meta.url)('onnxruntime-node') as typeof import('onnxruntime-node');
 
 /** Rows of B sequences, T each, behind P cached columns each. */
 export interface StockInput {
@@ -42,30 +38,23 @@ export class StockSession implements Prefill {
   }
 
   /**
+   * Rejects with runError when ONNX Runtime can't load the graph, or memory isn't enough for it.
    * @param threads of one operator; ONNX Runtime's own choice (all cores) when 0
-   * @param spinning as in GraphSession
+   * @param spinning as in SessionOptions
    */
   static async open(model: StockModel, threads: number, spinning: boolean): Promise<StockSession> {
-    try {
-      const session = await ort.InferenceSession.create(model.file, {
-        executionProviders: ['cpu'],
-        intraOpNumThreads: threads,
-        interOpNumThreads: 1,
-        logSeverityLevel: 3,
-        extra: { session: { x64quantprecision: '1', intra_op: { allow_spinning: spinning ? '1' : '0' } } },
-      });
-      return new StockSession(session, model);
-    } catch (error) {
-      throw runError(
-        `ONNX Runtime can't load ${model.file}: ${messageOf(error)}`,
+    const graph = {
+      file: model.file,
+      bytes: model.bytes,
+      smaller: 'Give the process more memory, or take an export whose weights have fewer bits.',
+      broken:
         'Are the files of its external data (model.onnx_data) beside it? If so, download the model again.',
-        error,
-      );
-    }
+    };
+    return new StockSession(await openSession(graph, { threads, spinning, provider: 'cpu' }), model);
   }
 
   async run(input: StockInput): Promise<StockOutput> {
-    const outputs = await this.session.run(this.feeds(input), ['logits', ...this.presents()]);
+    const outputs = await runSession(this.session, this.feeds(input), ['logits', ...this.presents()]);
     const { data, dims } = outputs.logits as Tensor;
     return { logits: data as Float32Array, vocabulary: dims[2] as number, cache: this.fresh(input, outputs) };
   }
@@ -81,7 +70,7 @@ export class StockSession implements Prefill {
       positions: BigInt64Array.from({ length: rows }, (_, row) => BigInt(past + row)),
       cache,
     };
-    return this.fresh(input, await this.session.run(this.feeds(input), this.presents()));
+    return this.fresh(input, await runSession(this.session, this.feeds(input), this.presents()));
   }
 
   async close(): Promise<void> {
