@@ -8,7 +8,7 @@ import { hasFigures } from '../src/decode/join.js';
 import type { CostsInUse } from '../src/decode/messages.js';
 import { runKey } from '../src/decode/run-key.js';
 import type { DecodeRules } from '../src/decode/sequence.js';
-import { decodeSettings, defaultModelCache } from '../src/decode/settings.js';
+import { decodeSettings, defaultModelCache, engineOptions } from '../src/decode/settings.js';
 import { agreeOnCosts, costsIn, releaseCosts, storedCosts } from '../src/decode/stored-costs.js';
 import { type Described, type TableJob, type TableResult, TableRun } from '../src/decode/table.js';
 import { TraceFile, type TraceOptions } from '../src/decode/trace-file.js';
@@ -152,7 +152,9 @@ async function decodePrompts(job: DecodeJob, prompts: PromptFile, tools: StageTo
   checkModel(job.model, modelCache(config), tokenizer);
   const trace = openTrace(job, settings);
   try {
-    return await withWorker(job.model, config, tokenizer, tools.signal, async (worker) => {
+    // a first round's cost table is that of the shards, which have all prompts
+    const engine = engineOptions(job.model, config, job.isFirstRound === true ? undefined : prompts.rows);
+    return await withWorker(engine, tokenizer, tools.signal, async (worker) => {
       const costs = await useCosts(job, worker, settings);
       const { slots, device } = worker;
       tools.log.info(

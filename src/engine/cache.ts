@@ -6,6 +6,8 @@
  * it moves all sequences; columns behind a sequence's end are hidden by the bias.
  */
 
+import { allocateFloats } from './memory.js';
+
 /** Columns that the width grows by. */
 const block = 32;
 
@@ -61,7 +63,7 @@ export class KvCache {
   }
 
   /**
-   * Appends rows to a sequence.
+   * Appends rows to a sequence. Throws runError when memory isn't enough for them.
    * @param source per array the rows of a step, each [kvHeads, headSize]
    * @param rows which of them, in the order of their positions
    */
@@ -84,7 +86,10 @@ export class KvCache {
     this.lengths[index] = length + rows.length;
   }
 
-  /** Appends a sequence whose `length` cached tokens are given as arrays [kvHeads, length, headSize]. */
+  /**
+   * Appends a sequence whose `length` cached tokens are given as arrays [kvHeads, length, headSize]. Throws runError when
+   * memory isn't enough for it.
+   */
   append(source: readonly Float32Array[], length: number): void {
     this.fit(length);
     const { kvHeads, headSize } = this.shape;
@@ -135,13 +140,18 @@ export class KvCache {
     this.width = width;
   }
 
-  /** Allocates for all slots at once; the layout is packed, so longer arrays need no other one. */
+  /**
+   * Allocates for all slots at once; the layout is packed, so longer arrays need no other one. Throws runError when memory
+   * isn't enough: what was cached is still there then.
+   */
   private reserve(width: number): void {
     if (width <= this.capacity) return;
-    this.capacity = Math.ceil((width * 1.25) / block) * block;
-    const size = this.slots * this.shape.kvHeads * this.capacity * this.shape.headSize;
-    const old = this.arrays;
-    this.arrays = Array.from({ length: this.shape.arrays }, () => new Float32Array(size));
-    for (let a = 0; a < old.length; a++) (this.arrays[a] as Float32Array).set(old[a] as Float32Array);
+    const { arrays, kvHeads, headSize } = this.shape;
+    const capacity = Math.ceil((width * 1.25) / block) * block;
+    const what = `The cache of keys and values of ${this.slots} texts of up to ${capacity} tokens each`;
+    const larger = allocateFloats(arrays, this.slots * kvHeads * capacity * headSize, what);
+    for (const [a, array] of this.arrays.entries()) (larger[a] as Float32Array).set(array);
+    this.arrays = larger;
+    this.capacity = capacity;
   }
 }

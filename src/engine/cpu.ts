@@ -10,6 +10,7 @@ import {
   type TreeRows,
   Verdicts,
 } from './engine.js';
+import { allocateFloats } from './memory.js';
 import type { OrtProvider } from './ort.js';
 import { CachedSequences } from './sequences.js';
 import { GraphSession } from './session.js';
@@ -146,8 +147,8 @@ export class CpuEngine implements Engine {
     const positions = new BigInt64Array(batch * rows);
     const size = batch * rows * group * (past + rows);
     const { gemma } = this.model.shape;
-    if (this.bias.length < size) this.bias = new Float32Array(size * 2);
-    if (gemma !== undefined && this.localBias.length < size) this.localBias = new Float32Array(size * 2);
+    if (this.bias.length < size) this.bias = biasOf(size * 2);
+    if (gemma !== undefined && this.localBias.length < size) this.localBias = biasOf(size * 2);
     const bias = this.bias.subarray(0, size);
     const localBias = this.localBias.subarray(0, size);
     const verdictRows = BigInt64Array.from({ length: total }, (_, i) => BigInt(i));
@@ -188,4 +189,8 @@ export class CpuEngine implements Engine {
       parentToken,
     };
   }
+}
+
+function biasOf(size: number): Float32Array<ArrayBuffer> {
+  return allocateFloats(1, size, 'The mask of a step')[0] as Float32Array<ArrayBuffer>;
 }

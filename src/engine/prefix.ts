@@ -1,4 +1,5 @@
 import type { CacheShape } from './cache.js';
+import { allocateFloats } from './memory.js';
 
 /** Rows of one prefill run: bounds the memory of the bias and of the intermediate rows. */
 const chunkRows = 512;
@@ -61,7 +62,8 @@ export class PrefixCache {
 
   private allocate(length: number): Float32Array[] {
     const { arrays, kvHeads, headSize } = this.cacheShape;
-    return Array.from({ length: arrays }, () => new Float32Array(kvHeads * length * headSize));
+    const what = `The cache of keys and values of a prompt of ${length} tokens`;
+    return allocateFloats(arrays, kvHeads * length * headSize, what);
   }
 
   /** The first `length` tokens of arrays that hold `from`. */

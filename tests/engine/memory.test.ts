@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { KvCache } from '../../src/engine/cache.js';
 import { openSession, ort, runSession } from '../../src/engine/ort.js';
 import { DareError } from '../../src/errors.js';
 import { OnnxGraph } from '../../src/model/onnx.js';
@@ -104,6 +105,25 @@ test('a step that memory cannot hold', async () => {
   assert.is(error.exitCode, 1);
   assert.match(error.message, /^Memory isn't enough for a step of the model/);
   assert.match(error.hint ?? '', /decode\.concurrency/);
+});
+
+test('a cache of keys and values that memory cannot hold: its bytes, what to lower; what was cached stays', async () => {
+  const cache = new KvCache({ arrays: 2, kvHeads: 1, headSize: 2 }, 2 ** 40);
+  const error = await errorOf(() => cache.append([new Float32Array(6), new Float32Array(6)], 3));
+  assert.is(error.exitCode, 1);
+  // 2 arrays of 2^40 texts with 64 columns of 2 floats
+  const bytes = (2 * 2 ** 40 * 64 * 2 * 4) / 2 ** 20;
+  assert.match(
+    error.message,
+    new RegExp(`of up to 64 tokens each takes ${bytes.toLocaleString('en-US')} MiB`),
+  );
+  assert.match(error.hint ?? '', /Lower decode\.concurrency/);
+  assert.is(cache.batch, 0);
+
+  const few = new KvCache({ arrays: 1, kvHeads: 1, headSize: 2 }, 1);
+  few.append([Float32Array.of(1, 2, 3, 4)], 2);
+  await errorOf(() => few.keep(0, [new Float32Array(2)], { length: 2 ** 40 } as number[]));
+  assert.equal([...(few.one(0)[0] as Float32Array)], [1, 2, 3, 4]);
 });
 
 test.run();

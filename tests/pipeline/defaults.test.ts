@@ -94,6 +94,23 @@ test('concurrency auto is 16 texts on a CPU', () => {
   assert.is(engineOptions('m', loadStandalone([], { concurrency: '3' })).slots, 3);
 });
 
+test('no more texts are decoded together than there are prompts', async () => {
+  for (const [prompts, slots] of [
+    [2, 2],
+    [4, 3],
+    [0, 1],
+  ] as const)
+    assert.is(engineOptions('m', loadStandalone([], { concurrency: '3' }), prompts).slots, slots);
+  await inFolder(async (folder) => {
+    await writePrompts(folder, somePrompts(2));
+    const files = ['--model', sampleModel, '--prompts', join(folder, 'prompts.parquet')];
+    const more = ['--out', join(folder, 'texts.parquet'), '--concurrency', '1024', '--json'];
+    const settings = ['decode.maxNewTokens=2', `model.cache=${cache}`].flatMap((key) => ['--set', key]);
+    const { stderr } = await dare(['decode', ...files, ...more, ...settings]);
+    assert.match(stderr, /"concurrency":2,/);
+  });
+});
+
 test('by default a text ends at 256 tokens, with finish_reason length; maxNewTokens ends it before', async () => {
   await inFolder(async (folder) => {
     await writePrompts(folder, somePrompts(2));
