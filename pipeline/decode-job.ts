@@ -10,7 +10,13 @@ import { runKey } from '../src/decode/run-key.js';
 import type { DecodeRules } from '../src/decode/sequence.js';
 import { decodeSettings, defaultModelCache, engineOptions } from '../src/decode/settings.js';
 import { agreeOnCosts, costsIn, releaseCosts, storedCosts } from '../src/decode/stored-costs.js';
-import { type Described, type TableJob, type TableResult, TableRun } from '../src/decode/table.js';
+import {
+  contextName,
+  type Described,
+  type TableJob,
+  type TableResult,
+  TableRun,
+} from '../src/decode/table.js';
 import { TraceFile, type TraceOptions } from '../src/decode/trace-file.js';
 import type { RunRecord } from '../src/decode/trace-records.js';
 import type { CostTable } from '../src/engine/cost-table.js';
@@ -149,7 +155,7 @@ async function decodePrompts(job: DecodeJob, prompts: PromptFile, tools: StageTo
   const started = performance.now();
   const { config, tokenizer } = job;
   const settings = decodeSettings(config.decode);
-  checkModel(job.model, modelCache(config), tokenizer);
+  const { window } = checkModel(job.model, modelCache(config), tokenizer);
   const trace = openTrace(job, settings);
   try {
     // a first round's cost table is that of the shards, which have all prompts
@@ -161,7 +167,7 @@ async function decodePrompts(job: DecodeJob, prompts: PromptFile, tools: StageTo
         { concurrency: slots, costs: costs?.file },
         `decoding on ${device}${costsLine(costs, slots)}`,
       );
-      const table = { ...(await tableJob(job, worker, costs, tools)), prompts, trace };
+      const table = { ...(await tableJob(job, worker, costs, tools)), prompts, trace, window };
       const loading = (performance.now() - started) / 1000;
       const decoded = await decodeAndPublish(table, settings, job.compare ? { costs } : undefined);
       tools.log.info({}, draftsLine(decoded.result.statistics));
@@ -300,7 +306,12 @@ async function decodeAndPublish(
       decoding: (decoded - started) / 1000,
       writing: (performance.now() - compared) / 1000,
     };
-    return { result, comparison, warnings: warningsOf(result), phases };
+    return {
+      result,
+      comparison,
+      warnings: warningsOf(result, contextName(worker.context, table.window)),
+      phases,
+    };
   } catch (error) {
     throw goesOn(error, run.finishedTexts, tools);
   } finally {
@@ -322,10 +333,15 @@ export function modelCache({ model }: StandaloneConfig): string {
   return model.cache ?? defaultModelCache();
 }
 
-function warningsOf({ counts, failures }: TableResult): string[] {
+function warningsOf({ counts, failures }: TableResult, context: string): string[] {
   const warnings: string[] = [];
   if (counts.failed > 0) {
     warnings.push(`${counts.failed} of ${counts.rows} prompts could not be decoded: ${failures.join('; ')}`);
+  }
+  if (counts.cutByContext > 0) {
+    warnings.push(
+      `${counts.cutByContext} of ${counts.rows} texts were cut off where they reached ${context} tokens`,
+    );
   }
   if (counts.unknownCohort > 0) {
     warnings.push(

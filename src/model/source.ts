@@ -57,28 +57,29 @@ export function openModel(path: string, cache: string): ModelSource {
  * supported, and that the tokenizer is its own. One with more tokens than the model has embeddings is another model's:
  * its ids would lead outside them.
  * @param tokenizer the number of its tokens
+ * @returns the width of its sliding window, where that is what limits the context
  * @throws inputError as `openModel` and `readStock` do, and for such a tokenizer
  */
 export function checkModel(
   path: string,
   cache: string,
   { vocabularySize: tokens }: { vocabularySize: number },
-): void {
-  const vocabulary = vocabularyOf(path, cache);
-  if (tokens <= vocabulary) return;
+): { window: number | undefined } {
+  const { vocabulary, window } = sizesOf(path, cache);
+  if (tokens <= vocabulary) return { window };
   throw inputError(
     `The tokenizer of ${path} has token ids up to ${tokens - 1}, its model has ${vocabulary} tokens.`,
     'Take tokenizer.json, config.json and the weights from the same model.',
   );
 }
 
-/** Tokens that a model has embeddings for, a stock ONNX decoder's too. */
-function vocabularyOf(path: string, cache: string): number {
+/** Tokens that a model has embeddings for, and its window; a stock ONNX decoder has its windows within. */
+function sizesOf(path: string, cache: string): Pick<DecoderShape, 'vocabulary' | 'window'> {
   const stock = stockFile(path);
-  if (stock !== undefined) return readStock(path, stock).vocabulary;
+  if (stock !== undefined) return { vocabulary: readStock(path, stock).vocabulary };
   const source = openModel(path, cache);
   source.close();
-  return source.shape.vocabulary;
+  return source.shape;
 }
 
 /** What an engine's fingerprint will be: sha256 over everything that decides what the model computes. Reads all of it. */

@@ -12,15 +12,7 @@ import { packageRoot } from '../../src/paths.js';
 import { dare, resultOf } from '../cli/spawn.js';
 import { MINIMAL, withFolder } from '../config/fixture.js';
 import { inFolder, readTable } from '../prompts/fixture.js';
-import {
-  cache,
-  copyModel,
-  editJson,
-  sampleModel,
-  smallCatalogue,
-  somePrompts,
-  writePrompts,
-} from './fixture.js';
+import { cache, endlessModel, sampleModel, smallCatalogue, somePrompts, writePrompts } from './fixture.js';
 
 const DEFAULTS = {
   mode: 'relaxed',
@@ -51,15 +43,6 @@ async function decodeAlone(
   const { code, stderr } = await dare(['decode', '--model', model, ...files, ...set, '--quiet']);
   assert.is(code, 0, stderr);
   return (await readTable(join(folder, 'texts.parquet'))) as Rows;
-}
-
-/** A model that never ends a text: it takes another token for the end. */
-function endlessModel(folder: string): string {
-  const model = copyModel(folder);
-  for (const name of ['config.json', 'generation_config.json'])
-    editJson(join(model, name), { eos_token_id: 0 });
-  editJson(join(model, 'tokenizer_config.json'), { eos_token: '<|endoftext|>' });
-  return model;
 }
 
 test('a configuration file without the group decode, and the standalone command, have the defaults', () => {
