@@ -9,6 +9,7 @@ import { z } from 'zod';
 import { inputError } from '../errors.js';
 import { unreadable } from '../unreadable.js';
 import { BinaryFile } from './binary-file.js';
+import { configFault } from './config-fault.js';
 import { type OnnxHeader, type OnnxValue, readOnnxHeader } from './onnx-file.js';
 
 /** What is to be known of a stock graph for decoding with it. */
@@ -133,9 +134,8 @@ function readConfig(path: string): z.infer<typeof configSchema> {
   }
   const parsed = configSchema.safeParse(json);
   if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
   throw inputError(
-    `${file}: ${issue?.path.join('.')}: ${issue?.message}`,
+    configFault(file, json, parsed.error),
     'A stock ONNX decoder needs architectures, vocab_size and max_position_embeddings there.',
   );
 }
