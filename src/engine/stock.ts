@@ -1,4 +1,5 @@
 import { readStock, type StockModel, stockFingerprint } from '../model/stock.js';
+import type { StockPlace } from '../model/stock-place.js';
 import {
   type Engine,
   float32Margin,
@@ -12,10 +13,7 @@ import { CachedSequences } from './sequences.js';
 import { type StockInput, StockSession } from './stock-session.js';
 
 export interface StockEngineOptions {
-  /** Folder of the model. */
-  model: string;
-  /** Its ONNX file. */
-  file: string;
+  place: StockPlace;
   slots: number;
   /** 0: all cores. */
   threads: number;
@@ -55,9 +53,9 @@ export class StockEngine implements Engine {
   }
 
   /** Throws inputError for a graph of another layout, runError when ONNX Runtime can't load it. */
-  static async open({ model, file, slots, threads }: StockEngineOptions): Promise<StockEngine> {
-    const stock = readStock(model, file);
-    const fingerprint = stockFingerprint(model, file);
+  static async open({ place, slots, threads }: StockEngineOptions): Promise<StockEngine> {
+    const stock = readStock(place);
+    const fingerprint = stockFingerprint(place);
     const session = await StockSession.open(stock, threads, slots === 1);
     return new StockEngine(stock, session, fingerprint, slots);
   }

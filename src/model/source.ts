@@ -4,7 +4,8 @@ import { GgufModel } from '../gguf/model.js';
 import { checkModelPath, isGguf } from '../gguf/text-folder.js';
 import type { DecoderShape } from './config.js';
 import { HuggingFaceModel } from './hugging-face.js';
-import { readStock, stockFile, stockFingerprint } from './stock.js';
+import { readStock, stockFingerprint } from './stock.js';
+import { findStock } from './stock-place.js';
 
 /** A model whose files are open for reading one tensor, or some rows of one, at a time. */
 export interface ModelSource {
@@ -42,10 +43,10 @@ export interface StoredTensor {
 export function openModel(path: string, cache: string): ModelSource {
   checkModelPath(path);
   if (isGguf(path)) return GgufModel.open(path, cache);
-  const stock = stockFile(path);
+  const stock = findStock(path);
   if (stock !== undefined) {
     throw inputError(
-      `${stock} is a stock ONNX decoder, which is decoded with as it is: its weights can't be read`,
+      `${stock.file} is a stock ONNX decoder, which is decoded with as it is: its weights can't be read`,
       'To convert a model, put its model.safetensors into the folder.',
     );
   }
@@ -75,8 +76,8 @@ export function checkModel(
 
 /** Tokens that a model has embeddings for, and its window; a stock ONNX decoder has its windows within. */
 function sizesOf(path: string, cache: string): Pick<DecoderShape, 'vocabulary' | 'window'> {
-  const stock = stockFile(path);
-  if (stock !== undefined) return { vocabulary: readStock(path, stock).vocabulary };
+  const stock = findStock(path);
+  if (stock !== undefined) return { vocabulary: readStock(stock).vocabulary };
   const source = openModel(path, cache);
   source.close();
   return source.shape;
@@ -84,8 +85,8 @@ function sizesOf(path: string, cache: string): Pick<DecoderShape, 'vocabulary' |
 
 /** What an engine's fingerprint will be: sha256 over everything that decides what the model computes. Reads all of it. */
 export function modelFingerprint(path: string, cache: string): string {
-  const stock = stockFile(path);
-  if (stock !== undefined) return stockFingerprint(path, stock);
+  const stock = findStock(path);
+  if (stock !== undefined) return stockFingerprint(stock);
   const source = openModel(path, cache);
   try {
     return source.fingerprint();

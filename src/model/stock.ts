@@ -1,9 +1,9 @@
 /**
  * Decoders as ONNX graphs of others' making, in the layout of the onnx-community models on Hugging Face: a folder with
- * config.json, the tokenizer and `model.onnx` or `onnx/model.onnx`.
+ * config.json, the tokenizer and graphs in it or in its folder `onnx`.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { inputError } from '../errors.js';
@@ -11,6 +11,7 @@ import { unreadable } from '../unreadable.js';
 import { BinaryFile } from './binary-file.js';
 import { configFault } from './config-fault.js';
 import { type OnnxHeader, type OnnxValue, readOnnxHeader } from './onnx-file.js';
+import type { StockPlace } from './stock-place.js';
 
 /** What is to be known of a stock graph for decoding with it. */
 export interface StockModel {
@@ -34,8 +35,6 @@ export interface StockModel {
   bytes: number;
 }
 
-const places = ['model.onnx', join('onnx', 'model.onnx')];
-const ownWeights = ['model.safetensors', 'model.safetensors.index.json'];
 /** Operators that quantise activations over everything in a run. */
 const acrossRows = ['DynamicQuantizeLinear', 'DynamicQuantizeMatMul'];
 /** TensorProto.DataType by number, as far as decoders have them. */
@@ -55,15 +54,9 @@ const configSchema = z.looseObject({
   use_sliding_window: z.boolean().nullish(),
 });
 
-/** The ONNX file of a stock decoder's folder; undefined for a folder with weights of its own, and for anything else. */
-export function stockFile(path: string): string | undefined {
-  if (ownWeights.some((name) => existsSync(join(path, name)))) return undefined;
-  return places.map((name) => join(path, name)).find((file) => existsSync(file));
-}
-
 /** Looks at a stock decoder. Throws inputError for a graph that can't be decoded with, naming what it is. */
-export function readStock(path: string, file: string): StockModel {
-  const config = readConfig(path);
+export function readStock({ file, folder }: StockPlace): StockModel {
+  const config = readConfig(folder);
   const header = readOnnxHeader(file);
   const { inputs, outputs, operators } = header;
   const key = checkLayout(header, file);
@@ -96,9 +89,9 @@ export function readStock(path: string, file: string): StockModel {
 }
 
 /** sha256 over config.json, the ONNX file and its external data. */
-export function stockFingerprint(path: string, file: string): string {
+export function stockFingerprint({ file, folder }: StockPlace): string {
   const hash = createHash('sha256');
-  hash.update(readFileSync(join(path, 'config.json')));
+  hash.update(readFileSync(join(folder, 'config.json')));
   for (const name of stockDataFiles(file)) {
     const data = BinaryFile.open(name);
     try {
@@ -111,7 +104,7 @@ export function stockFingerprint(path: string, file: string): string {
   return hash.digest('hex');
 }
 
-/** `model.onnx`, and what external data has such a name: model.onnx_data, model.onnx_data_1, model.onnx.data. */
+/** The ONNX file, and what external data has such a name: model.onnx_data, model.onnx_data_1, model.onnx.data. */
 export function stockDataFiles(file: string): string[] {
   const folder = dirname(file);
   const names = readdirSync(folder).filter((name) => name.startsWith(basename(file)));
@@ -124,8 +117,8 @@ function sizeOf(path: string): number {
   return file.size;
 }
 
-function readConfig(path: string): z.infer<typeof configSchema> {
-  const file = join(path, 'config.json');
+function readConfig(folder: string): z.infer<typeof configSchema> {
+  const file = join(folder, 'config.json');
   let json: unknown;
   try {
     json = JSON.parse(readFileSync(file, 'utf8'));

@@ -12,6 +12,7 @@ import { CpuEngine } from '../../src/engine/cpu.js';
 import type { Engine, TreeRows, Verdicts } from '../../src/engine/engine.js';
 import { type EngineOptions, openEngine } from '../../src/engine/open.js';
 import { DareError } from '../../src/errors.js';
+import { modelFiles } from '../../src/model/files.js';
 import type { ModelReport } from '../../src/model/inspect.js';
 import { openModel } from '../../src/model/source.js';
 import { PoolBuilder, sharedKey } from '../../src/pool/builder.js';
@@ -251,6 +252,41 @@ test('a truncated graph and missing weights are named', async () => {
   const truncated = await errorOf(() => openEngine(options(path)));
   assert.is(truncated.exitCode, 2);
   assert.match(truncated.message, /is no ONNX model, or it is truncated/);
+});
+
+test('an ONNX file is found by its name, and by that of its folder where it is the only one or model.onnx', async () => {
+  const path = stockFolder('llama', { place: 'onnx/model_q4.onnx' });
+  const q4 = join(path, 'onnx/model_q4.onnx');
+  const found = (model: string) => (inspect(model, cache) as unknown as ModelReport).graph?.file;
+  assert.equal([found(q4), found(path)], [q4, q4]);
+  writeStockModel(path, caseOf('llama'), { place: 'onnx/model_fp16.onnx' });
+  const fp16 = join(path, 'onnx/model_fp16.onnx');
+  for (const ambiguous of [
+    await errorOf(() => openEngine(options(path))),
+    await errorOf(() => modelFiles(path)),
+  ]) {
+    assert.is(ambiguous.exitCode, 2);
+    assert.match(
+      ambiguous.message,
+      /several ONNX decoders and no model\.onnx: onnx\/model_fp16\.onnx, onnx\/model_q4\.onnx$/,
+    );
+    assert.match(ambiguous.hint as string, fp16);
+  }
+  const { engine } = await openEngine(options(fp16));
+  await engine.close();
+  const names = modelFiles(fp16);
+  assert.equal(names.weights, [fp16, `${fp16}_data`, join(path, 'config.json')]);
+  writeStockModel(path, caseOf('llama'), { place: 'model.onnx' });
+  assert.equal([found(path), found(q4)], [join(path, 'model.onnx'), q4]);
+  rmSync(join(path, 'config.json'));
+  const alone = await errorOf(() => openEngine(options(q4)));
+  assert.is(alone.exitCode, 2);
+  assert.match(
+    alone.message,
+    /model_q4\.onnx has no config\.json, neither beside it nor in the folder above$/,
+  );
+  const nowhere = await errorOf(() => openEngine(options(join(path, 'nowhere.onnx'))));
+  assert.match(nowhere.message, /there is no model at .*nowhere\.onnx/);
 });
 
 test('weights of their own are preferred to a stock decoder beside them', async () => {

@@ -1,6 +1,6 @@
 /** A stock ONNX decoder of a tiny Llama or Qwen3 model: the graph that an exporter would write, in plain operators. */
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { OnnxGraph } from '../../src/model/onnx.js';
 import { ropeFrequencies, ropeTable } from '../../src/model/rope.js';
 import { type FamilyCase, tensorOf } from './fixture.js';
@@ -50,14 +50,14 @@ export function writeStockModel(folder: string, model: StockSource, options: Sto
     headSize: (config.head_dim as number | undefined) ?? (config.hidden_size as number) / heads,
     epsilon: config.rms_norm_eps as number,
   };
-  const builder = new StockGraphBuilder(sizes, model, options);
+  const builder = new StockGraphBuilder(sizes, model, options, basename(`${file}_data`));
   const { graph, weights } = builder.build();
   writeFileSync(file, graph);
   writeFileSync(`${file}_data`, weights);
 }
 
 class StockGraphBuilder {
-  private readonly graph = new OnnxGraph('model.onnx_data');
+  private readonly graph: OnnxGraph;
   private readonly chunks: Buffer[] = [];
   private size = 0;
 
@@ -65,7 +65,10 @@ class StockGraphBuilder {
     private readonly sizes: Sizes,
     private readonly model: StockSource,
     private readonly options: StockOptions,
-  ) {}
+    weightFile: string,
+  ) {
+    this.graph = new OnnxGraph(weightFile);
+  }
 
   build(): { graph: Uint8Array; weights: Buffer } {
     const { graph } = this;
