@@ -224,9 +224,9 @@ Examples
   dare model import PATH [options]
 
 PATH is a Hugging Face folder, a GGUF or an ONNX file. inspect tells what the model is: architecture, size, context,
-tokenizer, chat template, how its weights are stored, the memory that decoding needs, and whether it is supported, else why not
-(one sentence a reason; the exit code is 0 then too, and "supported" in the JSON line false). import converts the
-weights and builds the decoder graph in the cache, as the first decoding would.
+tokenizer, chat template, how its weights are stored, the memory that decoding needs, and whether it is supported,
+else why not (one sentence a reason; the exit code is 0 then too, and "supported" in the JSON line false). import
+converts the weights and builds the decoder graph in the cache, as the first decoding would.
 
 Options
   --cache DIR              folder of prepared models (default ~/.cache/dare/models), the configuration's model.cache

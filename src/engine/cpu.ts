@@ -10,7 +10,7 @@ import {
   type TreeRows,
   Verdicts,
 } from './engine.js';
-import { allocateFloats } from './memory.js';
+import { allocateFloats, type FloatArray } from './memory.js';
 import type { OrtProvider } from './ort.js';
 import { CachedSequences } from './sequences.js';
 import { GraphSession } from './session.js';
@@ -43,7 +43,7 @@ export class CpuEngine implements Engine {
   readonly modelTime = { prefill: 0, steps: 0 };
   private readonly sequences: CachedSequences;
   /** Keys and values of the last step's rows, and each slot's first row in them. */
-  private fresh: readonly Float32Array[] = [];
+  private fresh: readonly FloatArray[] = [];
   private readonly firstRow = new Map<number, number>();
   /** Reused between steps: they are the largest inputs, and every element is written anew. */
   private bias = new Float32Array(0);
@@ -192,5 +192,5 @@ export class CpuEngine implements Engine {
 }
 
 function biasOf(size: number): Float32Array<ArrayBuffer> {
-  return allocateFloats(1, size, 'The mask of a step')[0] as Float32Array<ArrayBuffer>;
+  return allocateFloats('float32', 1, size, 'The mask of a step')[0] as Float32Array<ArrayBuffer>;
 }

@@ -2,6 +2,7 @@ import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import type { CpuWeights } from '../model/linear.js';
 import type { PreparedModel } from '../model/prepare.js';
 import { causalBias } from './bias.js';
+import type { FloatArray } from './memory.js';
 import { type OrtProvider, openSession, ort, runSession, type SessionOptions } from './ort.js';
 import type { Prefill } from './prefix.js';
 
@@ -32,7 +33,7 @@ export interface GraphInput {
   /** Whether the rows' logits are wanted. */
   logits: boolean;
   /** Per layer key and value: [B, kvHeads, P, headSize]. */
-  cache: readonly Float32Array[];
+  cache: readonly FloatArray[];
 }
 
 export interface GraphOutput {
@@ -43,7 +44,7 @@ export interface GraphOutput {
   /** [V, vocabulary] where they were wanted. */
   logits: Float32Array | undefined;
   /** Of the new rows, per layer key and value: [B, T, kvHeads, headSize]. */
-  cache: readonly Float32Array[];
+  cache: readonly FloatArray[];
 }
 
 const moreMemory = 'Give the process more memory.';
@@ -115,15 +116,11 @@ export class GraphSession implements Prefill {
       verdicts: outputs.verdicts?.data as Float32Array,
       hidden: outputs.hidden?.data as Float32Array,
       logits: outputs.logits?.data as Float32Array | undefined,
-      cache: this.cacheNames.map((name) => outputs[`new_${name}`]?.data as Float32Array),
+      cache: this.cacheNames.map((name) => outputs[`new_${name}`]?.data as FloatArray),
     };
   }
 
-  async prefill(
-    ids: Int32Array,
-    past: number,
-    cache: readonly Float32Array[],
-  ): Promise<readonly Float32Array[]> {
+  async prefill(ids: Int32Array, past: number, cache: readonly FloatArray[]): Promise<readonly FloatArray[]> {
     const { heads, kvHeads, gemma } = this.model.shape;
     const group = heads / kvHeads;
     const rows = ids.length;

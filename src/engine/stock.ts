@@ -9,6 +9,7 @@ import {
   Verdicts,
 } from './engine.js';
 import { packLine } from './logit-verdicts.js';
+import type { FloatArray } from './memory.js';
 import { CachedSequences } from './sequences.js';
 import { type StockInput, StockSession } from './stock-session.js';
 
@@ -19,9 +20,12 @@ export interface StockEngineOptions {
   threads: number;
 }
 
+/** A graph of float16 rounds what comes out of each operator, as kernels for GPUs do: near ties are those of theirs. */
+const float16Margin = 0.03;
+
 /** Where a slot's rows lie among those of the last step. */
 interface Fresh {
-  cache: readonly Float32Array[];
+  cache: readonly FloatArray[];
   first: number;
 }
 
@@ -36,7 +40,7 @@ export class StockEngine implements Engine {
   /** Those of the CPU's own graph: the arithmetic is the same. */
   readonly usualRows = 64;
   readonly usualColumns = 256;
-  readonly nearTieMargin = float32Margin;
+  readonly nearTieMargin: number;
   readonly modelTime = { prefill: 0, steps: 0 };
   private readonly sequences: CachedSequences;
   private readonly fresh = new Map<number, Fresh>();
@@ -47,8 +51,9 @@ export class StockEngine implements Engine {
     readonly fingerprint: string,
     readonly slots: number,
   ) {
-    const { layers, kvHeads, headSize } = model;
-    const shape = { arrays: layers * 2, kvHeads, headSize };
+    const { layers, kvHeads, headSize, cacheType: type } = model;
+    const shape = { arrays: layers * 2, kvHeads, headSize, type };
+    this.nearTieMargin = type === 'float16' ? float16Margin : float32Margin;
     this.sequences = new CachedSequences(session, shape, slots, this.context);
   }
 

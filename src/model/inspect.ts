@@ -40,7 +40,7 @@ export interface StockGraph {
   batched: boolean;
 }
 
-/** Bytes that decoding needs, keys and values as float32. */
+/** Bytes that decoding needs, keys and values as float32, or as a stock ONNX decoder has them. */
 export interface ModelMemory {
   kvPerToken: number;
   /** Of a sequence that fills the whole context. */
@@ -101,8 +101,9 @@ function describeWeights(source: ModelSource, report: ModelReport): void {
 }
 
 function describeStock(place: StockPlace, report: ModelReport): void {
-  const { architecture, layers, kvHeads, headSize, vocabulary, context, batched, bytes } = readStock(place);
-  const kvPerToken = layers * 2 * kvHeads * headSize * Float32Array.BYTES_PER_ELEMENT;
+  const { architecture, layers, kvHeads, headSize, cacheType, vocabulary, context, batched, bytes } =
+    readStock(place);
+  const kvPerToken = layers * 2 * kvHeads * headSize * (cacheType === 'float16' ? 2 : 4);
   report.architecture = architecture;
   report.graph = { file: place.file, layers, vocabulary, context, batched };
   report.memory = { kvPerToken, kvPerSequence: kvPerToken * context, weights: bytes };

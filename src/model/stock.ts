@@ -21,6 +21,8 @@ export interface StockModel {
   layers: number;
   kvHeads: number;
   headSize: number;
+  /** What keys and values are kept as. */
+  cacheType: 'float32' | 'float16';
   vocabulary: number;
   /** Positions of a sequence, prompt and output together. */
   context: number;
@@ -45,6 +47,8 @@ const typeNames: Readonly<Record<number, string>> = {
   10: 'float16',
   16: 'bfloat16',
 };
+
+const [float32, float16, int64] = [1, 10, 7];
 
 const configSchema = z.looseObject({
   architectures: z.array(z.string()).min(1),
@@ -79,6 +83,7 @@ export function readStock({ file, folder }: StockPlace): StockModel {
     layers: outputs.filter(({ name }) => /^present\.\d+\.key$/.test(name)).length,
     kvHeads,
     headSize,
+    cacheType: key.type === float16 ? 'float16' : 'float32',
     vocabulary: outputs.find(({ name }) => name === 'logits')?.shape[2] ?? config.vocab_size,
     context: config.max_position_embeddings,
     positions,
@@ -147,20 +152,27 @@ function checkLayout({ inputs, outputs }: OnnxHeader, file: string): OnnxValue {
   if (other !== undefined) throw refusal(file, `it has another input, ${other.name}`);
   const absent = given.find((name) => !outputs.some((output) => output.name === name));
   if (absent !== undefined) throw refusal(file, `it has no output ${absent}`);
+  const key = inputs.find(({ name }) => name === 'past_key_values.0.key') as OnnxValue;
   for (const { name, type } of [...inputs, ...outputs.filter((output) => given.includes(output.name))]) {
-    const expected = /^(input_ids|attention_mask|position_ids)$/.test(name) ? 7 : 1;
-    if (type !== expected) {
-      const found = typeNames[type] ?? `the type ${type}`;
-      throw refusal(file, `its ${name} is ${found}, expected ${typeNames[expected]}`);
+    const expected = typesOf(name, key);
+    if (!expected.includes(type)) {
+      const names = expected.map((number) => typeNames[number]).join(' or ');
+      throw refusal(file, `its ${name} is ${typeNames[type] ?? `the type ${type}`}, expected ${names}`);
     }
   }
-  return inputs.find(({ name }) => name === 'past_key_values.0.key') as OnnxValue;
+  return key;
+}
+
+/** Types that an input or output may have; all keys and values have one. */
+function typesOf(name: string, key: OnnxValue): number[] {
+  if (name === key.name || name === 'logits') return [float32, float16];
+  return /^(past_key_values|present)\./.test(name) ? [key.type] : [int64];
 }
 
 function refusal(file: string, why: string) {
   return inputError(
     `The ONNX decoder ${file} isn't supported: ${why}`,
     'Supported is the layout of onnx-community: input_ids, attention_mask, position_ids and past_key_values.N.key and ' +
-      '.value in, logits and present.N.key and .value out, float32.',
+      '.value in, logits and present.N.key and .value out, keys, values and logits in float32 or float16.',
   );
 }
