@@ -8,9 +8,15 @@ import { hasFigures } from '../src/decode/join.js';
 import type { CostsInUse } from '../src/decode/messages.js';
 import { runKey } from '../src/decode/run-key.js';
 import type { DecodeRules } from '../src/decode/sequence.js';
-import { decodeSettings, defaultModelCache } from '../src/decode/settings.js';
+import { decodeSettings, defaultModelCache, engineOptions } from '../src/decode/settings.js';
 import { agreeOnCosts, costsIn, releaseCosts, storedCosts } from '../src/decode/stored-costs.js';
-import { type Described, type TableJob, type TableResult, TableRun } from '../src/decode/table.js';
+import {
+  contextName,
+  type Described,
+  type TableJob,
+  type TableResult,
+  TableRun,
+} from '../src/decode/table.js';
 import { TraceFile, type TraceOptions } from '../src/decode/trace-file.js';
 import type { RunRecord } from '../src/decode/trace-records.js';
 import type { CostTable } from '../src/engine/cost-table.js';
@@ -149,17 +155,19 @@ async function decodePrompts(job: DecodeJob, prompts: PromptFile, tools: StageTo
   const started = performance.now();
   const { config, tokenizer } = job;
   const settings = decodeSettings(config.decode);
-  checkModel(job.model, modelCache(config), tokenizer);
+  const { window } = checkModel(job.model, modelCache(config), tokenizer);
   const trace = openTrace(job, settings);
   try {
-    return await withWorker(job.model, config, tokenizer, tools.signal, async (worker) => {
+    // a first round's cost table is that of the shards, which have all prompts
+    const engine = engineOptions(job.model, config, job.isFirstRound === true ? undefined : prompts.rows);
+    return await withWorker(engine, tokenizer, tools.signal, async (worker) => {
       const costs = await useCosts(job, worker, settings);
       const { slots, device } = worker;
       tools.log.info(
         { concurrency: slots, costs: costs?.file },
         `decoding on ${device}${costsLine(costs, slots)}`,
       );
-      const table = { ...(await tableJob(job, worker, costs, tools)), prompts, trace };
+      const table = { ...(await tableJob(job, worker, costs, tools)), prompts, trace, window };
       const loading = (performance.now() - started) / 1000;
       const decoded = await decodeAndPublish(table, settings, job.compare ? { costs } : undefined);
       tools.log.info({}, draftsLine(decoded.result.statistics));
@@ -299,7 +307,12 @@ async function decodeAndPublish(
       decoding: (decoded - started) / 1000,
       writing: (performance.now() - compared) / 1000,
     };
-    return { result, comparison, warnings: warningsOf(result), phases };
+    return {
+      result,
+      comparison,
+      warnings: warningsOf(result, contextName(worker.context, table.window)),
+      phases,
+    };
   } catch (error) {
     throw goesOn(error, run.finishedTexts, tools);
   } finally {
@@ -321,10 +334,15 @@ export function modelCache({ model }: StandaloneConfig): string {
   return model.cache ?? defaultModelCache();
 }
 
-function warningsOf({ counts, failures }: TableResult): string[] {
+function warningsOf({ counts, failures }: TableResult, context: string): string[] {
   const warnings: string[] = [];
   if (counts.failed > 0) {
     warnings.push(`${counts.failed} of ${counts.rows} prompts could not be decoded: ${failures.join('; ')}`);
+  }
+  if (counts.cutByContext > 0) {
+    warnings.push(
+      `${counts.cutByContext} of ${counts.rows} texts were cut off where they reached ${context} tokens`,
+    );
   }
   if (counts.unknownCohort > 0) {
     warnings.push(

@@ -4,7 +4,7 @@ import type { DecodeWorker } from '../src/decode/client.js';
 import { choosePrompts, entityKey } from '../src/decode/prompt-choice.js';
 import { promptIds } from '../src/decode/row.js';
 import type { DecodeRules, Outcome } from '../src/decode/sequence.js';
-import { decodeSettings } from '../src/decode/settings.js';
+import { decodeSettings, engineOptions } from '../src/decode/settings.js';
 import { storedCosts } from '../src/decode/stored-costs.js';
 import { decodeTrial } from '../src/decode/trial.js';
 import type { CostTable } from '../src/engine/cost-table.js';
@@ -80,7 +80,8 @@ export async function runTrials(
   }
   const chosen = await choosePrompts(promptsOf(context), limit, (prompt) => `evaluate ${entityKey(prompt)}`);
   const tokenizer = loadTextModel(config.model.path, config.model.cache);
-  return await withWorker(config.model.path, onOneGpu(config), tokenizer, context.signal, async (worker) => {
+  const engine = engineOptions(config.model.path, onOneGpu(config));
+  return await withWorker(engine, tokenizer, context.signal, async (worker) => {
     const costs = await storedCosts(
       { modelFingerprint: worker.fingerprint, weights: worker.weights },
       lake.unfinished('texts', partition),

@@ -1,6 +1,5 @@
-import type { StandaloneConfig } from '../src/config/schema.js';
 import { DecodeWorker } from '../src/decode/client.js';
-import { engineOptions } from '../src/decode/settings.js';
+import type { EngineOptions } from '../src/engine/open.js';
 import type { TextModel } from '../src/text/tokenizer.js';
 
 /**
@@ -8,14 +7,13 @@ import type { TextModel } from '../src/text/tokenizer.js';
  * @throws `signal.reason` where it was: after an abort every failure is its consequence
  */
 export async function withWorker<T>(
-  model: string,
-  config: StandaloneConfig,
+  engine: EngineOptions,
   tokenizer: TextModel,
   signal: AbortSignal,
   work: (worker: DecodeWorker) => Promise<T>,
 ): Promise<T> {
   const worker = await DecodeWorker.start({
-    engine: engineOptions(model, config),
+    engine,
     vocabulary: tokenizer.vocabularySize,
     endTokens: [...tokenizer.endTokens],
   });

@@ -15,6 +15,7 @@ select
   coalesce(sum(accepted_tokens), 0)::double as accepted_tokens,
   coalesce(sum(relaxed_tokens), 0)::double as relaxed_tokens,
   coalesce(sum(near_ties), 0)::double as near_ties,
+  (count(*) filter (finish_reason = 'context'))::integer as cut_by_context,
   coalesce(sum(divergence), 0) as divergence
 from read_parquet($files)
 group by all

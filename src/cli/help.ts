@@ -131,7 +131,8 @@ A run that was stopped or killed goes on behind the texts that it has finished w
 Without pools prompts are decoded in rounds, whose texts make the pools of the next.
 
 Without a configuration
-  --model PATH             Hugging Face folder (config.json, safetensors or model.onnx, tokenizer.json) or GGUF file
+  --model PATH             Hugging Face folder (config.json, safetensors or model.onnx, tokenizer.json), or a GGUF or
+                           ONNX file
   --prompts FILE           Parquet with prompt_id and either prompt (wrapped in the model's chat template) or messages
                            (a list of role and content); optional: cohort, entity_type, entity_id, framework
   --out FILE               Parquet to write, with the columns of the table texts
@@ -222,10 +223,10 @@ Examples
   dare model inspect PATH [options]
   dare model import PATH [options]
 
-PATH is a Hugging Face folder or a GGUF file. inspect tells what the model is: architecture, size, context, tokenizer,
-chat template, how its weights are stored, the memory that decoding needs, and whether it is supported, else why not
-(one sentence a reason; the exit code is 0 then too, and "supported" in the JSON line false). import converts the
-weights and builds the decoder graph in the cache, as the first decoding would.
+PATH is a Hugging Face folder, a GGUF or an ONNX file. inspect tells what the model is: architecture, size, context,
+tokenizer, chat template, how its weights are stored, the memory that decoding needs, and whether it is supported,
+else why not (one sentence a reason; the exit code is 0 then too, and "supported" in the JSON line false). import
+converts the weights and builds the decoder graph in the cache, as the first decoding would.
 
 Options
   --cache DIR              folder of prepared models (default ~/.cache/dare/models), the configuration's model.cache

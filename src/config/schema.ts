@@ -214,7 +214,7 @@ export const configSchema = group({
   }).prefault({}),
   inputs,
   model: group({
-    path: text("the path of the model's folder or GGUF file"),
+    path: text("the path of the model's folder, GGUF or ONNX file"),
     ...modelSettings,
     /** GPUs that decode a partition together, each as `adapter` has it. */
     adapters: listOf(modelSettings.adapter.unwrap(), 'a list of GPUs').exactOptional(),

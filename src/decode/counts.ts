@@ -16,6 +16,8 @@ export interface TableCounts extends DecodeSums {
   unknownCohort: number;
   rounds: number;
   nearTies: number;
+  /** Texts that ended where the model's context was full. */
+  cutByContext: number;
 }
 
 /** Sums that every decoded text adds to. */
@@ -45,6 +47,7 @@ export function noCounts(): TableCounts {
     acceptedTokens: 0,
     relaxedTokens: 0,
     nearTies: 0,
+    cutByContext: 0,
     divergence: 0,
   };
 }
@@ -64,6 +67,7 @@ export function perStep({ decodeSteps, emittedTokens }: TableCounts): number | n
 /** Adds a text that was decoded. */
 export function addOutcome(counts: TableCounts, outcome: Outcome): void {
   counts.outputTokens += outcome.outputIds.length;
+  if (outcome.finishReason === 'context') counts.cutByContext++;
   for (const name of ofTexts) counts[name] += outcome[name];
 }
 
@@ -77,6 +81,7 @@ export function addKept(counts: TableCounts, sums: readonly KeptSums[], pools: P
     }
     counts.failed += kept.failed;
     counts.outputTokens += kept.outputTokens;
+    counts.cutByContext += kept.cutByContext;
     for (const name of ofTexts) counts[name] += kept[name];
     if (kept.firstRound) {
       counts.firstRound += kept.rows;

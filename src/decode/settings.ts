@@ -51,14 +51,21 @@ export function decodeSettings(config: DecodeConfig): DecodeRules {
   };
 }
 
-/** The engine that a configuration asks for. */
-export function engineOptions(model: string, config: StandaloneConfig): EngineOptions {
+/**
+ * The engine that a configuration asks for.
+ * @param prompts to decode, where that is known: a given concurrency beyond it would only take memory
+ */
+export function engineOptions(
+  model: string,
+  config: StandaloneConfig,
+  prompts = Number.POSITIVE_INFINITY,
+): EngineOptions {
   const { cache, threads, device, adapter, weights } = config.model;
   const { concurrency } = config.decode;
   return {
     model,
     cache: cache ?? defaultModelCache(),
-    slots: concurrency === 'auto' ? undefined : concurrency,
+    slots: concurrency === 'auto' ? undefined : Math.min(concurrency, Math.max(prompts, 1)),
     threads: threads ?? 0,
     device,
     adapter,

@@ -39,6 +39,8 @@ export interface TableJob {
   /** Longest n-gram of pools made between rounds. */
   maxLength: number;
   tokenizer: TextModel;
+  /** Width of the model's sliding window, where that is what limits its context. */
+  window?: number | undefined;
   worker: DecodeWorker;
   tools: StageTools;
   /** Told of the steps of the prompts that it takes. */
@@ -316,7 +318,7 @@ export class TableRun {
     if (ids.length === 0) return 'the prompt has no tokens';
     const { context } = this.job.worker;
     if (ids.length < context) return undefined;
-    return `the prompt has ${ids.length} tokens, the model's context of ${context} leaves no room for a text`;
+    return `the prompt has ${ids.length} tokens, ${contextName(context, this.job.window)} leaves no room for a text`;
   }
 
   /** Ends a round. Returns how many texts there are in the pools now. */
@@ -334,7 +336,10 @@ export class TableRun {
     throw runError(
       `${failed} of ${rows} prompts can't be decoded, more than decode.maxFailedShare (${most}) allows; ` +
         `nothing was published. ${this.failures.join('; ')}`,
-      'Shorten the prompts, or raise decode.maxFailedShare.',
+      this.job.window === undefined
+        ? 'Shorten the prompts, or raise decode.maxFailedShare.'
+        : 'Texts are decoded as far as the window reaches: shorten the prompts, take a model with a wider window or ' +
+            'none, or raise decode.maxFailedShare.',
     );
   }
 
@@ -348,6 +353,13 @@ export class TableRun {
     this.sample.sort((a, b) => a.place - b.place);
     this.sample.length = Math.min(this.sample.length, sampleSize);
   }
+}
+
+/** What ends prompts and texts, for people. @param window its width, where that is the limit */
+export function contextName(context: number, window: number | undefined): string {
+  return window === undefined
+    ? `the model's context of ${context}`
+    : `the model's sliding window of ${window}`;
 }
 
 /** `settingsKey` of a run that drafts from these pools. */

@@ -6,6 +6,8 @@
  * it moves all sequences; columns behind a sequence's end are hidden by the bias.
  */
 
+import { allocateFloats, type FloatArray, type FloatType } from './memory.js';
+
 /** Columns that the width grows by. */
 const block = 32;
 
@@ -14,13 +16,15 @@ export interface CacheShape {
   arrays: number;
   kvHeads: number;
   headSize: number;
+  /** float32 if left out. */
+  type?: FloatType;
 }
 
 export class KvCache {
   /** Columns of every sequence, those behind its end included. */
   width = 0;
   private capacity = 0;
-  private arrays: Float32Array[] = [];
+  private arrays: FloatArray[] = [];
   /** Cached tokens of each sequence. */
   private readonly lengths: number[] = [];
 
@@ -41,17 +45,18 @@ export class KvCache {
   }
 
   /** Arrays to read from, each [batch, kvHeads, width, headSize]; views that are valid until the cache changes. */
-  past(): Float32Array[] {
+  past(): FloatArray[] {
     const size = this.batch * this.shape.kvHeads * this.width * this.shape.headSize;
     return this.arrays.map((array) => array.subarray(0, size));
   }
 
   /** One sequence without the columns behind its end, each array [kvHeads, length, headSize]: a copy. */
-  one(index: number): Float32Array[] {
-    const { kvHeads, headSize } = this.shape;
+  one(index: number): FloatArray[] {
+    const { arrays, kvHeads, headSize, type = 'float32' } = this.shape;
     const size = this.length(index) * headSize;
-    return this.arrays.map((array) => {
-      const copy = new Float32Array(kvHeads * size);
+    const copies = allocateFloats(type, arrays, kvHeads * size, 'The cache of keys and values of a text');
+    return this.arrays.map((array, a) => {
+      const copy = copies[a] as FloatArray;
       for (let h = 0; h < kvHeads; h++) {
         const start = (index * kvHeads + h) * this.width * headSize;
         copy.set(array.subarray(start, start + size), h * size);
@@ -61,17 +66,17 @@ export class KvCache {
   }
 
   /**
-   * Appends rows to a sequence.
+   * Appends rows to a sequence. Throws runError when memory isn't enough for them.
    * @param source per array the rows of a step, each [kvHeads, headSize]
    * @param rows which of them, in the order of their positions
    */
-  keep(index: number, source: readonly Float32Array[], rows: readonly number[]): void {
+  keep(index: number, source: readonly FloatArray[], rows: readonly number[]): void {
     const length = this.length(index);
     this.fit(length + rows.length);
     const { kvHeads, headSize } = this.shape;
     for (let a = 0; a < this.shape.arrays; a++) {
-      const from = source[a] as Float32Array;
-      const to = this.arrays[a] as Float32Array;
+      const from = source[a] as FloatArray;
+      const to = this.arrays[a] as FloatArray;
       for (let h = 0; h < kvHeads; h++) {
         const start = ((index * kvHeads + h) * this.width + length) * headSize;
         for (let r = 0; r < rows.length; r++) {
@@ -84,14 +89,17 @@ export class KvCache {
     this.lengths[index] = length + rows.length;
   }
 
-  /** Appends a sequence whose `length` cached tokens are given as arrays [kvHeads, length, headSize]. */
-  append(source: readonly Float32Array[], length: number): void {
+  /**
+   * Appends a sequence whose `length` cached tokens are given as arrays [kvHeads, length, headSize]. Throws runError when
+   * memory isn't enough for it.
+   */
+  append(source: readonly FloatArray[], length: number): void {
     this.fit(length);
     const { kvHeads, headSize } = this.shape;
     const index = this.batch;
     for (let a = 0; a < this.shape.arrays; a++) {
-      const from = source[a] as Float32Array;
-      const to = this.arrays[a] as Float32Array;
+      const from = source[a] as FloatArray;
+      const to = this.arrays[a] as FloatArray;
       for (let h = 0; h < kvHeads; h++) {
         const rows = from.subarray(h * length * headSize, (h + 1) * length * headSize);
         to.set(rows, (index * kvHeads + h) * this.width * headSize);
@@ -135,13 +143,18 @@ export class KvCache {
     this.width = width;
   }
 
-  /** Allocates for all slots at once; the layout is packed, so longer arrays need no other one. */
+  /**
+   * Allocates for all slots at once; the layout is packed, so longer arrays need no other one. Throws runError when memory
+   * isn't enough: what was cached is still there then.
+   */
   private reserve(width: number): void {
     if (width <= this.capacity) return;
-    this.capacity = Math.ceil((width * 1.25) / block) * block;
-    const size = this.slots * this.shape.kvHeads * this.capacity * this.shape.headSize;
-    const old = this.arrays;
-    this.arrays = Array.from({ length: this.shape.arrays }, () => new Float32Array(size));
-    for (let a = 0; a < old.length; a++) (this.arrays[a] as Float32Array).set(old[a] as Float32Array);
+    const { arrays, kvHeads, headSize, type = 'float32' } = this.shape;
+    const capacity = Math.ceil((width * 1.25) / block) * block;
+    const what = `The cache of keys and values of ${this.slots} texts of up to ${capacity} tokens each`;
+    const larger = allocateFloats(type, arrays, this.slots * kvHeads * capacity * headSize, what);
+    for (const [a, array] of this.arrays.entries()) (larger[a] as FloatArray).set(array);
+    this.arrays = larger;
+    this.capacity = capacity;
   }
 }

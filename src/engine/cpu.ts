@@ -10,8 +10,10 @@ import {
   type TreeRows,
   Verdicts,
 } from './engine.js';
+import { allocateFloats, type FloatArray } from './memory.js';
+import type { OrtProvider } from './ort.js';
 import { CachedSequences } from './sequences.js';
-import { GraphSession, type OrtProvider } from './session.js';
+import { GraphSession } from './session.js';
 
 export interface CpuEngineOptions {
   /** Hugging Face folder or GGUF file. */
@@ -41,7 +43,7 @@ export class CpuEngine implements Engine {
   readonly modelTime = { prefill: 0, steps: 0 };
   private readonly sequences: CachedSequences;
   /** Keys and values of the last step's rows, and each slot's first row in them. */
-  private fresh: readonly Float32Array[] = [];
+  private fresh: readonly FloatArray[] = [];
   private readonly firstRow = new Map<number, number>();
   /** Reused between steps: they are the largest inputs, and every element is written anew. */
   private bias = new Float32Array(0);
@@ -145,8 +147,8 @@ export class CpuEngine implements Engine {
     const positions = new BigInt64Array(batch * rows);
     const size = batch * rows * group * (past + rows);
     const { gemma } = this.model.shape;
-    if (this.bias.length < size) this.bias = new Float32Array(size * 2);
-    if (gemma !== undefined && this.localBias.length < size) this.localBias = new Float32Array(size * 2);
+    if (this.bias.length < size) this.bias = biasOf(size * 2);
+    if (gemma !== undefined && this.localBias.length < size) this.localBias = biasOf(size * 2);
     const bias = this.bias.subarray(0, size);
     const localBias = this.localBias.subarray(0, size);
     const verdictRows = BigInt64Array.from({ length: total }, (_, i) => BigInt(i));
@@ -187,4 +189,8 @@ export class CpuEngine implements Engine {
       parentToken,
     };
   }
+}
+
+function biasOf(size: number): Float32Array<ArrayBuffer> {
+  return allocateFloats('float32', 1, size, 'The mask of a step')[0] as Float32Array<ArrayBuffer>;
 }

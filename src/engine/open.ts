@@ -6,14 +6,14 @@ import { existsSync, readdirSync } from 'node:fs';
 import type { Device, Weights } from '../config/schema.js';
 import { inputError, messageOf } from '../errors.js';
 import { cpuWeights } from '../model/linear.js';
-import { stockFile } from '../model/stock.js';
+import { findStock, type StockPlace } from '../model/stock-place.js';
 import { requireCuda } from './cuda.js';
 import type { Engine } from './engine.js';
 import type { GpuDevice } from './webgpu/device.js';
 import { unsupportedOnGpu } from './webgpu/support.js';
 
 export interface EngineOptions {
-  /** Hugging Face folder, with weights or with a stock ONNX decoder, or GGUF file. */
+  /** Hugging Face folder, with weights or with a stock ONNX decoder, or GGUF or ONNX file. */
   model: string;
   /** Folder for converted models. */
   cache: string;
@@ -47,7 +47,7 @@ export const cpuSlots = 16;
  */
 export async function openEngine(options: EngineOptions): Promise<OpenedEngine> {
   const { model, cache, device, weights } = options;
-  const stock = stockFile(model);
+  const stock = findStock(model);
   if (stock !== undefined) return openStock(options, stock);
   if (device === 'webgpu') return openGpu(options, await openDevice(options), '');
   if (device === 'cpu') return openCpu(options, '');
@@ -101,8 +101,9 @@ async function openCuda(options: EngineOptions): Promise<OpenedEngine> {
   };
 }
 
-async function openStock(options: EngineOptions, file: string): Promise<OpenedEngine> {
-  const { model, threads, device, weights = 'auto' } = options;
+async function openStock(options: EngineOptions, place: StockPlace): Promise<OpenedEngine> {
+  const { threads, device, weights = 'auto' } = options;
+  const { file } = place;
   if (device === 'webgpu' || device === 'cuda')
     throw inputError(
       `The stock ONNX decoder ${file} runs on the CPU only`,
@@ -115,7 +116,7 @@ async function openStock(options: EngineOptions, file: string): Promise<OpenedEn
     );
   }
   const { StockEngine } = await import('./stock.js');
-  const engine = await StockEngine.open({ model, file, threads, slots: options.slots ?? cpuSlots });
+  const engine = await StockEngine.open({ place, threads, slots: options.slots ?? cpuSlots });
   return { engine, device: 'cpu (a stock ONNX decoder)', hardware: 'cpu', weights: 'float32' };
 }
 

@@ -1,4 +1,5 @@
 import type { CacheShape } from './cache.js';
+import { allocateFloats, type FloatArray } from './memory.js';
 
 /** Rows of one prefill run: bounds the memory of the bias and of the intermediate rows. */
 const chunkRows = 512;
@@ -9,7 +10,7 @@ export interface Prefill {
    * Keys and values of the tokens `ids`, which stand behind `past` cached ones, per layer and kind [ids, kvHeads, headSize].
    * @param cache per layer and kind [kvHeads, past, headSize]
    */
-  prefill(ids: Int32Array, past: number, cache: readonly Float32Array[]): Promise<readonly Float32Array[]>;
+  prefill(ids: Int32Array, past: number, cache: readonly FloatArray[]): Promise<readonly FloatArray[]>;
 }
 
 /**
@@ -18,7 +19,7 @@ export interface Prefill {
  */
 export class PrefixCache {
   private ids = new Int32Array(0);
-  private arrays: Float32Array[];
+  private arrays: FloatArray[];
 
   constructor(
     private readonly session: Prefill,
@@ -28,7 +29,7 @@ export class PrefixCache {
   }
 
   /** Keys and values of `ids`, per layer and kind [kvHeads, ids, headSize]; valid until the next call. */
-  async fill(ids: Int32Array): Promise<readonly Float32Array[]> {
+  async fill(ids: Int32Array): Promise<readonly FloatArray[]> {
     let done = Math.min(commonPrefix(this.ids, ids), ids.length);
     this.arrays = this.narrow(this.arrays, this.ids.length, done);
     this.ids = ids.slice(0, done);
@@ -37,7 +38,7 @@ export class PrefixCache {
       const target = this.allocate(done + rows);
       const fresh = await this.session.prefill(ids.subarray(done, done + rows), done, this.arrays);
       target.forEach((to, a) => {
-        this.join(to, this.arrays[a] as Float32Array, done, fresh[a] as Float32Array, rows);
+        this.join(to, this.arrays[a] as FloatArray, done, fresh[a] as FloatArray, rows);
       });
       this.arrays = target;
       done += rows;
@@ -47,7 +48,7 @@ export class PrefixCache {
   }
 
   /** Per head: `past` tokens of `old`, then the new rows. */
-  private join(to: Float32Array, old: Float32Array, past: number, fresh: Float32Array, rows: number): void {
+  private join(to: FloatArray, old: FloatArray, past: number, fresh: FloatArray, rows: number): void {
     const { kvHeads, headSize } = this.cacheShape;
     for (let h = 0; h < kvHeads; h++) {
       const start = h * (past + rows) * headSize;
@@ -59,17 +60,18 @@ export class PrefixCache {
     }
   }
 
-  private allocate(length: number): Float32Array[] {
-    const { arrays, kvHeads, headSize } = this.cacheShape;
-    return Array.from({ length: arrays }, () => new Float32Array(kvHeads * length * headSize));
+  private allocate(length: number): FloatArray[] {
+    const { arrays, kvHeads, headSize, type = 'float32' } = this.cacheShape;
+    const what = `The cache of keys and values of a prompt of ${length} tokens`;
+    return allocateFloats(type, arrays, kvHeads * length * headSize, what);
   }
 
   /** The first `length` tokens of arrays that hold `from`. */
-  private narrow(arrays: Float32Array[], from: number, length: number): Float32Array[] {
+  private narrow(arrays: FloatArray[], from: number, length: number): FloatArray[] {
     if (from === length) return arrays;
     const { kvHeads, headSize } = this.cacheShape;
     return this.allocate(length).map((to, a) => {
-      const source = arrays[a] as Float32Array;
+      const source = arrays[a] as FloatArray;
       for (let h = 0; h < kvHeads; h++) {
         const start = h * from * headSize;
         to.set(source.subarray(start, start + length * headSize), h * length * headSize);

@@ -1,5 +1,6 @@
 import { type CacheShape, KvCache } from './cache.js';
 import type { StepInput, TreeRows } from './engine.js';
+import type { FloatArray } from './memory.js';
 import { type Prefill, PrefixCache } from './prefix.js';
 
 /** The sequences of an engine whose KV cache lies in our memory: which slot each of them has. */
@@ -46,7 +47,7 @@ export class CachedSequences {
   }
 
   /** Appends rows of a step, as `KvCache.keep` takes them, to the slot's sequence. */
-  keep(slot: number, source: readonly Float32Array[], rows: readonly number[]): void {
+  keep(slot: number, source: readonly FloatArray[], rows: readonly number[]): void {
     this.cache.keep(this.order.indexOf(slot), source, rows);
   }
 

@@ -1,12 +1,10 @@
-import { createRequire } from 'node:module';
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
-import { messageOf, runError } from '../errors.js';
+import type { CpuWeights } from '../model/linear.js';
 import type { PreparedModel } from '../model/prepare.js';
 import { causalBias } from './bias.js';
+import type { FloatArray } from './memory.js';
+import { type OrtProvider, openSession, ort, runSession, type SessionOptions } from './ort.js';
 import type { Prefill } from './prefix.js';
-
-// onnxruntime-node is CommonJS with named exports that Node's ESM loader doesn't see
-const ort = createRequire(import.meta.url)('onnxruntime-node') as typeof import('onnxruntime-node');
 
 /** Rows of several sequences, N in all, as flat arrays; `buildDecoder` has the shapes' meaning. */
 export interface GraphInput {
@@ -35,7 +33,7 @@ export interface GraphInput {
   /** Whether the rows' logits are wanted. */
   logits: boolean;
   /** Per layer key and value: [B, kvHeads, P, headSize]. */
-  cache: readonly Float32Array[];
+  cache: readonly FloatArray[];
 }
 
 export interface GraphOutput {
@@ -46,22 +44,20 @@ export interface GraphOutput {
   /** [V, vocabulary] where they were wanted. */
   logits: Float32Array | undefined;
   /** Of the new rows, per layer key and value: [B, T, kvHeads, headSize]. */
-  cache: readonly Float32Array[];
+  cache: readonly FloatArray[];
 }
 
-/** What computes the graph; operators that CUDA doesn't have run on the CPU. */
-export type OrtProvider = 'cpu' | 'cuda';
-
-export interface SessionOptions {
-  /** Of one operator; ONNX Runtime's own choice (all cores) when 0. */
-  threads: number;
-  /**
-   * Whether threads wait for work in a loop: it saves a millisecond of a short step, but takes the cores from everything
-   * else (without it steps of 16 texts with drafts were a sixth faster).
-   */
-  spinning: boolean;
-  provider: OrtProvider;
-}
+const moreMemory = 'Give the process more memory.';
+/** What to do where memory isn't enough for weights of a type. */
+const smallerWeights: Partial<Record<CpuWeights, string>> = {
+  float32: 'Set model.weights to int8 or int4, or give the process more memory.',
+  int8: 'Set model.weights to int4, or give the process more memory.',
+};
+/** What to do where a graph can't be loaded. */
+const broken: Record<OrtProvider, string> = {
+  cpu: 'Remove the model cache folder, so that the graph is built again.',
+  cuda: 'The CUDA provider needs the CUDA, cuBLAS, cuRAND and cuDNN libraries that it was built for on LD_LIBRARY_PATH.',
+};
 
 /** The decoder graph in ONNX Runtime: typed arrays in, typed arrays out. */
 export class GraphSession implements Prefill {
@@ -77,29 +73,12 @@ export class GraphSession implements Prefill {
     this.fetches = ['verdicts', 'hidden', ...this.cacheNames.map((name) => `new_${name}`)];
   }
 
-  static async open(
-    model: PreparedModel,
-    { threads, spinning, provider }: SessionOptions,
-  ): Promise<GraphSession> {
-    try {
-      const session = await ort.InferenceSession.create(model.graphFile, {
-        executionProviders: provider === 'cpu' ? ['cpu'] : [provider, 'cpu'],
-        intraOpNumThreads: threads,
-        interOpNumThreads: 1,
-        logSeverityLevel: 3,
-        // x64quantprecision: processors without VNNI add int8 products in 16 bits, which overflow, unless it is asked for
-        extra: { session: { x64quantprecision: '1', intra_op: { allow_spinning: spinning ? '1' : '0' } } },
-      });
-      return new GraphSession(session, model);
-    } catch (error) {
-      throw runError(
-        `ONNX Runtime can't load ${model.graphFile}: ${messageOf(error)}`,
-        provider === 'cpu'
-          ? 'Remove the model cache folder, so that the graph is built again.'
-          : 'The CUDA provider needs the CUDA, cuBLAS, cuRAND and cuDNN libraries that it was built for on LD_LIBRARY_PATH.',
-        error,
-      );
-    }
+  /** Rejects with runError when ONNX Runtime can't load the graph, or memory isn't enough for it. */
+  static async open(model: PreparedModel, options: SessionOptions): Promise<GraphSession> {
+    const { graphFile: file, weightBytes: bytes, weights } = model;
+    const smaller = (options.provider === 'cpu' ? smallerWeights[weights] : undefined) ?? moreMemory;
+    const session = await openSession({ file, bytes, smaller, broken: broken[options.provider] }, options);
+    return new GraphSession(session, model);
   }
 
   async run(input: GraphInput): Promise<GraphOutput> {
@@ -128,20 +107,20 @@ export class GraphSession implements Prefill {
         headSize,
       ]);
     });
-    const outputs = await this.session.run(feeds, input.logits ? [...this.fetches, 'logits'] : this.fetches);
+    const outputs = await runSession(
+      this.session,
+      feeds,
+      input.logits ? [...this.fetches, 'logits'] : this.fetches,
+    );
     return {
       verdicts: outputs.verdicts?.data as Float32Array,
       hidden: outputs.hidden?.data as Float32Array,
       logits: outputs.logits?.data as Float32Array | undefined,
-      cache: this.cacheNames.map((name) => outputs[`new_${name}`]?.data as Float32Array),
+      cache: this.cacheNames.map((name) => outputs[`new_${name}`]?.data as FloatArray),
     };
   }
 
-  async prefill(
-    ids: Int32Array,
-    past: number,
-    cache: readonly Float32Array[],
-  ): Promise<readonly Float32Array[]> {
+  async prefill(ids: Int32Array, past: number, cache: readonly FloatArray[]): Promise<readonly FloatArray[]> {
     const { heads, kvHeads, gemma } = this.model.shape;
     const group = heads / kvHeads;
     const rows = ids.length;

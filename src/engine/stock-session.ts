@@ -1,11 +1,9 @@
-import { createRequire } from 'node:module';
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
-import { messageOf, runError } from '../errors.js';
+import { halfTable } from '../model/half.js';
 import type { StockModel } from '../model/stock.js';
+import { allocateFloats, type FloatArray } from './memory.js';
+import { openSession, ort, runSession } from './ort.js';
 import type { Prefill } from './prefix.js';
-
-// onnxruntime-node is CommonJS with named exports that Node's ESM loader doesn't see
-const ort = createRequire(import.meta.url)('onnxruntime-node') as typeof import('onnxruntime-node');
 
 /** Rows of B sequences, T each, behind P cached columns each. */
 export interface StockInput {
@@ -19,7 +17,7 @@ export interface StockInput {
   /** [B * T] */
   positions: BigInt64Array;
   /** Per layer key and value: [B, kvHeads, P, headSize]. */
-  cache: readonly Float32Array[];
+  cache: readonly FloatArray[];
 }
 
 export interface StockOutput {
@@ -27,7 +25,7 @@ export interface StockOutput {
   logits: Float32Array;
   vocabulary: number;
   /** Of the new rows, per layer key and value: [B * T, kvHeads, headSize]. */
-  cache: Float32Array[];
+  cache: FloatArray[];
 }
 
 /** A stock decoder in ONNX Runtime. */
@@ -42,35 +40,29 @@ export class StockSession implements Prefill {
   }
 
   /**
+   * Rejects with runError when ONNX Runtime can't load the graph, or memory isn't enough for it.
    * @param threads of one operator; ONNX Runtime's own choice (all cores) when 0
-   * @param spinning as in GraphSession
+   * @param spinning as in SessionOptions
    */
   static async open(model: StockModel, threads: number, spinning: boolean): Promise<StockSession> {
-    try {
-      const session = await ort.InferenceSession.create(model.file, {
-        executionProviders: ['cpu'],
-        intraOpNumThreads: threads,
-        interOpNumThreads: 1,
-        logSeverityLevel: 3,
-        extra: { session: { x64quantprecision: '1', intra_op: { allow_spinning: spinning ? '1' : '0' } } },
-      });
-      return new StockSession(session, model);
-    } catch (error) {
-      throw runError(
-        `ONNX Runtime can't load ${model.file}: ${messageOf(error)}`,
+    const graph = {
+      file: model.file,
+      bytes: model.bytes,
+      smaller: 'Give the process more memory, or take an export whose weights have fewer bits.',
+      broken:
         'Are the files of its external data (model.onnx_data) beside it? If so, download the model again.',
-        error,
-      );
-    }
+    };
+    return new StockSession(await openSession(graph, { threads, spinning, provider: 'cpu' }), model);
   }
 
   async run(input: StockInput): Promise<StockOutput> {
-    const outputs = await this.session.run(this.feeds(input), ['logits', ...this.presents()]);
-    const { data, dims } = outputs.logits as Tensor;
-    return { logits: data as Float32Array, vocabulary: dims[2] as number, cache: this.fresh(input, outputs) };
+    const outputs = await runSession(this.session, this.feeds(input), ['logits', ...this.presents()]);
+    const logits = outputs.logits as Tensor;
+    const vocabulary = logits.dims[2] as number;
+    return { logits: numbersOf(logits), vocabulary, cache: this.fresh(input, outputs) };
   }
 
-  async prefill(ids: Int32Array, past: number, cache: readonly Float32Array[]): Promise<Float32Array[]> {
+  async prefill(ids: Int32Array, past: number, cache: readonly FloatArray[]): Promise<FloatArray[]> {
     const rows = ids.length;
     const input: StockInput = {
       batch: 1,
@@ -81,7 +73,7 @@ export class StockSession implements Prefill {
       positions: BigInt64Array.from({ length: rows }, (_, row) => BigInt(past + row)),
       cache,
     };
-    return this.fresh(input, await this.session.run(this.feeds(input), this.presents()));
+    return this.fresh(input, await runSession(this.session, this.feeds(input), this.presents()));
   }
 
   async close(): Promise<void> {
@@ -97,7 +89,7 @@ export class StockSession implements Prefill {
     if (this.model.positions) feeds.position_ids = new ort.Tensor('int64', positions, [batch, rows]);
     const shape = [batch, kvHeads, past, headSize];
     this.kinds.forEach((kind, a) => {
-      feeds[`past_key_values.${kind}`] = new ort.Tensor('float32', cache[a] as Float32Array, shape);
+      feeds[`past_key_values.${kind}`] = tensorOf(cache[a] as FloatArray, shape);
     });
     return feeds;
   }
@@ -107,14 +99,13 @@ export class StockSession implements Prefill {
   }
 
   /** The new rows of what the graph gives joined with the cache, [B, kvHeads, P + T, headSize]. */
-  private fresh(
-    { batch, rows, past }: StockInput,
-    outputs: InferenceSession.OnnxValueMapType,
-  ): Float32Array[] {
-    const { kvHeads, headSize } = this.model;
-    return this.presents().map((name) => {
-      const joined = (outputs[name] as Tensor).data as Float32Array;
-      const fresh = new Float32Array(batch * rows * kvHeads * headSize);
+  private fresh({ batch, rows, past }: StockInput, outputs: InferenceSession.OnnxValueMapType): FloatArray[] {
+    const { kvHeads, headSize, cacheType } = this.model;
+    const what = "The keys and values of a step's rows";
+    const all = allocateFloats(cacheType, this.kinds.length, batch * rows * kvHeads * headSize, what);
+    return this.presents().map((name, a) => {
+      const joined = dataOf(outputs[name] as Tensor);
+      const fresh = all[a] as FloatArray;
       for (let b = 0; b < batch; b++) {
         for (let h = 0; h < kvHeads; h++) {
           for (let row = 0; row < rows; row++) {
@@ -127,4 +118,24 @@ export class StockSession implements Prefill {
       return fresh;
     });
   }
+}
+
+function tensorOf(data: FloatArray, shape: readonly number[]): Tensor {
+  return data instanceof Float32Array
+    ? new ort.Tensor('float32', data, shape)
+    : new ort.Tensor('float16', data, shape);
+}
+
+/** float16 as bits: where Node.js has a Float16Array, ONNX Runtime gives that. */
+function dataOf({ type, data }: Tensor): FloatArray {
+  if (type === 'float32') return data as Float32Array;
+  const { buffer, byteOffset, length } = data as Uint16Array;
+  return new Uint16Array(buffer, byteOffset, length);
+}
+
+function numbersOf(tensor: Tensor): Float32Array {
+  const data = dataOf(tensor);
+  if (data instanceof Float32Array) return data;
+  const values = halfTable();
+  return Float32Array.from(data, (bits) => values[bits] as number);
 }

@@ -1,4 +1,5 @@
 import { readStock, type StockModel, stockFingerprint } from '../model/stock.js';
+import type { StockPlace } from '../model/stock-place.js';
 import {
   type Engine,
   float32Margin,
@@ -8,22 +9,23 @@ import {
   Verdicts,
 } from './engine.js';
 import { packLine } from './logit-verdicts.js';
+import type { FloatArray } from './memory.js';
 import { CachedSequences } from './sequences.js';
 import { type StockInput, StockSession } from './stock-session.js';
 
 export interface StockEngineOptions {
-  /** Folder of the model. */
-  model: string;
-  /** Its ONNX file. */
-  file: string;
+  place: StockPlace;
   slots: number;
   /** 0: all cores. */
   threads: number;
 }
 
+/** A graph of float16 rounds what comes out of each operator, as kernels for GPUs do: near ties are those of theirs. */
+const float16Margin = 0.03;
+
 /** Where a slot's rows lie among those of the last step. */
 interface Fresh {
-  cache: readonly Float32Array[];
+  cache: readonly FloatArray[];
   first: number;
 }
 
@@ -38,7 +40,7 @@ export class StockEngine implements Engine {
   /** Those of the CPU's own graph: the arithmetic is the same. */
   readonly usualRows = 64;
   readonly usualColumns = 256;
-  readonly nearTieMargin = float32Margin;
+  readonly nearTieMargin: number;
   readonly modelTime = { prefill: 0, steps: 0 };
   private readonly sequences: CachedSequences;
   private readonly fresh = new Map<number, Fresh>();
@@ -49,15 +51,16 @@ export class StockEngine implements Engine {
     readonly fingerprint: string,
     readonly slots: number,
   ) {
-    const { layers, kvHeads, headSize } = model;
-    const shape = { arrays: layers * 2, kvHeads, headSize };
+    const { layers, kvHeads, headSize, cacheType: type } = model;
+    const shape = { arrays: layers * 2, kvHeads, headSize, type };
+    this.nearTieMargin = type === 'float16' ? float16Margin : float32Margin;
     this.sequences = new CachedSequences(session, shape, slots, this.context);
   }
 
   /** Throws inputError for a graph of another layout, runError when ONNX Runtime can't load it. */
-  static async open({ model, file, slots, threads }: StockEngineOptions): Promise<StockEngine> {
-    const stock = readStock(model, file);
-    const fingerprint = stockFingerprint(model, file);
+  static async open({ place, slots, threads }: StockEngineOptions): Promise<StockEngine> {
+    const stock = readStock(place);
+    const fingerprint = stockFingerprint(place);
     const session = await StockSession.open(stock, threads, slots === 1);
     return new StockEngine(stock, session, fingerprint, slots);
   }

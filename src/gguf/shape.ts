@@ -136,15 +136,17 @@ function unsupported(shape: DecoderShape, metadata: Metadata, key: KeyOf): strin
   if (parts > 1) {
     return `it is one of ${parts} parts; join them with llama-gguf-split --merge`;
   }
-  if (capped) return 'it caps its scores or logits';
-  if (experts > 0) return `it is a mixture of ${experts} experts`;
+  if (capped) return 'it caps its scores or logits; models without caps are supported';
+  if (experts > 0) return `it is a mixture of ${experts} experts; dense models are supported`;
   if (heads % kvHeads !== 0) {
     return `its ${heads} attention heads are no multiple of its ${kvHeads} key/value heads`;
   }
   if (!Number.isInteger(headSize / 2)) return `its heads have ${headSize} elements, expected an even number`;
-  if (rotated !== headSize) return `it rotates ${rotated} of the ${headSize} elements of each head only`;
+  if (rotated !== headSize) {
+    return `it rotates ${rotated} of the ${headSize} elements of each head only; rotations of whole heads are supported`;
+  }
   if (valueSize !== headSize) {
-    return `the heads of its values have ${valueSize} elements, those of its keys ${headSize}`;
+    return `the heads of its values have ${valueSize} elements, those of its keys ${headSize}; models with one size for both are supported`;
   }
   return undefined;
 }

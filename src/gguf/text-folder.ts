@@ -3,6 +3,7 @@ import { type Stats, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { inputError } from '../errors.js';
 import { cachedFolder } from '../model/cache-folder.js';
+import { findStock, isOnnx } from '../model/stock-place.js';
 import { unreadable } from '../unreadable.js';
 import { GgufFile } from './file.js';
 import { Metadata } from './metadata.js';
@@ -11,8 +12,9 @@ import { kinds, readVocabulary, tokenizerJson, type Vocabulary } from './tokeniz
 /** Raised whenever the files made of the same metadata change. */
 const textVersion = 1;
 
-/** Whether a path is taken for a GGUF file: any file, as other models are folders, and any name with that ending. */
+/** Whether a path is taken for a GGUF file: any name with that ending, and any file but an ONNX one: others are folders. */
 export function isGguf(path: string): boolean {
+  if (isOnnx(path)) return false;
   return path.toLowerCase().endsWith('.gguf') || statOf(path)?.isFile() === true;
 }
 
@@ -29,18 +31,19 @@ export function checkModelPath(path: string): void {
   if (statOf(path) !== undefined) return;
   throw inputError(
     `there is no model at ${path}`,
-    'Expected a Hugging Face folder with config.json, tokenizer.json and the weights, or a GGUF file. ' +
+    'Expected a Hugging Face folder with config.json, tokenizer.json and the weights, or a GGUF or ONNX file. ' +
       'A relative model.path is relative to the folder of the configuration file.',
   );
 }
 
 /**
  * The folder with tokenizer.json, tokenizer_config.json and config.json of a model: of a Hugging Face folder itself,
- * of a GGUF file one in the cache, which is written when it isn't there and named after the file's header.
+ * of an ONNX file its own or the one above, of a GGUF file one in the cache, which is written when it isn't there and named after the file's header.
  * Throws inputError when there is no model, or its tokenizer is missing or not supported, runError when the cache can't be written.
  */
 export function textFolderOf(path: string, cache: string): string {
   checkModelPath(path);
+  if (isOnnx(path)) return findStock(path)?.folder ?? path;
   if (!isGguf(path)) return path;
   const file = GgufFile.open(path);
   try {

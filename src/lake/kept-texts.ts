@@ -15,6 +15,7 @@ export interface KeptSums extends DecodeSums {
   /** Of the first round before this run. */
   firstRound: boolean;
   nearTies: number;
+  cutByContext: number;
 }
 
 /** A text that pools between rounds are made of. */
@@ -92,6 +93,7 @@ export class KeptTexts {
       acceptedTokens: row.accepted_tokens as number,
       relaxedTokens: row.relaxed_tokens as number,
       nearTies: row.near_ties as number,
+      cutByContext: row.cut_by_context as number,
       divergence: row.divergence as number,
     }));
   }

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { inputError } from '../errors.js';
 import { unreadable } from '../unreadable.js';
-import { type GemmaShape, readGemma } from './gemma.js';
+import { configFault } from './config-fault.js';
+import { type GemmaShape, gemmaArchitecture, readGemma } from './gemma.js';
 import type { RopeScaling } from './rope.js';
 
 /** Sizes and variants of a decoder with RMS norms, rotary positions, grouped queries and a SwiGLU network. */
@@ -37,6 +38,11 @@ export interface DecoderShape {
 }
 
 const size = z.number().int().positive().max(10_000_000);
+/** null, as some exporters write it, is as good as absent. */
+const flag = z
+  .boolean()
+  .nullish()
+  .transform((value) => value ?? false);
 const ropeSchema = z.looseObject({
   rope_type: z.string().optional(),
   /** The key's name in older files. */
@@ -63,12 +69,12 @@ const schema = z.object({
   rope_scaling: ropeSchema.nullish(),
   rope_parameters: ropeSchema.nullish(),
   partial_rotary_factor: z.number().nullish(),
-  tie_word_embeddings: z.boolean().default(false),
-  attention_bias: z.boolean().default(false),
-  mlp_bias: z.boolean().default(false),
+  tie_word_embeddings: flag,
+  attention_bias: flag,
+  mlp_bias: flag,
   hidden_act: z.string().default('silu'),
   sliding_window: size.nullish(),
-  use_sliding_window: z.boolean().default(false),
+  use_sliding_window: flag,
   max_window_layers: z.number().int().nonnegative().nullish(),
   layer_types: z.array(z.string()).nullish(),
   quantization_config: z.looseObject({ quant_method: z.string().optional() }).nullish(),
@@ -92,7 +98,6 @@ interface Family {
 }
 
 const never = () => false;
-const gemmaArchitecture = 'Gemma3ForCausalLM';
 const families: Readonly<Record<string, Family>> = {
   LlamaForCausalLM: {
     qkvBias: (config) => config.attention_bias,
@@ -161,19 +166,24 @@ export function readModelConfig(folder: string): DecoderShape {
       'model.path must be a Hugging Face folder with config.json, tokenizer.json and model.safetensors.',
     );
   }
-  const architecture = (json as { architectures?: string[] } | null)?.architectures?.[0];
+  const named = (json as { architectures?: unknown } | null)?.architectures;
+  const architecture: unknown = Array.isArray(named) ? named[0] : undefined;
   const family = Object.hasOwn(families, String(architecture)) ? families[String(architecture)] : undefined;
-  if (Array.isArray((json as { architectures?: unknown } | null)?.architectures) && family === undefined) {
+  if (family === undefined) {
     const known = `${supportedArchitectures.slice(0, -1).join(', ')} and ${supportedArchitectures.at(-1)}`;
-    throw inputError(`The architecture ${architecture} of ${file} isn't supported; ${known} are`);
+    throw typeof architecture === 'string'
+      ? inputError(`The architecture ${architecture} of ${file} isn't supported; ${known} are`)
+      : inputError(
+          `${file} names no architecture: its key architectures must be a list with one`,
+          `Supported are ${known}.`,
+        );
   }
   const { gemma, common } =
     architecture === gemmaArchitecture ? readGemma(json as object, file) : { gemma: undefined, common: json };
   const parsed = schema.safeParse(common);
-  if (!parsed.success || family === undefined) {
-    const issue = parsed.error?.issues[0];
+  if (!parsed.success) {
     throw inputError(
-      `${file}: ${issue?.path.join('.')}: ${issue?.message}`,
+      configFault(file, common, parsed.error),
       `Is this the config.json of one of ${supportedArchitectures.join(', ')}?`,
     );
   }
@@ -252,8 +262,9 @@ function unsupported(config: ModelConfig, family: Family, shape: DecoderShape): 
   if (config.hidden_act !== family.activation)
     return `its activation is ${config.hidden_act}, expected ${family.activation}`;
   if (typeof scaling === 'string') return scaling;
-  if (rotated !== 1) return `it rotates ${rotated} of each head only`;
-  if (layerType !== undefined) return `it has layers of the type ${layerType}, expected full_attention`;
+  if (rotated !== 1) return `it rotates ${rotated} of each head only; rotations of whole heads are supported`;
+  if (layerType !== undefined)
+    return `it has layers of the type ${layerType}, expected full_attention or sliding_attention`;
   if (shape.heads % shape.kvHeads !== 0) {
     return `its ${shape.heads} attention heads are no multiple of its ${shape.kvHeads} key/value heads`;
   }

@@ -1,6 +1,10 @@
 /** What Gemma 3 has that the other families haven't: arXiv 2503.19786, and Gemma3TextModel of transformers. */
 import { z } from 'zod';
 import { inputError } from '../errors.js';
+import { configFault } from './config-fault.js';
+
+/** Its class in transformers. */
+export const gemmaArchitecture = 'Gemma3ForCausalLM';
 
 /**
  * Beside these: a norm behind attention and one behind the feed-forward network, GELU (by tanh) in place of SiLU, norms
@@ -29,6 +33,7 @@ const schema = z.looseObject({
   rope_parameters: z
     .looseObject({ full_attention: rope.nullish(), sliding_attention: rope.nullish() })
     .nullish(),
+  tie_word_embeddings: z.boolean().nullish(),
   query_pre_attn_scalar: z.number().positive().default(256),
   hidden_activation: z.string().default('gelu_pytorch_tanh'),
   attn_logit_softcapping: z.number().nullish(),
@@ -43,18 +48,20 @@ const schema = z.looseObject({
 export function readGemma(json: object, file: string): { gemma: GemmaShape; common: object } {
   const parsed = schema.safeParse(json);
   if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    throw inputError(`${file}: ${issue?.path.join('.')}: ${issue?.message}`);
+    throw inputError(
+      configFault(file, json, parsed.error),
+      `Is this the config.json of a ${gemmaArchitecture}?`,
+    );
   }
   const config = parsed.data;
   const local = config.rope_parameters?.sliding_attention;
   const refused =
     config.attn_logit_softcapping != null || config.final_logit_softcapping != null
-      ? 'it caps its scores or logits'
+      ? 'it caps its scores or logits; models without caps are supported'
       : config.use_bidirectional_attention === true
-        ? 'its attention looks ahead'
+        ? 'its attention looks ahead; causal attention is supported'
         : local?.rope_type !== undefined && local.rope_type !== 'default'
-          ? `it scales the rotary positions of its local layers by ${local.rope_type}`
+          ? `it scales the rotary positions of its local layers by ${local.rope_type}; unscaled ones are supported`
           : undefined;
   if (refused !== undefined) throw inputError(`The model of ${file} isn't supported: ${refused}`);
   const { layer_types: types, sliding_window_pattern: pattern } = config;
@@ -68,10 +75,10 @@ export function readGemma(json: object, file: string): { gemma: GemmaShape; comm
       scoreScale: config.query_pre_attn_scalar ** -0.5,
     },
     common: {
-      tie_word_embeddings: true,
       head_dim: 256,
       rope_theta: 1e6,
       ...json,
+      ...(config.tie_word_embeddings == null ? { tie_word_embeddings: true } : {}),
       hidden_act: config.hidden_activation,
       rope_parameters: config.rope_parameters?.full_attention,
     },

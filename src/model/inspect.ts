@@ -8,7 +8,8 @@ import { TextModel } from '../text/tokenizer.js';
 import type { DecoderShape } from './config.js';
 import { weightSpecs } from './graph.js';
 import { type ModelSource, openModel } from './source.js';
-import { readStock, stockFile } from './stock.js';
+import { readStock } from './stock.js';
+import { findStock, type StockPlace } from './stock-place.js';
 
 /** What is known of a model without computing anything. */
 export interface ModelReport {
@@ -39,7 +40,7 @@ export interface StockGraph {
   batched: boolean;
 }
 
-/** Bytes that decoding needs, keys and values as float32. */
+/** Bytes that decoding needs, keys and values as float32, or as a stock ONNX decoder has them. */
 export interface ModelMemory {
   kvPerToken: number;
   /** Of a sequence that fills the whole context. */
@@ -55,8 +56,8 @@ export interface ModelMemory {
 export function inspectModel(path: string, cache: string): ModelReport {
   const report: ModelReport = { path, supported: false, reasons: [] };
   try {
-    const stock = stockFile(path);
-    if (stock !== undefined) describeStock(path, stock, report);
+    const stock = findStock(path);
+    if (stock !== undefined) describeStock(stock, report);
     else {
       const source = openModel(path, cache);
       try {
@@ -99,14 +100,12 @@ function describeWeights(source: ModelSource, report: ModelReport): void {
   for (const { name, shape } of sources) source.readRows(name, shape, 0, 1);
 }
 
-function describeStock(path: string, file: string, report: ModelReport): void {
-  const { architecture, layers, kvHeads, headSize, vocabulary, context, batched, bytes } = readStock(
-    path,
-    file,
-  );
-  const kvPerToken = layers * 2 * kvHeads * headSize * Float32Array.BYTES_PER_ELEMENT;
+function describeStock(place: StockPlace, report: ModelReport): void {
+  const { architecture, layers, kvHeads, headSize, cacheType, vocabulary, context, batched, bytes } =
+    readStock(place);
+  const kvPerToken = layers * 2 * kvHeads * headSize * (cacheType === 'float16' ? 2 : 4);
   report.architecture = architecture;
-  report.graph = { file, layers, vocabulary, context, batched };
+  report.graph = { file: place.file, layers, vocabulary, context, batched };
   report.memory = { kvPerToken, kvPerSequence: kvPerToken * context, weights: bytes };
 }
 

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cachedFolder, cacheError } from './cache-folder.js';
 import type { DecoderShape } from './config.js';
@@ -16,6 +16,9 @@ const weightFile = 'weights.bin';
 export interface PreparedModel {
   shape: DecoderShape;
   graphFile: string;
+  weights: CpuWeights;
+  /** Bytes of the file of weights beside the graph. */
+  weightBytes: number;
   /** sha256 over the model's files: decides everything that the model computes. */
   fingerprint: string;
 }
@@ -34,7 +37,8 @@ export function prepareModel(path: string, cache: string, weights: CpuWeights = 
     cachedFolder(target, (folder) => writeFiles(source, weights, folder));
     const graphFile = join(target, 'decoder.onnx');
     if (!existsSync(graphFile)) writeGraph(shape, weights, target, graphFile);
-    return { shape, graphFile, fingerprint };
+    const weightBytes = statSync(join(target, weightFile)).size;
+    return { shape, graphFile, weights, weightBytes, fingerprint };
   } finally {
     source.close();
   }

@@ -4,7 +4,8 @@ import { GgufModel } from '../gguf/model.js';
 import { checkModelPath, isGguf } from '../gguf/text-folder.js';
 import type { DecoderShape } from './config.js';
 import { HuggingFaceModel } from './hugging-face.js';
-import { readStock, stockFile, stockFingerprint } from './stock.js';
+import { readStock, stockFingerprint } from './stock.js';
+import { findStock } from './stock-place.js';
 
 /** A model whose files are open for reading one tensor, or some rows of one, at a time. */
 export interface ModelSource {
@@ -42,10 +43,10 @@ export interface StoredTensor {
 export function openModel(path: string, cache: string): ModelSource {
   checkModelPath(path);
   if (isGguf(path)) return GgufModel.open(path, cache);
-  const stock = stockFile(path);
+  const stock = findStock(path);
   if (stock !== undefined) {
     throw inputError(
-      `${stock} is a stock ONNX decoder, which is decoded with as it is: its weights can't be read`,
+      `${stock.file} is a stock ONNX decoder, which is decoded with as it is: its weights can't be read`,
       'To convert a model, put its model.safetensors into the folder.',
     );
   }
@@ -57,34 +58,35 @@ export function openModel(path: string, cache: string): ModelSource {
  * supported, and that the tokenizer is its own. One with more tokens than the model has embeddings is another model's:
  * its ids would lead outside them.
  * @param tokenizer the number of its tokens
+ * @returns the width of its sliding window, where that is what limits the context
  * @throws inputError as `openModel` and `readStock` do, and for such a tokenizer
  */
 export function checkModel(
   path: string,
   cache: string,
   { vocabularySize: tokens }: { vocabularySize: number },
-): void {
-  const vocabulary = vocabularyOf(path, cache);
-  if (tokens <= vocabulary) return;
+): { window: number | undefined } {
+  const { vocabulary, window } = sizesOf(path, cache);
+  if (tokens <= vocabulary) return { window };
   throw inputError(
     `The tokenizer of ${path} has token ids up to ${tokens - 1}, its model has ${vocabulary} tokens.`,
     'Take tokenizer.json, config.json and the weights from the same model.',
   );
 }
 
-/** Tokens that a model has embeddings for, a stock ONNX decoder's too. */
-function vocabularyOf(path: string, cache: string): number {
-  const stock = stockFile(path);
-  if (stock !== undefined) return readStock(path, stock).vocabulary;
+/** Tokens that a model has embeddings for, and its window; a stock ONNX decoder has its windows within. */
+function sizesOf(path: string, cache: string): Pick<DecoderShape, 'vocabulary' | 'window'> {
+  const stock = findStock(path);
+  if (stock !== undefined) return { vocabulary: readStock(stock).vocabulary };
   const source = openModel(path, cache);
   source.close();
-  return source.shape.vocabulary;
+  return source.shape;
 }
 
 /** What an engine's fingerprint will be: sha256 over everything that decides what the model computes. Reads all of it. */
 export function modelFingerprint(path: string, cache: string): string {
-  const stock = stockFile(path);
-  if (stock !== undefined) return stockFingerprint(path, stock);
+  const stock = findStock(path);
+  if (stock !== undefined) return stockFingerprint(stock);
   const source = openModel(path, cache);
   try {
     return source.fingerprint();

@@ -1,15 +1,17 @@
 /**
  * Decoders as ONNX graphs of others' making, in the layout of the onnx-community models on Hugging Face: a folder with
- * config.json, the tokenizer and `model.onnx` or `onnx/model.onnx`.
+ * config.json, the tokenizer and graphs in it or in its folder `onnx`.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { inputError } from '../errors.js';
 import { unreadable } from '../unreadable.js';
 import { BinaryFile } from './binary-file.js';
+import { configFault } from './config-fault.js';
 import { type OnnxHeader, type OnnxValue, readOnnxHeader } from './onnx-file.js';
+import type { StockPlace } from './stock-place.js';
 
 /** What is to be known of a stock graph for decoding with it. */
 export interface StockModel {
@@ -19,6 +21,8 @@ export interface StockModel {
   layers: number;
   kvHeads: number;
   headSize: number;
+  /** What keys and values are kept as. */
+  cacheType: 'float32' | 'float16';
   vocabulary: number;
   /** Positions of a sequence, prompt and output together. */
   context: number;
@@ -33,8 +37,6 @@ export interface StockModel {
   bytes: number;
 }
 
-const places = ['model.onnx', join('onnx', 'model.onnx')];
-const ownWeights = ['model.safetensors', 'model.safetensors.index.json'];
 /** Operators that quantise activations over everything in a run. */
 const acrossRows = ['DynamicQuantizeLinear', 'DynamicQuantizeMatMul'];
 /** TensorProto.DataType by number, as far as decoders have them. */
@@ -46,6 +48,8 @@ const typeNames: Readonly<Record<number, string>> = {
   16: 'bfloat16',
 };
 
+const [float32, float16, int64] = [1, 10, 7];
+
 const configSchema = z.looseObject({
   architectures: z.array(z.string()).min(1),
   max_position_embeddings: z.int().positive(),
@@ -54,15 +58,9 @@ const configSchema = z.looseObject({
   use_sliding_window: z.boolean().nullish(),
 });
 
-/** The ONNX file of a stock decoder's folder; undefined for a folder with weights of its own, and for anything else. */
-export function stockFile(path: string): string | undefined {
-  if (ownWeights.some((name) => existsSync(join(path, name)))) return undefined;
-  return places.map((name) => join(path, name)).find((file) => existsSync(file));
-}
-
 /** Looks at a stock decoder. Throws inputError for a graph that can't be decoded with, naming what it is. */
-export function readStock(path: string, file: string): StockModel {
-  const config = readConfig(path);
+export function readStock({ file, folder }: StockPlace): StockModel {
+  const config = readConfig(folder);
   const header = readOnnxHeader(file);
   const { inputs, outputs, operators } = header;
   const key = checkLayout(header, file);
@@ -85,6 +83,7 @@ export function readStock(path: string, file: string): StockModel {
     layers: outputs.filter(({ name }) => /^present\.\d+\.key$/.test(name)).length,
     kvHeads,
     headSize,
+    cacheType: key.type === float16 ? 'float16' : 'float32',
     vocabulary: outputs.find(({ name }) => name === 'logits')?.shape[2] ?? config.vocab_size,
     context: config.max_position_embeddings,
     positions,
@@ -95,9 +94,9 @@ export function readStock(path: string, file: string): StockModel {
 }
 
 /** sha256 over config.json, the ONNX file and its external data. */
-export function stockFingerprint(path: string, file: string): string {
+export function stockFingerprint({ file, folder }: StockPlace): string {
   const hash = createHash('sha256');
-  hash.update(readFileSync(join(path, 'config.json')));
+  hash.update(readFileSync(join(folder, 'config.json')));
   for (const name of stockDataFiles(file)) {
     const data = BinaryFile.open(name);
     try {
@@ -110,7 +109,7 @@ export function stockFingerprint(path: string, file: string): string {
   return hash.digest('hex');
 }
 
-/** `model.onnx`, and what external data has such a name: model.onnx_data, model.onnx_data_1, model.onnx.data. */
+/** The ONNX file, and what external data has such a name: model.onnx_data, model.onnx_data_1, model.onnx.data. */
 export function stockDataFiles(file: string): string[] {
   const folder = dirname(file);
   const names = readdirSync(folder).filter((name) => name.startsWith(basename(file)));
@@ -123,8 +122,8 @@ function sizeOf(path: string): number {
   return file.size;
 }
 
-function readConfig(path: string): z.infer<typeof configSchema> {
-  const file = join(path, 'config.json');
+function readConfig(folder: string): z.infer<typeof configSchema> {
+  const file = join(folder, 'config.json');
   let json: unknown;
   try {
     json = JSON.parse(readFileSync(file, 'utf8'));
@@ -133,9 +132,8 @@ function readConfig(path: string): z.infer<typeof configSchema> {
   }
   const parsed = configSchema.safeParse(json);
   if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
   throw inputError(
-    `${file}: ${issue?.path.join('.')}: ${issue?.message}`,
+    configFault(file, json, parsed.error),
     'A stock ONNX decoder needs architectures, vocab_size and max_position_embeddings there.',
   );
 }
@@ -154,20 +152,27 @@ function checkLayout({ inputs, outputs }: OnnxHeader, file: string): OnnxValue {
   if (other !== undefined) throw refusal(file, `it has another input, ${other.name}`);
   const absent = given.find((name) => !outputs.some((output) => output.name === name));
   if (absent !== undefined) throw refusal(file, `it has no output ${absent}`);
+  const key = inputs.find(({ name }) => name === 'past_key_values.0.key') as OnnxValue;
   for (const { name, type } of [...inputs, ...outputs.filter((output) => given.includes(output.name))]) {
-    const expected = /^(input_ids|attention_mask|position_ids)$/.test(name) ? 7 : 1;
-    if (type !== expected) {
-      const found = typeNames[type] ?? `the type ${type}`;
-      throw refusal(file, `its ${name} is ${found}, expected ${typeNames[expected]}`);
+    const expected = typesOf(name, key);
+    if (!expected.includes(type)) {
+      const names = expected.map((number) => typeNames[number]).join(' or ');
+      throw refusal(file, `its ${name} is ${typeNames[type] ?? `the type ${type}`}, expected ${names}`);
     }
   }
-  return inputs.find(({ name }) => name === 'past_key_values.0.key') as OnnxValue;
+  return key;
+}
+
+/** Types that an input or output may have; all keys and values have one. */
+function typesOf(name: string, key: OnnxValue): number[] {
+  if (name === key.name || name === 'logits') return [float32, float16];
+  return /^(past_key_values|present)\./.test(name) ? [key.type] : [int64];
 }
 
 function refusal(file: string, why: string) {
   return inputError(
     `The ONNX decoder ${file} isn't supported: ${why}`,
     'Supported is the layout of onnx-community: input_ids, attention_mask, position_ids and past_key_values.N.key and ' +
-      '.value in, logits and present.N.key and .value out, float32.',
+      '.value in, logits and present.N.key and .value out, keys, values and logits in float32 or float16.',
   );
 }

@@ -16,19 +16,36 @@ const smallMargin = 1e-3;
 const single = (token: number): TreeRows => ({ tokens: Int32Array.of(token), parents: Int32Array.of(-1) });
 const open = (slots: number) => CpuEngine.open({ model: modelFolder, cache, slots, threads: 2 });
 
-/** Greedy texts of the prompts, admitted as slots become free, finished ones replaced at once. */
-async function decodeAll(engine: CpuEngine, prompts: readonly Reference[], most = 300): Promise<number[][]> {
+/** Tokens of a text, where nothing else is said. */
+const longest = 300;
+
+/** How texts share an engine. */
+interface Schedule {
+  /** Tokens of each text at most. */
+  caps?: readonly number[];
+  /** How many prompts are admitted at most before each step, over and over. */
+  admissions?: readonly number[];
+}
+
+/** Greedy texts of the prompts, admitted as slots become free, at once unless the schedule says otherwise. */
+async function decodeAll(
+  engine: CpuEngine,
+  prompts: readonly Reference[],
+  { caps = [], admissions = [engine.slots] }: Schedule = {},
+): Promise<number[][]> {
   const outputs: number[][] = prompts.map(() => []);
   const free = Array.from({ length: engine.slots }, (_, slot) => slot);
   const active = new Map<number, { place: number; last: number }>();
   let next = 0;
-  while (next < prompts.length || active.size > 0) {
-    while (next < prompts.length && free.length > 0) {
+  for (let step = 0; next < prompts.length || active.size > 0; step++) {
+    let admitted = admissions[step % admissions.length] as number;
+    while (next < prompts.length && free.length > 0 && admitted-- > 0) {
       const slot = free.pop() as number;
       const ids = Int32Array.from((prompts[next] as Reference).prompt_ids);
       await engine.admit(slot, ids);
       active.set(slot, { place: next++, last: ids[ids.length - 1] as number });
     }
+    if (active.size === 0) continue;
     const inputs = [...active].map(([slot, { last }]) => ({ slot, tree: single(last) }));
     const verdicts = await engine.step(inputs, 2);
     inputs.forEach(({ slot }, i) => {
@@ -37,7 +54,7 @@ async function decodeAll(engine: CpuEngine, prompts: readonly Reference[], most 
       const output = outputs[sequence.place] as number[];
       output.push(token);
       sequence.last = token;
-      if (token === endToken || output.length >= most) {
+      if (token === endToken || output.length >= (caps[sequence.place] ?? longest)) {
         engine.release(slot);
         active.delete(slot);
         free.push(slot);
@@ -171,22 +188,25 @@ test('a kept branch goes on as if it had been the prompt, also when another slot
   await engine.close();
 });
 
-test('random orders and slot counts give what each prompt gives alone', async () => {
+test('random orders, lengths, slot counts and pauses give what each prompt gives alone', async () => {
   const few = references.filter(({ min_margin: margin }) => margin >= smallMargin).slice(0, 12);
   await fc.assert(
     fc.asyncProperty(
       fc.shuffledSubarray(few, { minLength: 3 }),
+      fc.array(fc.integer({ min: 1, max: 60 }), { minLength: few.length, maxLength: few.length }),
       fc.integer({ min: 1, max: 5 }),
-      async (order, slots) => {
+      // none for a few steps, or several at once, but not never
+      fc.array(fc.nat(3), { maxLength: 8 }).map((pauses) => [...pauses, 1]),
+      async (order, caps, slots, admissions) => {
         const engine = await open(slots);
-        const outputs = await decodeAll(engine, order, 40);
+        const outputs = await decodeAll(engine, order, { caps, admissions });
         order.forEach(({ id, output_ids: expected }, place) => {
-          assert.equal(outputs[place], expected.slice(0, 40), id);
+          assert.equal(outputs[place], expected.slice(0, caps[place]), id);
         });
         await engine.close();
       },
     ),
-    { numRuns: 6 },
+    { numRuns: 8 },
   );
 });
 

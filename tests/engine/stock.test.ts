@@ -12,6 +12,7 @@ import { CpuEngine } from '../../src/engine/cpu.js';
 import type { Engine, TreeRows, Verdicts } from '../../src/engine/engine.js';
 import { type EngineOptions, openEngine } from '../../src/engine/open.js';
 import { DareError } from '../../src/errors.js';
+import { modelFiles } from '../../src/model/files.js';
 import type { ModelReport } from '../../src/model/inspect.js';
 import { openModel } from '../../src/model/source.js';
 import { PoolBuilder, sharedKey } from '../../src/pool/builder.js';
@@ -194,6 +195,52 @@ test('a tree, a slot that is taken and a missing tree are refused', async () => 
   await engine.close();
 });
 
+for (const fused of [false, true]) {
+  test(`keys, values and logits in float16${fused ? ', GroupQueryAttention' : ''}: close to the own graph, texts alike with drafts and without`, async () => {
+    await both('llama', { type: 'float16', fused }, 3, async (found, expected) => {
+      const { prompt } = references;
+      const tree = line(7, 8, 9);
+      for (const engine of [found, expected]) {
+        await engine.admit(0, Int32Array.from([...prompt, 7]));
+        await engine.admit(1, Int32Array.from([...prompt.slice(0, 9), 7]));
+      }
+      const verdicts = async (engine: Engine) => {
+        const inputs = [0, 1].map((slot) => ({ slot, tree }));
+        return (await engine.step(inputs, 2)).flatMap((verdict) =>
+          [0, 1, 2].flatMap((row) => {
+            const logits = [verdict.logit(row, 0), verdict.logit(row, 1)];
+            return row === 0 ? logits : [...logits, verdict.ownProbability(row)];
+          }),
+        );
+      };
+      for (let step = 0; step < 2; step++) {
+        const [a, b] = [await verdicts(found), await verdicts(expected)];
+        // 11 bits of logits of a few units, and of keys and values
+        a.forEach((value, i) => {
+          assert.ok(Math.abs(value - (b[i] as number)) < 0.01, `${value} and ${b[i]}`);
+        });
+        for (const engine of [found, expected]) {
+          engine.keep(0, [0, 1]);
+          engine.keep(1, [0]);
+        }
+      }
+      for (const engine of [found, expected]) for (const slot of [0, 1]) engine.release(slot);
+      const settings = { ...greedy, maxNewTokens: 40, nearTieMargin: found.nearTieMargin };
+      const plain = await decode(found, { ...settings, mode: 'autoregressive' });
+      const drafted = await decode(found, settings, poolOf(plain));
+      assert.ok(drafted.some(({ acceptedTokens }) => acceptedTokens > 0));
+      drafted.forEach((outcome, i) => {
+        const alone = plain[i] as Outcome;
+        if (outcome.nearTies === 0 && alone.nearTies === 0) assert.equal(outcome.outputIds, alone.outputIds);
+      });
+      assert.ok(
+        drafted.some(({ nearTies }) => nearTies === 0),
+        'not a text to compare',
+      );
+    });
+  });
+}
+
 async function errorOf(attempt: () => unknown): Promise<DareError> {
   try {
     await attempt();
@@ -210,7 +257,7 @@ const layouts: readonly [StockOptions, RegExp][] = [
   [{ rename: { 'past_key_values.1.value': 'past.1.v' } }, /has no input past_key_values\.1\.value/],
   [{ rename: { logits: 'scores' } }, /has no output logits/],
   [{ rename: { 'present.0.key': 'new.0.key' } }, /has no output present\.0\.key/],
-  [{ cacheType: 'float16' }, /its past_key_values\.0\.key is float16, expected float32/],
+  [{ type: 'int8' }, /its past_key_values\.0\.key is the type 3, expected float32 or float16/],
   [{ quantised: true }, /its DynamicQuantizeLinear takes one scale for all rows/],
 ];
 for (const [stock, message] of layouts) {
@@ -219,6 +266,7 @@ for (const [stock, message] of layouts) {
     const error = await errorOf(() => openEngine(options(path)));
     assert.is(error.exitCode, 2);
     assert.match(error.message, message);
+    assert.match(error.hint as string, /float32 or float16/);
     const report = inspect(path, cache) as unknown as ModelReport;
     assert.not(report.supported);
     assert.match(report.reasons[0] as string, message);
@@ -253,6 +301,41 @@ test('a truncated graph and missing weights are named', async () => {
   assert.match(truncated.message, /is no ONNX model, or it is truncated/);
 });
 
+test('an ONNX file is found by its name, and by that of its folder where it is the only one or model.onnx', async () => {
+  const path = stockFolder('llama', { place: 'onnx/model_q4.onnx' });
+  const q4 = join(path, 'onnx/model_q4.onnx');
+  const found = (model: string) => (inspect(model, cache) as unknown as ModelReport).graph?.file;
+  assert.equal([found(q4), found(path)], [q4, q4]);
+  writeStockModel(path, caseOf('llama'), { place: 'onnx/model_fp16.onnx' });
+  const fp16 = join(path, 'onnx/model_fp16.onnx');
+  for (const ambiguous of [
+    await errorOf(() => openEngine(options(path))),
+    await errorOf(() => modelFiles(path)),
+  ]) {
+    assert.is(ambiguous.exitCode, 2);
+    assert.match(
+      ambiguous.message,
+      /several ONNX decoders and no model\.onnx: onnx\/model_fp16\.onnx, onnx\/model_q4\.onnx$/,
+    );
+    assert.match(ambiguous.hint as string, fp16);
+  }
+  const { engine } = await openEngine(options(fp16));
+  await engine.close();
+  const names = modelFiles(fp16);
+  assert.equal(names.weights, [fp16, `${fp16}_data`, join(path, 'config.json')]);
+  writeStockModel(path, caseOf('llama'), { place: 'model.onnx' });
+  assert.equal([found(path), found(q4)], [join(path, 'model.onnx'), q4]);
+  rmSync(join(path, 'config.json'));
+  const alone = await errorOf(() => openEngine(options(q4)));
+  assert.is(alone.exitCode, 2);
+  assert.match(
+    alone.message,
+    /model_q4\.onnx has no config\.json, neither beside it nor in the folder above$/,
+  );
+  const nowhere = await errorOf(() => openEngine(options(join(path, 'nowhere.onnx'))));
+  assert.match(nowhere.message, /there is no model at .*nowhere\.onnx/);
+});
+
 test('weights of their own are preferred to a stock decoder beside them', async () => {
   const path = stockFolder('llama');
   writeModel(path, caseOf('llama'));
@@ -263,11 +346,12 @@ test('weights of their own are preferred to a stock decoder beside them', async 
 });
 
 test('inspect: a stock decoder, its memory, whether texts share runs', () => {
-  for (const [{ fused = false }, batched] of [
-    [{}, true],
-    [{ fused: true }, false],
+  for (const [stock, batched, bytes] of [
+    [{}, true, 4],
+    [{ fused: true }, false, 4],
+    [{ type: 'float16' }, true, 2],
   ] as const) {
-    const path = stockFolder('llama', { fused });
+    const path = stockFolder('llama', stock);
     for (const file of ['tokenizer.json', 'tokenizer_config.json'])
       cpSync(join(modelFolder, file), join(path, file));
     const { summary, ...report } = inspect(path, cache) as unknown as ModelReport & { summary: string };
@@ -275,8 +359,8 @@ test('inspect: a stock decoder, its memory, whether texts share runs', () => {
     assert.is(report.architecture, 'LlamaForCausalLM');
     const file = join(path, 'onnx', 'model.onnx');
     assert.equal(report.graph, { file, layers: 2, vocabulary: 256, context: 128, batched });
-    // 2 layers, keys and values, 2 heads of 16, 4 bytes
-    assert.is(report.memory?.kvPerToken, 2 * 2 * 2 * 16 * 4);
+    // 2 layers, keys and values, 2 heads of 16
+    assert.is(report.memory?.kvPerToken, 2 * 2 * 2 * 16 * bytes);
     assert.match(summary, /stock ONNX decoder .*CPU only, drafts are lines, no vectors/);
   }
 });

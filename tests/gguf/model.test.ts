@@ -172,7 +172,7 @@ const refusals: [string, Change, RegExp][] = [
   [
     'capped logits',
     { metadata: { 'llama.final_logit_softcapping': { f32: 30 } } },
-    /it caps its scores or logits/,
+    /it caps its scores or logits; models without caps are supported/,
   ],
   [
     'one part of a model',
@@ -182,7 +182,7 @@ const refusals: [string, Change, RegExp][] = [
   [
     'a mixture of experts',
     { metadata: { 'llama.expert_count': { u32: 8 } } },
-    /it is a mixture of 8 experts/,
+    /it is a mixture of 8 experts; dense models are supported/,
   ],
   [
     'YaRN',
@@ -200,12 +200,12 @@ const refusals: [string, Change, RegExp][] = [
   [
     'partial rotation',
     { metadata: { 'llama.rope.dimension_count': { u32: 8 } } },
-    /it rotates 8 of the 16 elements of each head only/,
+    /it rotates 8 of the 16 elements of each head only; rotations of whole heads are supported/,
   ],
   [
     'values of another size',
     { metadata: { 'llama.attention.value_length': { u32: 8 } } },
-    /the heads of its values have 8 elements, those of its keys 16/,
+    /the heads of its values have 8 elements, those of its keys 16; models with one size for both are supported/,
   ],
   [
     'heads that don’t divide',

@@ -1,6 +1,6 @@
 /** A stock ONNX decoder of a tiny Llama or Qwen3 model: the graph that an exporter would write, in plain operators. */
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { OnnxGraph } from '../../src/model/onnx.js';
 import { ropeFrequencies, ropeTable } from '../../src/model/rope.js';
 import { type FamilyCase, tensorOf } from './fixture.js';
@@ -16,9 +16,12 @@ export interface StockOptions {
   rename?: Readonly<Record<string, string>>;
   /** Whether a node quantises activations; nothing reads what it gives. */
   quantised?: boolean;
-  /** Type of keys and values. */
-  cacheType?: 'float32' | 'float16';
+  /** Type of keys, values and logits. */
+  type?: 'float32' | 'float16' | 'int8';
 }
+
+/** TensorProto.DataType */
+const [single, half] = [1, 10];
 
 interface Sizes {
   hidden: number;
@@ -50,14 +53,14 @@ export function writeStockModel(folder: string, model: StockSource, options: Sto
     headSize: (config.head_dim as number | undefined) ?? (config.hidden_size as number) / heads,
     epsilon: config.rms_norm_eps as number,
   };
-  const builder = new StockGraphBuilder(sizes, model, options);
+  const builder = new StockGraphBuilder(sizes, model, options, basename(`${file}_data`));
   const { graph, weights } = builder.build();
   writeFileSync(file, graph);
   writeFileSync(`${file}_data`, weights);
 }
 
 class StockGraphBuilder {
-  private readonly graph = new OnnxGraph('model.onnx_data');
+  private readonly graph: OnnxGraph;
   private readonly chunks: Buffer[] = [];
   private size = 0;
 
@@ -65,7 +68,10 @@ class StockGraphBuilder {
     private readonly sizes: Sizes,
     private readonly model: StockSource,
     private readonly options: StockOptions,
-  ) {}
+    weightFile: string,
+  ) {
+    this.graph = new OnnxGraph(weightFile);
+  }
 
   build(): { graph: Uint8Array; weights: Buffer } {
     const { graph } = this;
@@ -83,9 +89,32 @@ class StockGraphBuilder {
     }
     this.norm('model.norm.weight', `x.${layers}`, 'normed');
     const tied = this.model.tensors['lm_head.weight'] === undefined;
-    this.linear(tied ? 'model.embed_tokens' : 'lm_head', 'normed', this.name('logits'));
-    graph.output(this.name('logits'), 'float32', ['B', 'T', vocabulary]);
+    const projection = tied ? 'model.embed_tokens' : 'lm_head';
+    if (this.isHalf) {
+      this.linear(projection, 'normed', 'logits.float32');
+      graph.node('Cast', ['logits.float32'], [this.name('logits')], { to: half });
+    } else this.linear(projection, 'normed', this.name('logits'));
+    graph.output(this.name('logits'), this.isHalf ? 'float16' : 'float32', ['B', 'T', vocabulary]);
     return { graph: graph.encode('stock'), weights: Buffer.concat(this.chunks) };
+  }
+
+  private get isHalf(): boolean {
+    return this.options.type === 'float16';
+  }
+
+  /** Rows as the cache has them. */
+  private kept(rows: string): string {
+    return this.isHalf ? this.cast(rows, half) : rows;
+  }
+
+  /** What was kept, as the arithmetic has it. */
+  private exact(kept: string): string {
+    return this.isHalf ? this.cast(kept, single) : kept;
+  }
+
+  private cast(from: string, to: number): string {
+    this.graph.node('Cast', [from], [`${from}.as.${to}`], { to });
+    return `${from}.as.${to}`;
   }
 
   private name(usual: string): string {
@@ -94,7 +123,7 @@ class StockGraphBuilder {
 
   private inputs(): void {
     const { layers, kvHeads, headSize } = this.sizes;
-    const type = this.options.cacheType ?? 'float32';
+    const type = this.options.type ?? 'float32';
     this.graph.input(this.name('input_ids'), 'int64', ['B', 'T']);
     this.graph.input(this.name('attention_mask'), 'int64', ['B', 'S']);
     if (this.options.positions !== false) this.graph.input(this.name('position_ids'), 'int64', ['B', 'T']);
@@ -197,23 +226,24 @@ class StockGraphBuilder {
     const past = (kind: string) => this.name(`past_key_values.${l}.${kind}`);
     const present = (kind: string) => this.name(`present.${l}.${kind}`);
     if (this.options.fused) {
-      const flat = [q, k, value].map((rows, i) => this.flatten(rows, i === 0 ? heads : kvHeads));
+      const flat = [q, k, value].map((rows, i) => this.kept(this.flatten(rows, i === 0 ? heads : kvHeads)));
       const caches = [past('key'), past('value'), 'last.columns', 'total.columns'];
       const outputs = [`seen.${l}`, present('key'), present('value')];
       const attributes = { num_heads: heads, kv_num_heads: kvHeads };
       graph.node('GroupQueryAttention', [...flat, ...caches], outputs, attributes, 'com.microsoft');
-      this.linear(`${from}o_proj`, `seen.${l}`, `attended.${l}`);
+      this.linear(`${from}o_proj`, this.exact(`seen.${l}`), `attended.${l}`);
       return;
     }
-    graph.node('Concat', [past('key'), k], [present('key')], { axis: 2 });
-    graph.node('Concat', [past('value'), value], [present('value')], { axis: 2 });
+    graph.node('Concat', [past('key'), this.kept(k)], [present('key')], { axis: 2 });
+    graph.node('Concat', [past('value'), this.kept(value)], [present('value')], { axis: 2 });
     // queries that share keys as [B, kvHeads, group, T, headSize]
     const group = heads / kvHeads;
     graph.constant(`grouped.${l}`, 'int64', [5], [0, kvHeads, group, -1, headSize]);
     graph.constant(`ungrouped.${l}`, 'int64', [4], [0, heads, -1, headSize]);
     graph.constant(`scale.${l}`, 'float32', [], [headSize ** -0.5]);
     graph.node('Reshape', [q, `grouped.${l}`], [`queries.${l}`]);
-    for (const kind of ['key', 'value']) graph.node('Unsqueeze', [present(kind), 'two'], [`${kind}s.${l}`]);
+    for (const kind of ['key', 'value'])
+      graph.node('Unsqueeze', [this.exact(present(kind)), 'two'], [`${kind}s.${l}`]);
     graph.node('Transpose', [`keys.${l}`], [`keys_t.${l}`], { perm: [0, 1, 2, 4, 3] });
     graph.node('MatMul', [`queries.${l}`, `keys_t.${l}`], [`products.${l}`]);
     graph.node('Mul', [`products.${l}`, `scale.${l}`], [`scores.${l}`]);

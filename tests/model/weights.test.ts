@@ -41,8 +41,27 @@ const tree = {
   tokens: Int32Array.from(references.tree.tokens),
   parents: Int32Array.from(references.tree.parents),
 };
-/** How far the hidden states of tiny models of random weights may be off, relative to their length. */
-const familyTolerance = { float32: 0, int8: 0.1, int4: 0.45 };
+/** How far the hidden states of tiny models of random weights are off, relative to their length, as measured. */
+const measured: Readonly<Record<string, { int8: number; int4: number }>> = {
+  llama: { int8: 0.0692, int4: 0.3105 },
+  'llama, tied': { int8: 0.061, int4: 0.2908 },
+  'llama, biases': { int8: 0.0718, int4: 0.3401 },
+  'llama, one head for all': { int8: 0.0855, int4: 0.3615 },
+  'llama, no groups': { int8: 0.06, int4: 0.3204 },
+  'llama, linear rope': { int8: 0.0538, int4: 0.3217 },
+  'llama, llama3 rope': { int8: 0.0649, int4: 0.3181 },
+  'llama, llama3 rope, tied': { int8: 0.0649, int4: 0.3181 },
+  mistral: { int8: 0.0591, int4: 0.3102 },
+  'mistral, tied, window': { int8: 0.0692, int4: 0.3105 },
+  qwen2: { int8: 0.0554, int4: 0.2964 },
+  'qwen2, tied': { int8: 0.0554, int4: 0.2964 },
+  qwen3: { int8: 0.0442, int4: 0.2365 },
+  'qwen3, tied, biases': { int8: 0.0443, int4: 0.2402 },
+  'gemma3, tied': { int8: 0.0292, int4: 0.2924 },
+  gemma3: { int8: 0.0406, int4: 0.3232 },
+};
+/** So many times as far they may be: room for another order of additions, and not for a bias that is left out. */
+const room = 1.1;
 
 /** The normed hidden states of all rows of the tree, one after the other. */
 async function hiddenStates(path: string, weights: CpuWeights): Promise<Float32Array> {
@@ -63,7 +82,8 @@ for (const weights of ['int8', 'int4'] as const) {
       const found = await hiddenStates(path, weights);
       const length = (values: Float32Array) => Math.hypot(...values);
       const off = length(found.map((value, at) => value - (expected[at] as number))) / length(expected);
-      assert.ok(off < familyTolerance[weights], `${model.name}: off by ${off}`);
+      const expectedOff = measured[model.name]?.[weights] ?? 0;
+      assert.ok(off < room * expectedOff, `${model.name}: off by ${off}, measured ${expectedOff}`);
     }
   });
 

@@ -12,15 +12,7 @@ import { packageRoot } from '../../src/paths.js';
 import { dare, resultOf } from '../cli/spawn.js';
 import { MINIMAL, withFolder } from '../config/fixture.js';
 import { inFolder, readTable } from '../prompts/fixture.js';
-import {
-  cache,
-  copyModel,
-  editJson,
-  sampleModel,
-  smallCatalogue,
-  somePrompts,
-  writePrompts,
-} from './fixture.js';
+import { cache, endlessModel, sampleModel, smallCatalogue, somePrompts, writePrompts } from './fixture.js';
 
 const DEFAULTS = {
   mode: 'relaxed',
@@ -54,15 +46,6 @@ async function decodeAlone(
   return (await readTable(join(folder, 'texts.parquet'))) as Rows;
 }
 
-/** A model that never ends a text: it takes another token for the end. */
-function endlessModel(folder: string): string {
-  const model = copyModel(folder);
-  for (const name of ['config.json', 'generation_config.json'])
-    editJson(join(model, name), { eos_token_id: 0 });
-  editJson(join(model, 'tokenizer_config.json'), { eos_token: '<|endoftext|>' });
-  return model;
-}
-
 test('a configuration file without the group decode, and the standalone command, have the defaults', () => {
   assert.equal(withFolder((_, write) => loadConfig(write(MINIMAL))).decode, DEFAULTS);
   // without a lake there are no earlier texts
@@ -93,6 +76,23 @@ test('concurrency auto is 16 texts on a CPU', () => {
   assert.is(engineOptions('m', loadStandalone()).slots, undefined);
   assert.is(cpuSlots, 16);
   assert.is(engineOptions('m', loadStandalone([], { concurrency: '3' })).slots, 3);
+});
+
+test('no more texts are decoded together than there are prompts', async () => {
+  for (const [prompts, slots] of [
+    [2, 2],
+    [4, 3],
+    [0, 1],
+  ] as const)
+    assert.is(engineOptions('m', loadStandalone([], { concurrency: '3' }), prompts).slots, slots);
+  await inFolder(async (folder) => {
+    await writePrompts(folder, somePrompts(2));
+    const files = ['--model', sampleModel, '--prompts', join(folder, 'prompts.parquet')];
+    const more = ['--out', join(folder, 'texts.parquet'), '--concurrency', '1024', '--json'];
+    const settings = ['decode.maxNewTokens=2', `model.cache=${cache}`].flatMap((key) => ['--set', key]);
+    const { stderr } = await dare(['decode', ...files, ...more, ...settings]);
+    assert.match(stderr, /"concurrency":2,/);
+  });
 });
 
 test('by default a text ends at 256 tokens, with finish_reason length; maxNewTokens ends it before', async () => {

@@ -119,6 +119,15 @@ export function copyModel(folder: string): string {
   return copy;
 }
 
+/** A model that never ends a text: it takes another token for the end. */
+export function endlessModel(folder: string): string {
+  const model = copyModel(folder);
+  for (const name of ['config.json', 'generation_config.json'])
+    editJson(join(model, name), { eos_token_id: 0 });
+  editJson(join(model, 'tokenizer_config.json'), { eos_token: '<|endoftext|>' });
+  return model;
+}
+
 /** Changes keys of a JSON file. */
 export function editJson(file: string, changes: Record<string, unknown>): void {
   const json = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;

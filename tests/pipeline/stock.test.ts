@@ -61,6 +61,10 @@ test('dare decode writes the texts of the sample model, without vectors; inspect
     assert.ok(found.rows.every(({ vector, text }) => vector === null && text !== null));
     assert.match(found.log, /cpu \(a stock ONNX decoder\)/);
 
+    // the file's name does for the folder's
+    const named = await decode(join(stock, 'onnx/model.onnx'), 'named');
+    assert.equal(named.rows.map(columns), found.rows.map(columns));
+
     const inspected = await dare(['model', 'inspect', stock, '--cache', cache]);
     assert.is(inspected.code, 0, inspected.stderr);
     assert.is(resultOf(inspected).supported, true, inspected.stderr);
