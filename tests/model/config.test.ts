@@ -115,6 +115,8 @@ const refused: readonly [name: string, changes: Record<string, unknown>, message
   ],
   ['llama', { num_key_value_heads: 4 }, /6 attention heads are no multiple of its 4 key\/value heads/],
   ['llama', { head_dim: 15 }, /heads have 15 elements, expected an even number/],
+  ['llama', { num_hidden_layers: 10_001 }, /config\.json: num_hidden_layers: .*10000/],
+  ['gemma3', { num_hidden_layers: 10_001 }, /config\.json: num_hidden_layers: .*10000/],
   ['qwen3', { layer_types: ['linear_attention'] }, /layers of the type linear_attention/],
   ['gemma3', { hidden_activation: 'gelu' }, /activation is gelu, expected gelu_pytorch_tanh/],
   ['gemma3', { final_logit_softcapping: 30 }, /caps its scores or logits/],
