@@ -6,7 +6,7 @@ import type { DecodeWorker } from '../src/decode/client.js';
 import { type Comparison, compareSpeed } from '../src/decode/compare.js';
 import { hasFigures } from '../src/decode/join.js';
 import type { CostsInUse } from '../src/decode/messages.js';
-import { runKey } from '../src/decode/run-key.js';
+import { costsKey, runKey } from '../src/decode/run-key.js';
 import type { DecodeRules } from '../src/decode/sequence.js';
 import { decodeSettings, defaultModelCache, engineOptions } from '../src/decode/settings.js';
 import { agreeOnCosts, costsIn, releaseCosts, storedCosts } from '../src/decode/stored-costs.js';
@@ -251,6 +251,7 @@ async function tableJob(
       tokenizer: tokenizer.fingerprint,
       rules: decodeSettings(config.decode),
       seed: config.decode.sampling.seed,
+      costs: decisive === undefined ? undefined : costsKey(decisive),
     },
     reuse: job.reuse,
     firstRound,

@@ -1,7 +1,10 @@
 /** What a run would take over, for a plan of it. */
 import { dirname } from 'node:path';
 import type { Config } from '../src/config/schema.js';
+import { hasOwnBudgets } from '../src/decode/budget.js';
+import { costsKey } from '../src/decode/run-key.js';
 import { decodeSettings, defaultModelCache } from '../src/decode/settings.js';
+import { type CostedModel, costsIn, storedCosts } from '../src/decode/stored-costs.js';
 import { countKnown, type KnownCount } from '../src/decode/take-over.js';
 import { settingsKey, textKey } from '../src/decode/text-key.js';
 import { Lake } from '../src/lake/lake.js';
@@ -16,7 +19,7 @@ import { reusable } from './partition-job.js';
 /**
  * How many of a file's prompts have the text that they would get in a table that decoding takes texts over from. With
  * `model.weights: auto` the device decides the type of the weights, and texts that there are tell it: they count as of the
- * device to come. Reads the model, for its fingerprint, where there are such tables.
+ * device to come. So does their cost table (`decode.reuse: strict`), where the partition has none yet. Reads the model, for its fingerprint, where there are such tables.
  * @param model its path, which the configuration's may differ from
  * @throws inputError where prompts, model or tables can't be read
  */
@@ -33,13 +36,18 @@ export async function reusedPrompts(
   const pools = strict ? await poolVersion(place) : undefined;
   // as decoding has it: relaxed texts of pools that are still to be made are no others' texts
   if (tables.length === 0 || (mode === 'relaxed' && pools === null)) return [];
+  const fingerprint = modelFingerprint(model, config.model.cache ?? defaultModelCache());
+  const weights = config.model.weights === 'auto' ? await weightsOf(tables) : config.model.weights;
+  const rules = decodeSettings(config.decode);
+  const costed = { modelFingerprint: fingerprint, weights };
   const settings = settingsKey({
-    model: modelFingerprint(model, config.model.cache ?? defaultModelCache()),
-    weights: config.model.weights === 'auto' ? await weightsOf(tables) : config.model.weights,
+    model: fingerprint,
+    weights,
     tokenizer: tokenizer.fingerprint,
-    rules: decodeSettings(config.decode),
+    rules,
     seed: sampling.seed,
     ...(pools === undefined ? {} : { pools }),
+    ...(strict && hasOwnBudgets(rules) ? { costs: await costsOf(costed, place, tables) } : {}),
   });
   const file = await PromptFile.open(prompts);
   try {
@@ -67,4 +75,16 @@ async function weightsOf(tables: readonly string[]): Promise<string> {
     if (typeof weights === 'string') return weights;
   }
   return 'float32';
+}
+
+/** `costsKey` of the partition's cost table, else of the one that the latest of some texts were decoded with. */
+async function costsOf(
+  model: CostedModel,
+  { lake, partition }: Place,
+  tables: readonly string[],
+): Promise<string | undefined> {
+  const texts = lake.dir('texts', partition);
+  let costs = await storedCosts(model, lake.unfinished('texts', partition), texts);
+  for (const table of tables) costs ??= costsIn((await readManifest(dirname(table))) ?? {});
+  return costs === undefined ? undefined : costsKey(costs);
 }

@@ -52,7 +52,7 @@ def partition_of(context: Context) -> str:
     """
     Name the run's partition: the param, or that of the asset events that triggered it, or the day.
 
-    :raises AirflowFailException: events without a partition, or with several different ones
+    :raises AirflowFailException: events without a partition, or with several different ones; a run without a date
     """
     given = context["params"]["partition"]
     if given is not None:
@@ -68,7 +68,14 @@ def partition_of(context: Context) -> str:
                 f"they name {named}: trigger a run for each with the param partition"
             )
         return partition
-    return context["data_interval_start"].strftime("%Y-%m-%d")
+    # a run that is triggered without a logical date has no interval
+    start = context.get("data_interval_start")
+    if start is None:
+        raise AirflowFailException(
+            "no date: this run has neither a logical date nor an asset event; "
+            """name the partition with --conf '{"partition": P}'"""
+        )
+    return start.strftime("%Y-%m-%d")
 
 
 @task

@@ -58,9 +58,13 @@ def run_stage(command: list[str], stage: str, arguments: list[str]) -> dict[str,
     raise error(f"dare {stage} ended with exit code {process.returncode}: {last_line}")
 
 
-def decode_shard(command: list[str], shard: str, arguments: list[str], adapters: list[str]) -> dict[str, Any]:
-    """Decode one shard, on the GPU that Ray has given to the task if there are GPUs."""
-    arguments = [*arguments, "--shard", shard]
+def decode_shard(
+    command: list[str], shard: str | None, arguments: list[str], adapters: list[str]
+) -> dict[str, Any]:
+    """Decode one shard, or all without one, on the GPU that Ray has given to the task if there are GPUs."""
+    arguments = list(arguments)
+    if shard is not None:
+        arguments += ["--shard", shard]
     if adapters:
         # CUDA_VISIBLE_DEVICES, which Ray sets, is nothing to Vulkan
         adapter = adapters[int(ray.get_gpu_ids()[0])]
@@ -87,12 +91,11 @@ def run_job(options: argparse.Namespace) -> dict[str, Any]:
 
     run("segment")
     run("prompts")
+    shards: list[str | None] = [f"{index}/{options.shards}" for index in range(1, options.shards + 1)]
     if run("pools")["rows"] == 0:
         # the rounds that make pools where there are none need all prompts
-        run("decode")
-    else:
-        shards = [f"{index}/{options.shards}" for index in range(1, options.shards + 1)]
-        ray.get([decode.remote(command, shard, arguments, options.adapter) for shard in shards])
+        shards = [None]
+    ray.get([decode.remote(command, shard, arguments, options.adapter) for shard in shards])
     return run("publish")
 
 

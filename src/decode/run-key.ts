@@ -51,12 +51,13 @@ export function runKey(inputs: RunInputs): RunKey {
     pools: poolVersion ?? 'none',
     ...Object.fromEntries(settings),
     ...(inRounds ? { 'pools.maxLength': String(maxLength) } : {}),
-    ...(costs === undefined ? {} : { 'cost table': hashOf(costs) }),
+    ...(costs === undefined ? {} : { 'cost table': costsKey(costs) }),
     ...(shard === undefined ? {} : { shard: `${shard.index}/${shard.count}` }),
   };
 }
 
-function hashOf({ batch, rows, milliseconds, padding = 0 }: CostTable): string {
+/** sha256 (hex) over a cost table. */
+export function costsKey({ batch, rows, milliseconds, padding = 0 }: CostTable): string {
   return createHash('sha256')
     .update(JSON.stringify([batch, rows, milliseconds, padding]))
     .digest('hex');

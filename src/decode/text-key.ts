@@ -14,16 +14,19 @@ export interface TextSettings {
   /** Mode sample: `decode.sampling.seed`. */
   seed: number;
   /**
-   * Version of the pools that texts are drafted from (null: none), where relaxed texts of other pools count as others
+   * Version of the pools that texts are drafted from (null: none), where relaxed texts of other drafts count as others
    * (`decode.reuse: strict`).
    */
   pools?: string | null;
+  /** `costsKey` of the cost table that drafts are weighed by, where texts depend on it; counts together with `pools`. */
+  costs?: string | undefined;
 }
 
 /**
  * The keys of `decode` that decide a text in its mode, and none that don't: `autoregressive` and `greedy` write the same
- * texts and share theirs, the bounds of mode relaxed count there alone. Concurrency, device and pools are no part of it:
- * the first two move near ties at most, and what relaxed texts are drafted from counts in `settingsKey` on request.
+ * texts and share theirs, the bounds of mode relaxed count there alone. Concurrency, device, pools and
+ * costs are no part of it: the first two move near ties at most, and what decides the drafts of relaxed texts counts in
+ * `settingsKey` on request.
  */
 export function decisiveSettings(rules: DecodeRules, seed: number): Record<string, unknown> {
   const { mode, maxNewTokens, stop, repetitionPenalty, sampling } = rules;
@@ -35,8 +38,8 @@ export function decisiveSettings(rules: DecodeRules, seed: number): Record<strin
 }
 
 /** sha256 (hex) over the model and the settings that decide a text. */
-export function settingsKey({ model, weights, tokenizer, rules, seed, pools }: TextSettings): string {
-  const drafts = rules.mode === 'relaxed' && pools !== undefined ? [pools] : [];
+export function settingsKey({ model, weights, tokenizer, rules, seed, pools, costs }: TextSettings): string {
+  const drafts = rules.mode === 'relaxed' && pools !== undefined ? [pools, costs ?? null] : [];
   return hashOf([model, weights, tokenizer, decisiveSettings(rules, seed), ...drafts]);
 }
 

@@ -35,6 +35,9 @@ export function readShape(file: GgufFile): DecoderShape {
   const key = (part: string) => `${architecture}.${part}`;
   const size = (part: string) => metadata.required(metadata.size(key(part)), key(part));
   const layers = size('block_count');
+  // before anything is made for each of them
+  if (layers > tensors.size)
+    throw inputError(`${file.path}: ${key('block_count')} is ${layers}, it has ${tensors.size} tensors`);
   const heads = size('attention.head_count');
   const hidden = size('embedding_length');
   const headSize = metadata.size(key('attention.key_length')) ?? hidden / heads;
@@ -67,11 +70,6 @@ export function readShape(file: GgufFile): DecoderShape {
     qkNorm: tensors.has('blk.0.attn_q_norm.weight'),
     ...(isGemma ? { gemma: readGemma(metadata, key, { layers, hidden, heads, headSize }) } : {}),
   };
-  if (shape.layers > tensors.size) {
-    throw inputError(
-      `${file.path}: ${key('block_count')} is ${shape.layers}, it has ${tensors.size} tensors`,
-    );
-  }
   const refusal = unsupported(shape, metadata, key);
   if (refusal !== undefined) throw inputError(`The model ${file.path} isn't supported: ${refusal}`);
   return shape;

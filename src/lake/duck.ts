@@ -43,8 +43,13 @@ export class Duck {
     readonly connection: DuckDBConnection,
   ) {}
 
+  /** What DuckDB is built with (Parquet, JSON, time zones) is there, and extensions are neither loaded nor downloaded. */
   static async open(options: DuckOptions = {}): Promise<Duck> {
-    const settings: Record<string, string> = {};
+    // a function or path that needs an extension is an error then, and nothing is asked of the network for it
+    const settings: Record<string, string> = {
+      autoinstall_known_extensions: 'false',
+      autoload_known_extensions: 'false',
+    };
     if (options.threads !== undefined) settings.threads = String(options.threads);
     if (options.memoryLimit !== undefined) settings.memory_limit = options.memoryLimit;
     if (options.tempDirectory !== undefined) settings.temp_directory = options.tempDirectory;

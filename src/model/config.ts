@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { inputError } from '../errors.js';
 import { unreadable } from '../unreadable.js';
 import { configFault } from './config-fault.js';
-import { type GemmaShape, gemmaArchitecture, readGemma } from './gemma.js';
+import { type GemmaShape, gemmaArchitecture, layerCount, readGemma } from './gemma.js';
 import type { RopeScaling } from './rope.js';
 
 /** Sizes and variants of a decoder with RMS norms, rotary positions, grouped queries and a SwiGLU network. */
@@ -57,7 +57,7 @@ const ropeSchema = z.looseObject({
 const schema = z.object({
   architectures: z.array(z.string()).min(1),
   hidden_size: size,
-  num_hidden_layers: size,
+  num_hidden_layers: layerCount,
   num_attention_heads: size,
   num_key_value_heads: size.nullish(),
   head_dim: size.nullish(),

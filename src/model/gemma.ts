@@ -20,12 +20,14 @@ export interface GemmaShape {
   scoreScale: number;
 }
 
+/** Far more than any model has: what is made for each layer must fit into memory, whatever a broken file says. */
+export const layerCount = z.number().int().positive().max(10_000);
 const rope = z.looseObject({
   rope_type: z.string().optional(),
   rope_theta: z.number().positive().optional(),
 });
 const schema = z.looseObject({
-  num_hidden_layers: z.number().int().positive().max(10_000),
+  num_hidden_layers: layerCount,
   sliding_window: z.number().int().positive().default(4096),
   sliding_window_pattern: z.number().int().positive().default(6),
   layer_types: z.array(z.string()).nullish(),

@@ -30,6 +30,13 @@ export class HuggingFaceModel implements ModelSource {
   static open(path: string): HuggingFaceModel {
     const shape = readModelConfig(path);
     const { files, places } = openWeights(path);
+    if (shape.layers > places.size) {
+      for (const file of files) file.close();
+      throw inputError(
+        `${join(path, 'config.json')}: num_hidden_layers is ${shape.layers}, the weights have ${places.size} tensors`,
+        'The weights and config.json belong to different models, or the download is incomplete.',
+      );
+    }
     return new HuggingFaceModel(path, shape, files, places);
   }
 

@@ -10,8 +10,12 @@ interface TensorEntry {
   data_offsets: [number, number];
 }
 
-/** Types that can be read. */
-const bytesPerElement: Record<string, number> = { F32: 4, F16: 2, BF16: 2 };
+/** Types that can be read. A map, since a file may name any type, `constructor` too. */
+const bytesPerElement: ReadonlyMap<string, number> = new Map([
+  ['F32', 4],
+  ['F16', 2],
+  ['BF16', 2],
+]);
 const largestHeader = 100_000_000;
 
 /** A safetensors file opened for reading one tensor at a time; every size is checked before anything is allocated. */
@@ -71,7 +75,7 @@ export class Safetensors {
         'The weights and config.json belong to different models.',
       );
     }
-    const width = bytesPerElement[entry.dtype];
+    const width = bytesPerElement.get(entry.dtype);
     if (width === undefined) {
       throw inputError(
         `${this.file.path}: tensor "${name}" has the type ${entry.dtype}; F32, F16 and BF16 are supported`,
@@ -134,7 +138,7 @@ function entryProblem(entry: unknown, dataSize: number): string | undefined {
   const [from, to] = offsets;
   if (!Number.isSafeInteger(from) || !Number.isSafeInteger(to) || from < 0 || to < from)
     return `lies from byte ${from} to ${to}`;
-  const length = shape.reduce((product, size) => product * size, bytesPerElement[dtype] ?? Number.NaN);
+  const length = shape.reduce((product, size) => product * size, bytesPerElement.get(dtype) ?? Number.NaN);
   // of other types only the place is known here: they are refused when they are read
   if (!Number.isNaN(length) && to - from !== length)
     return `has ${to - from} bytes, its shape calls for ${length}`;

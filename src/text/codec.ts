@@ -15,17 +15,30 @@ export interface Codec {
   id_to_token(id: number): string | undefined;
 }
 
-/** The library's tokenizer for a tokenizer.json. @throws inputError when the library can't use it */
+/**
+ * The library's tokenizer for a tokenizer.json. Its parts are built without a look at what they hold: much that is wrong
+ * shows when a text is encoded or decoded for the first time.
+ * @throws inputError, as the codec's functions do, when the library can't use it
+ */
 export function buildCodec(json: TokenizerJson, config: Record<string, unknown>, folder: string): Codec {
-  try {
-    return new Tokenizer(json, config);
-  } catch (error) {
-    throw inputError(
-      `${join(folder, 'tokenizer.json')} can't be used: ${messageOf(error)}`,
-      "Expected a tokenizer.json of Hugging Face's tokenizers.",
-      error,
-    );
-  }
+  const usable = <Result>(use: () => Result): Result => {
+    try {
+      return use();
+    } catch (error) {
+      throw inputError(
+        `${join(folder, 'tokenizer.json')} can't be used: ${messageOf(error)}`,
+        "Expected a tokenizer.json of Hugging Face's tokenizers.",
+        error,
+      );
+    }
+  };
+  const codec: Codec = usable(() => new Tokenizer(json, config));
+  return {
+    encode: (text, options) => usable(() => codec.encode(text, options)),
+    decode: (ids, options) => usable(() => codec.decode(ids, options)),
+    token_to_id: (token) => codec.token_to_id(token),
+    id_to_token: (id) => codec.id_to_token(id),
+  };
 }
 
 /** Ids of a text without special tokens. @throws inputError where the vocabulary has no piece for a part of it */

@@ -74,6 +74,17 @@ test('settings of one mode count in that mode alone', () => {
   }
 });
 
+test('pools and cost table count in mode relaxed alone, and together', () => {
+  for (const mode of ['greedy', 'relaxed', 'sample', 'autoregressive'] as const) {
+    const base = withRules({ mode });
+    const strict = { ...base, pools: 'p', costs: 'c' };
+    assert.not.ok(other(base, { ...base, costs: 'c' }), `${mode}: not strict`);
+    assert.is(other(strict, { ...strict, pools: null }), mode === 'relaxed');
+    assert.is(other(strict, { ...strict, costs: 'd' }), mode === 'relaxed');
+    assert.is(other(strict, { ...strict, costs: undefined }), mode === 'relaxed');
+  }
+});
+
 test("a text's key depends on the prompt's content and the settings; the id counts where it decides what is drawn", () => {
   const key = (row: PromptRow, mode: DecodeRules['mode'] = 'greedy') => textKey(row, mode, 's');
   assert.is(

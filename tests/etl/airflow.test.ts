@@ -54,6 +54,7 @@ async function runDag(): Promise<Run[]> {
     { events: [{ partition: SECOND }], conf: {} },
     { date: `${SECOND}T03:00:00+00:00`, conf: { config: join(folder, 'missing.yaml') } },
     { events: [{ partition: FIRST }, { partition: SECOND }], conf: {} },
+    { conf: {} },
   ];
   const args = [
     join(packageRoot, 'tests/etl/airflow_runs.py'),
@@ -150,6 +151,12 @@ airflowTest('exit code 2 fails at once, without retries', 4, (run, before) => {
 airflowTest('events of two partitions in one run are refused', 5, ({ state, tasks }) => {
   assert.is(state, 'failed');
   assert.equal([tasks.settings?.state, tasks.settings?.tries], ['failed', 1]);
+});
+
+airflowTest('a run without a date, an event or a partition is refused, without retries', 6, (run, before) => {
+  assert.is(run.state, 'failed');
+  assert.equal([run.tasks.settings?.state, run.tasks.settings?.tries], ['failed', 1]);
+  assert.equal(run.files, before?.files);
 });
 
 test.run();

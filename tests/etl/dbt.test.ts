@@ -1,5 +1,5 @@
 /** The dbt project on both sides of the real command line: two partitions, and one for which there was nothing yet. */
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
@@ -103,6 +103,9 @@ test(
       'model.dare.items': inputsOf(FIRST).items,
       'model.dare.users': inputsOf(FIRST).users,
       'model.dare.ratings': inputsOf(FIRST).ratings,
+      'source.dare.inputs.items': inputsOf(FIRST).items,
+      'source.dare.inputs.users': inputsOf(FIRST).users,
+      'source.dare.inputs.ratings': inputsOf(FIRST).ratings,
       'model.dare.item_features': join(folder, `marts/item_features-${FIRST}.parquet`),
       'model.dare.user_features': join(folder, `marts/user_features-${FIRST}.parquet`),
       'source.dare.raw.movies': join(folder, 'raw/movies.csv'),
@@ -133,15 +136,40 @@ test(
   }),
 );
 
+/** A user and an item that both partitions have. */
+const MISSING = `entity_id in (select min(entity_id) from read_parquet($file) group by entity_type)`;
+
+test(
+  'a user and an item without features in the partition fail the build, though another partition has them',
+  inDbt(async () => {
+    const file = fileOf('features');
+    const whole = readFileSync(file);
+    await rewrite(file, `from read_parquet($file) where not ${MISSING}`);
+    const { code, output } = await dbt(SECOND, AFTER);
+    writeFileSync(file, whole);
+    assert.is(code, 1);
+    assert.match(output, /FAIL 2 texts_without_features/);
+  }),
+);
+
+test(
+  'users and items of the inputs that fall out of the marts fail the build',
+  inDbt(async () => {
+    const files = [fileOf('features'), fileOf('texts')];
+    const whole = files.map((file) => readFileSync(file));
+    for (const file of files) await rewrite(file, `from read_parquet($file) where not ${MISSING}`);
+    const { code, output } = await dbt(SECOND, AFTER);
+    for (const [index, file] of files.entries()) writeFileSync(file, whole[index] as Buffer);
+    assert.is(code, 1);
+    assert.match(output, /FAIL 2 inputs_without_features/);
+  }),
+);
+
 test(
   'a text that is there twice fails the build',
   inDbt(async () => {
-    const texts = join(lake, `texts/partition=${SECOND}/texts.parquet`);
-    await query(
-      'copy (select * from read_parquet($texts) union all (from read_parquet($texts) limit 1)) to $twice (format parquet)',
-      { texts, twice: `${texts}.twice` },
-    );
-    renameSync(`${texts}.twice`, texts);
+    const file = fileOf('texts');
+    await rewrite(file, 'select * from read_parquet($file) union all (from read_parquet($file) limit 1)');
     const { code, output } = await dbt(SECOND, AFTER);
     assert.is(code, 1);
     assert.match(output, /FAIL 1 source_unique_dare_texts_prompt_id/);
@@ -182,6 +210,16 @@ function passes({ code, output }: Finished): void {
   assert.is(code, 0, output);
   // a selection that matches nothing passes too
   assert.match(output, /Done\. PASS=[1-9]\d* WARN=0 ERROR=0 SKIP=0/);
+}
+
+function fileOf(table: string): string {
+  return join(lake, `${table}/partition=${SECOND}/${table}.parquet`);
+}
+
+/** Replaces a Parquet file by what a query makes of it. */
+async function rewrite(file: string, sql: string): Promise<void> {
+  await query(`copy (${sql}) to $changed (format parquet)`, { file, changed: `${file}.changed` });
+  renameSync(`${file}.changed`, file);
 }
 
 function inputsOf(partition: string): Inputs {

@@ -17,6 +17,8 @@ import { MOVIES, USERS, writeConfig, writeRaw } from './small.js';
 
 const FIRST = '2026-10-05';
 const SECOND = '2026-10-06';
+/** The job on an object store, the last one: where there is no server there is none. */
+const STORED = 4;
 
 interface Job {
   code: number;
@@ -32,6 +34,9 @@ const clustered = join(folder, 'clustered');
 const stored = join(folder, 'stored');
 const marker = join(folder, 'killed');
 const storedMarker = join(folder, 'killed-with-store');
+/** Command lines of jobs on GPUs: without pools, and in shards. */
+const calls = { whole: join(folder, 'calls-whole'), shards: join(folder, 'calls-shards') };
+const gpus = ['0000:65:00.0', 'H100 "NVL"'];
 /** A line for every time that the command is called. */
 const tries = join(folder, 'tries');
 let server: S3Server | undefined;
@@ -73,6 +78,16 @@ async function runJobs(): Promise<Job[]> {
     ['--config', config, '--command', killed, ...settings(clustered)],
     ['--config', join(folder, 'missing.yaml'), '--command', counted, ...settings(clustered)],
   ];
+  for (const [name, rows] of [
+    ['whole', 0],
+    ['shards', 5],
+  ] as const) {
+    const adapters = gpus.flatMap((gpu) => ['--adapter', gpu]);
+    requests.push([
+      ...['--config', config, '--command', recorder(calls[name], rows), ...adapters],
+      ...settings(join(folder, name)),
+    ]);
+  }
   if (server !== undefined)
     requests.push(['--config', config, '--command', withCopies(), ...settings('s3://lakes/books')]);
   const script = join(packageRoot, 'tests/etl/ray_jobs.py');
@@ -86,6 +101,34 @@ async function runJobs(): Promise<Job[]> {
     if (content !== undefined) writeFileSync(`${stored}-${table}.parquet`, content);
   }
   return JSON.parse(finished.last) as Job[];
+}
+
+/**
+ * A command that only notes its arguments, one command line a line, and says so many rows. A shard waits until another
+ * one runs: two tasks that hold a GPU each.
+ */
+function recorder(file: string, rows: number): string {
+  const script = `${file}.sh`;
+  const lines = [
+    `printf '%s\\t' "$@" >>${file}.$$; echo >>${file}.$$; cat ${file}.$$ >>${file}`,
+    `case "$*" in *"--shard "*) touch ${file}.shard-$$`,
+    `for try in {1..300}; do [ "$(ls ${file}.shard-* | wc -l)" -ge 2 ] && break; sleep 0.1; done;; esac`,
+    `echo '{"stage": "'$1'", "rows": ${rows}}'`,
+  ];
+  writeFileSync(script, lines.join('\n'));
+  return `bash ${script}`;
+}
+
+/** The lines of `recorder` for a stage: whether the shard is named, and what is set of the model. */
+function recorded(file: string, stage: string): { shard: string | undefined; set: string[] }[] {
+  const lines = readFileSync(file, 'utf8').trimEnd().split('\n');
+  return lines
+    .map((line) => line.split('\t'))
+    .filter(([name]) => name === stage)
+    .map((args) => ({
+      shard: args[args.indexOf('--shard') + 1 || args.length],
+      set: args.filter((arg) => /^model\.(device|adapter)=/.test(arg)),
+    }));
 }
 
 /** The command that is killed once, in working copies of a machine for the stages and one for each try of a shard. */
@@ -110,7 +153,7 @@ function rayTest(name: string, index: number, check: (job: Job) => Promise<void>
     const job = (await allJobs())[index];
     await check(job as Job);
   });
-  test(name, index === 2 ? inEnvironment('s3', body) : body);
+  test(name, index === STORED ? inEnvironment('s3', body) : body);
 }
 
 rayTest('two workers, one killed in mid-shard: the texts of a single process', 0, async (job) => {
@@ -121,7 +164,7 @@ rayTest('two workers, one killed in mid-shard: the texts of a single process', 0
   await areOfSingle((table) => join(clustered, table, `partition=${SECOND}`, `${table}.parquet`));
 });
 
-rayTest('the same on a lake in an object store, its retry on another machine', 2, async (job) => {
+rayTest('the same on a lake in an object store, its retry on another machine', STORED, async (job) => {
   assert.is(job.code, 0, job.output);
   assert.ok(existsSync(storedMarker), 'no shard was killed');
   assert.ok(existsSync(join(folder, 'copies/three/lake')), 'it was not retried');
@@ -137,6 +180,28 @@ rayTest('exit code 2 ends the job at once, without retries', 1, (job) => {
   assert.is(job.code, 1);
   assert.match(job.output, /exit code 2/);
   assert.is(readFileSync(tries, 'utf8'), 'once\n');
+});
+
+/** `model.adapter` is JSON: a bus id alone would be no text in YAML. */
+const onGpu = (gpu: string) => ['model.device=webgpu', `model.adapter=${JSON.stringify(gpu)}`];
+
+rayTest('a first partition, in one piece, is decoded on a GPU that is counted', 2, (job) => {
+  assert.is(job.code, 0, job.output);
+  const [decoded, ...others] = recorded(calls.whole, 'decode');
+  assert.equal([decoded?.shard, others], [undefined, []]);
+  assert.ok(
+    gpus.some((gpu) => onGpu(gpu).join() === decoded?.set.join()),
+    String(decoded?.set),
+  );
+  for (const stage of ['segment', 'prompts', 'pools', 'publish'])
+    assert.equal(recorded(calls.whole, stage), [{ shard: undefined, set: [] }]);
+});
+
+rayTest('shards that run side by side have a GPU each', 3, (job) => {
+  assert.is(job.code, 0, job.output);
+  const decoded = recorded(calls.shards, 'decode');
+  assert.equal(decoded.map(({ shard }) => shard).sort(), ['1/2', '2/2']);
+  assert.equal(decoded.map(({ set }) => set).sort(), gpus.map(onGpu).sort());
 });
 
 test.run();

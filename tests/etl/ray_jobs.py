@@ -55,7 +55,8 @@ def main() -> None:
     jobs = json.loads(sys.argv[1])
     # sockets lie in this folder, and their paths may have no more than 107 characters
     with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as folder:
-        cluster = ray.init(num_cpus=2, include_dashboard=True, log_to_driver=False, _temp_dir=folder)
+        # Ray only counts GPUs: there need be none
+        cluster = ray.init(num_cpus=2, num_gpus=2, include_dashboard=True, log_to_driver=False, _temp_dir=folder)
         address = f"http://{cluster.dashboard_url}"
         results = [submit(address, arguments) for arguments in jobs]
         ray.shutdown()

@@ -138,6 +138,8 @@ const refused: readonly [name: string, changes: Record<string, unknown>, message
     { layer_types: ['linear_attention'] },
     /layers of the type linear_attention, expected full_attention or sliding_attention/,
   ],
+  ['llama', { num_hidden_layers: 10_001 }, /config\.json: num_hidden_layers: .*10000/],
+  ['gemma3', { num_hidden_layers: 10_001 }, /config\.json: num_hidden_layers: .*10000/],
   ['gemma3', { hidden_activation: 'gelu' }, /activation is gelu, expected gelu_pytorch_tanh/],
   ['gemma3', { final_logit_softcapping: 30 }, /caps its scores or logits; models without caps are supported/],
   ['gemma3', { attn_logit_softcapping: 50 }, /caps its scores or logits/],

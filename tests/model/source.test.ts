@@ -147,14 +147,29 @@ const faults: readonly [what: string, shards: number, spoil: (path: string) => v
     },
     /have no tensor "model.embed_tokens.weight"/,
   ],
-  [
-    'a tensor of a type that is not known',
+  ...['F8_E4M3', 'constructor', 'toString', '__proto__'].map((type): (typeof faults)[number] => [
+    `a tensor of the type ${type}`,
     1,
     (path) => {
+      const others = Array.from({ length: 2 }, (_, i) => ({
+        name: `${i}`,
+        shape: [1],
+        bytes: new Uint8Array(1),
+      }));
       const tensor = { name: embedding, shape: [256, 96], bytes: new Uint8Array(256 * 96) };
-      writeFileSync(join(path, 'model.safetensors'), safetensors([tensor], 'F8_E4M3'));
+      writeFileSync(join(path, 'model.safetensors'), safetensors([tensor, ...others], type));
     },
-    /has the type F8_E4M3; F32, F16 and BF16 are supported/,
+    new RegExp(`has the type ${type}; F32, F16 and BF16 are supported`),
+  ]),
+  [
+    'more layers than tensors',
+    1,
+    (path) =>
+      writeFileSync(
+        join(path, 'config.json'),
+        JSON.stringify({ ...model.config, num_hidden_layers: 10_000 }),
+      ),
+    /num_hidden_layers is 10000, the weights have \d+ tensors/,
   ],
 ];
 

@@ -261,12 +261,14 @@ const columns = {
     kar_vector: 'FLOAT[]',
   },
 };
-const odd = ["o'bob", '../../etc', 'a\nb', '"q"; DROP TABLE texts; --', '*', '%', 'ü', '7'];
+/** Stays, though it is what `a\0b` would be if it ended at the NUL. */
+const stays = 'a';
+const odd = ["o'bob", '../../etc', 'a\nb', '"q"; DROP TABLE texts; --', '*', '%', 'ü', '7', 'a\0b'];
 
 /** A lake with tables of two kinds in two partitions, and a configuration for it. */
 async function oddLake(folder: string): Promise<Lake> {
   const lake = new Lake(join(folder, 'lake'));
-  const rows = [...odd, 'stays'].flatMap((entity_id) => [
+  const rows = [...odd, stays].flatMap((entity_id) => [
     { entity_type: 'item', entity_id, kar: 'of an item' },
     { entity_type: 'user', entity_id, kar: 'of a user', kar_vector: [1] },
   ]);
@@ -292,7 +294,8 @@ test('ids with quotes, dots, line breaks and patterns: these users, and nobody e
     const lake = await oddLake(folder);
     const config = ['--config', join(folder, 'dare.yaml'), '--quiet'];
     const users = join(folder, 'users.txt');
-    writeFileSync(users, `7\r\n\nü\n`);
+    // no argument can hold a NUL, a line can
+    writeFileSync(users, `7\r\n\nü\na\0b\n`);
     const options = odd.slice(0, 6).flatMap((id) => ['--user', id]);
     const result = resultFrom(await dare(['forget', ...config, ...options, '--users', users]));
     assert.is(result.rows, 4 * odd.length);
@@ -301,7 +304,7 @@ test('ids with quotes, dots, line breaks and patterns: these users, and nobody e
         const rows = await readTable(lake.file(table, partition));
         assert.equal(
           rows.map((row) => `${row.entity_type} ${row.entity_id}`),
-          [...odd.map((id) => `item ${id}`), 'item stays', 'user stays'],
+          [...odd.map((id) => `item ${id}`), `item ${stays}`, `user ${stays}`],
         );
         const manifest = await readManifest(lake.dir(table, partition));
         assert.equal([manifest?.rows, manifest?.stage], [odd.length + 2, 'x']);

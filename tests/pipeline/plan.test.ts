@@ -250,6 +250,11 @@ test('texts that decoding would take over are left out, and it says how many; de
     // strict: without pools it isn't known what relaxed texts will be drafted from
     assert.is((await plan(...onB, '--set', 'decode.reuse=strict')).reused, 0);
     assert.is((await runHere(['decode', ...onB])).takenOver, some.reused);
+    // with them, and with the cost table that stands in the texts' manifest, it is
+    const strictly = [...onB, '--set', 'decode.reuse=strict'];
+    await runHere(['pools', ...onB]);
+    await runHere(['decode', ...strictly]);
+    assert.is((await plan(...strictly)).reused, prompts);
   }));
 
 const wrong: readonly [args: string[], message: RegExp][] = [

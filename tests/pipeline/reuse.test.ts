@@ -96,6 +96,9 @@ test('settings that decide texts, decode.reuse off and strict', () =>
       await succeed(config, [stage, '--quiet', '--partition', 'b']);
     assert.is(await decode('b', short, 'decode.reuse=strict'), 0, 'other pools');
     assert.is(await decode('b', short, 'decode.reuse=strict'), prompts, 'the same pools');
+    withOtherCosts(join(folder, 'lake/texts/partition=b/_manifest.json'));
+    assert.is(await decode('b', short, 'decode.reuse=strict'), 0, 'other costs');
+    assert.is(await decode('b', short, 'decode.reuse=strict'), prompts, 'the same costs');
     assert.is(await decode('b', short, 'decode.minProb=0.3'), 0);
     assert.is(await decode('b', short), prompts, 'the earlier partition has them');
     assert.is(await decode('b', short, 'decode.mode=greedy'), 0);
@@ -116,6 +119,13 @@ test('settings that decide texts, decode.reuse off and strict', () =>
     const texts = (status.result.tables as Row[]).find((row) => row.table === 'texts');
     assert.match(JSON.stringify(texts), /the table pools is new/);
   }));
+
+/** Doubles the milliseconds of the cost table that a partition's texts are made by: as of another machine. */
+function withOtherCosts(file: string): void {
+  const manifest = JSON.parse(readFileSync(file, 'utf8')) as { costs: { milliseconds: number[][] } };
+  manifest.costs.milliseconds = manifest.costs.milliseconds.map((line) => line.map((value) => 2 * value));
+  writeFileSync(file, JSON.stringify(manifest));
+}
 
 test('an earlier table that is broken stops the stage, and everything stays as it was', () =>
   inFolder(async (folder) => {

@@ -18,19 +18,17 @@ test('settings are swept, the fastest within the bound is chosen, and its YAML i
     const { config } = smallCatalogue(root);
     for (const stage of ['segment', 'prompts', 'pools', 'decode']) await runHere([stage, '--config', config]);
     const tune = async (...more: string[]) =>
-      (await runHere([
-        'tune',
-        '--config',
-        config,
-        '--limit',
-        '6',
-        '--top-k',
-        '2',
-        '--min-gain',
-        '3',
-        ...more,
-      ])) as Tuning;
-    const swept = await tune('--divergence-budget', '0,8', '--min-prob', '0.01', '--nodes', '4,16');
+      (await runHere(['tune', '--config', config, '--limit', '6', '--top-k', '2', ...more])) as Tuning;
+    const swept = await tune(
+      '--divergence-budget',
+      '0,8',
+      '--min-prob',
+      '0.01',
+      '--min-gain',
+      '3',
+      '--nodes',
+      '4,16',
+    );
     assert.equal(swept.results.map(({ name }) => name).sort(), [
       'autoregressive',
       'greedy, nodes 16',

@@ -248,17 +248,27 @@ test('a pool that is broken, or of a folder without a manifest, is built', () =>
 test('cohorts of any name, and texts of none', () =>
   inFolder(async (folder) => {
     const out = join(folder, 'pools');
-    const names = ["o'neil", '../../etc/passwd', 'two\nlines', 'TWO-lines', 'two lines', '', null];
+    const names = [
+      "o'neil",
+      '../../etc/passwd',
+      'two\nlines',
+      'TWO-lines',
+      'two lines',
+      'a',
+      'a\0b',
+      '',
+      null,
+    ];
     const rows = names.flatMap((cohort, i) => [
       { prompt_id: `a${i}`, entity_type: 'item', cohort, text: `item ${i}` },
       { prompt_id: `b${i}`, entity_type: null, cohort, text: `of nobody ${i}` },
     ]);
     const first = await refresh(out, [await write(folder, 'texts', rows)]);
-    assert.equal(counts(first), [13, 0, 13]);
-    assert.is((await loadPools(out, 'characters')).bytes.size, 13);
-    assert.is(readdirSync(out).length, 14);
+    assert.equal(counts(first), [17, 0, 17]);
+    assert.is((await loadPools(out, 'characters')).bytes.size, 17);
+    assert.is(readdirSync(out).length, 18);
     assert.equal(readdirSync(folder).sort(), ['pools', 'texts.parquet']);
-    assert.equal(counts(await refresh(out, [join(folder, 'texts.parquet')])), [0, 13, 13]);
+    assert.equal(counts(await refresh(out, [join(folder, 'texts.parquet')])), [0, 17, 17]);
   }));
 
 test('a build that fails or is stopped leaves the old pools whole, and nothing else', () =>

@@ -9,6 +9,7 @@ const cases: [expression: string, expected: string][] = [
   ["'The Abyss'", 'The Abyss'],
   ["' two\nlines\r\n and\ta tab '", 'two lines and a tab'],
   ['chr(0) || chr(7) || chr(133) || chr(8232) || chr(160)', ''],
+  ["'a' || chr(0) || 'b'", 'a b'],
   ["'Amélie 映画 🎬'", 'Amélie 映画 🎬'],
   ['1997', '1997'],
   ['1997::DOUBLE', '1997'],

@@ -1,0 +1,60 @@
+/** Parquet of prompts and of texts that is damaged: read, or refused as wrong input, and nothing else. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import { PromptFile, textPages } from '../../src/lake/pages.js';
+import { withDamage } from '../damage.js';
+import { somePrompts, writePrompts } from '../pipeline/fixture.js';
+import { inFolder, writeTable } from '../prompts/fixture.js';
+
+const runs = 60;
+
+async function readAll(pages: AsyncIterable<unknown>): Promise<void> {
+  for await (const _ of pages);
+}
+
+async function readPrompts(file: string): Promise<void> {
+  const prompts = await PromptFile.open(file);
+  try {
+    await readAll(prompts.pages());
+  } finally {
+    prompts.close();
+  }
+}
+
+test('prompts', () =>
+  inFolder(async (folder) => {
+    const file = await writePrompts(folder);
+    await withDamage(readFileSync(file), runs, async (bytes) => {
+      writeFileSync(file, bytes);
+      await readPrompts(file);
+    });
+  }));
+
+test('prompts as chats', () =>
+  inFolder(async (folder) => {
+    const file = join(folder, 'prompts.parquet');
+    const rows = somePrompts(4).map(({ prompt_id, prompt }) => ({
+      prompt_id,
+      messages: [{ role: 'user', content: prompt }],
+    }));
+    const types = { prompt_id: 'VARCHAR', messages: 'STRUCT(role VARCHAR, content VARCHAR)[]' };
+    await writeTable(file, types, rows);
+    await withDamage(readFileSync(file), runs, async (bytes) => {
+      writeFileSync(file, bytes);
+      await readPrompts(file);
+    });
+  }));
+
+test('texts for pools', () =>
+  inFolder(async (folder) => {
+    const file = join(folder, 'texts.parquet');
+    const rows = somePrompts(4).map(({ prompt_id, prompt }) => ({ prompt_id, text: prompt }));
+    await writeTable(file, { prompt_id: 'VARCHAR', text: 'VARCHAR' }, rows);
+    await withDamage(readFileSync(file), runs, async (bytes) => {
+      writeFileSync(file, bytes);
+      await readAll(textPages(file));
+    });
+  }));
+
+test.run();
