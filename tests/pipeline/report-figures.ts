@@ -101,6 +101,12 @@ const queries: Readonly<Record<string, string>> = {
     'auc_low',
     'auc_high',
   ]),
+  'pair.relaxed_tokens': ofPairs('len(pair.relaxedPositions)'),
+  'pair.divergence': ofPairs('pair.divergence'),
+  'pair.alike': ofPairs(
+    `(SELECT min(i) - 1 FROM range(1, greatest(len(pair.relaxed), len(pair.autoregressive)) + 2) AS r(i)
+      WHERE nullif(substr(pair.relaxed, i, 1), '') IS DISTINCT FROM nullif(substr(pair.autoregressive, i, 1), ''))`,
+  ),
   'ending.texts': `SELECT json_array(finish_reason) AS key, count(*) AS value FROM texts GROUP BY ALL`,
 };
 
@@ -119,6 +125,10 @@ function ofEvaluation(key: string, where: string, columns: readonly string[]): R
       `SELECT ${key} AS key, ${column} AS value FROM evaluation WHERE ${where}`,
     ]),
   );
+}
+
+function ofPairs(value: string): string {
+  return `SELECT json_array(pair.promptId) AS key, ${value} AS value FROM (SELECT unnest(m.pairs) AS pair FROM evaluation_manifest AS m)`;
 }
 
 function ofTexts(value: string): string {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { parseHTML } from 'linkedom';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { TextPair } from '../../src/evaluate/pairs.js';
 import { Lake } from '../../src/lake/lake.js';
 import { dare, resultOf } from '../cli/spawn.js';
 import { bytesBelow, inFolder, query } from '../prompts/fixture.js';
@@ -47,6 +48,7 @@ test('every figure is what a query on the tables says, no table is changed, and 
     await checkFigures(figuresOf(page), lake, folder);
     await checkDrafts(lake);
     checkMarks(page);
+    checkPairs(page, lake);
     await checkMissing(lake, config, join(folder, 'page.html'));
   }));
 
@@ -120,6 +122,24 @@ function checkMarks(page: string): void {
     const marks = article.querySelectorAll('mark').length;
     // one that ends the text has none
     assert.ok(marks <= relaxed && marks >= Math.min(1, relaxed - 1), `${marks} marks of ${relaxed} tokens`);
+  }
+}
+
+/** Both texts of each pair that the manifest keeps, each with a frame where it first differs from the other. */
+function checkPairs(page: string, lake: Lake): void {
+  const manifest = readFileSync(join(lake.dir('evaluation', 'a'), '_manifest.json'), 'utf8');
+  const { pairs } = JSON.parse(manifest) as { pairs: TextPair[] };
+  const articles = [...parseHTML(page).document.querySelectorAll('#evaluation article')];
+  assert.is(articles.length, pairs.length);
+  assert.ok(pairs.length > 0, 'the evaluation changed some texts');
+  for (const [i, { autoregressive, relaxed, promptId }] of pairs.entries()) {
+    const article = articles[i];
+    assert.is(article?.querySelector('h4')?.textContent, promptId);
+    const quotes = [...(article?.querySelectorAll('blockquote') ?? [])];
+    const texts = quotes.map(({ textContent }) => textContent?.replace('(ends here)', ''));
+    assert.equal(texts, [autoregressive, relaxed]);
+    const frames = quotes.map((quote) => quote.querySelector('.first')?.textContent);
+    assert.ok(frames[0] !== undefined && frames[1] !== undefined && frames[0] !== frames[1], frames.join());
   }
 }
 
