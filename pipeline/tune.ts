@@ -3,7 +3,7 @@ import { chooseSetting, paretoFront, type TunedSetting } from '../src/evaluate/p
 import { measureTexts, type Setting, type TextMeasures } from '../src/evaluate/rows.js';
 import { autoregressive, greedy, type Nodes, relaxed } from '../src/evaluate/settings.js';
 import { chosenYaml, tuningTable } from '../src/report/tuning.js';
-import type { CommandResult, StageContext } from '../src/stage.js';
+import type { StageContext, StageResult } from '../src/stage.js';
 import { runTrials, type SettingTrial, withTrialSession } from './trials.js';
 
 export interface TuneOptions {
@@ -36,7 +36,7 @@ export interface Tuned
  * say little: one relaxed token changes a text.
  * @throws inputError without prompts or texts, and for mode sample
  */
-export async function tune(context: StageContext, options: TuneOptions): Promise<CommandResult> {
+export async function tune(context: StageContext, options: TuneOptions): Promise<StageResult> {
   const started = performance.now();
   const { limit, maxLoss } = options;
   const { trials, warnings, costs, ...about } = await withTrialSession(context, (duck) =>
@@ -48,6 +48,9 @@ export async function tune(context: StageContext, options: TuneOptions): Promise
   return {
     stage: 'tune',
     partition: context.partition,
+    // it writes no table: settings that were tried
+    rows: results.length,
+    files: [],
     seconds: (performance.now() - started) / 1000,
     warnings,
     limit,

@@ -1,6 +1,6 @@
 /** What `dare evaluate --help` and `dare tune --help` print. */
 import type { LakeCommand } from './arguments.js';
-import { LOGGING, place } from './help-options.js';
+import { LOGGING, place, WATCHING } from './help-options.js';
 
 export const REVIEW_SUMMARIES: Readonly<Record<Extract<LakeCommand, 'evaluate' | 'tune'>, string>> = {
   evaluate: 'what relaxed decoding changes: texts, vectors, a recommender',
@@ -31,6 +31,8 @@ more than a fifth of all, it is decoded in parts, each with pools that lack its 
 ${place('look at')}
 ${LOGGING}
 
+${WATCHING}
+
 Output of evaluate
   Two tables and a statement on stderr. The JSON line holds "results", a list like the table's rows, "speeds" (tokens a
   second by setting) and "downstream" {"ratings", "seeds", "statement", "results"}.
@@ -57,6 +59,8 @@ factor of 1.05 on the probability of a token. Writes no table and changes no con
 
 ${place('look at')}
 ${LOGGING}
+
+${WATCHING}
 
 Output of tune
   A table and YAML on stderr. The JSON line holds "chosen" {"name", "mode", "topK", ...}, "configuration" (the YAML) and
