@@ -1,10 +1,8 @@
 /** `dare report` on a partition that the pipeline wrote: every figure of the page, and the page in a browser. */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseHTML } from 'linkedom';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { TextPair } from '../../src/evaluate/pairs.js';
 import { Lake } from '../../src/lake/lake.js';
 import { dare, resultOf } from '../cli/spawn.js';
 import { bytesBelow, inFolder, query } from '../prompts/fixture.js';
@@ -12,6 +10,7 @@ import { hasChromium, missing, open } from '../report/chromium.js';
 import { type Figure, figuresOf, textOf } from '../report/fixture.js';
 import { smallCatalogue } from './fixture.js';
 import { expectedFigures } from './report-figures.js';
+import { checkBars, checkLooks, checkMarks, checkPairs, checkTimes } from './report-page.js';
 
 async function report(config: string, ...options: string[]): Promise<Record<string, unknown>> {
   const finished = await dare(['report', '--config', config, '--quiet', ...options]);
@@ -23,6 +22,10 @@ test('every figure is what a query on the tables says, no table is changed, and 
   inFolder(async (folder) => {
     const { config } = smallCatalogue(folder);
     const long = ['--set', 'decode.maxNewTokens=100', '--set', 'decode.nodes=12'];
+    // what the pools are made of
+    const earlier = ['--partition', '0', '--set', 'decode.mode=greedy'];
+    const first = await dare(['run', '--config', config, '--quiet', ...long, ...earlier]);
+    assert.is(first.code, 0, first.stderr);
     const run = await dare(['run', '--config', config, '--quiet', ...long]);
     assert.is(run.code, 0, run.stderr);
     const lake = new Lake(join(folder, 'lake'));
@@ -37,7 +40,10 @@ test('every figure is what a query on the tables says, no table is changed, and 
     assert.ok(html?.startsWith('<!doctype html>'));
     assert.equal(rest, Object.fromEntries(before));
     assert.not.match(String(html), /id="evaluation"/, 'left out where there is none');
-    const evaluated = await dare(['evaluate', '--config', config, '--quiet', '--limit', '6']);
+    // bounds so wide that some texts are others
+    const wide = ['decode.topK=8', 'decode.minProb=0.001', 'decode.divergenceBudget=50'];
+    const set = [...long, ...wide.flatMap((setting) => ['--set', setting])];
+    const evaluated = await dare(['evaluate', '--config', config, '--quiet', '--limit', '8', ...set]);
     assert.is(evaluated.code, 0, evaluated.stderr);
     await report(config);
     const { downstream } = resultOf(evaluated) as { downstream: { statement: string } };
@@ -49,6 +55,9 @@ test('every figure is what a query on the tables says, no table is changed, and 
     await checkDrafts(lake);
     checkMarks(page);
     checkPairs(page, lake);
+    checkTimes(page);
+    checkBars(page);
+    if (hasChromium) await checkLooks(file);
     await checkMissing(lake, config, join(folder, 'page.html'));
   }));
 
@@ -73,7 +82,6 @@ async function checkFigures(figures: readonly Figure[], lake: Lake, folder: stri
   const expected = await expectedFigures(lake, 'a', folder);
   const seen = new Set<string>();
   for (const { name, key, value } of figures) {
-    if (name.startsWith('trait.') && !/genre"/.test(key)) continue;
     const id = `${name} ${key}`;
     const right = expected.get(id);
     assert.ok(right !== undefined, `${id}: ${value} on the page, nothing in the tables`);
@@ -84,11 +92,20 @@ async function checkFigures(figures: readonly Figure[], lake: Lake, folder: stri
     seen.add(id);
   }
   for (const id of expected.keys()) assert.ok(chosen.test(id) || seen.has(id), `${id} isn't on the page`);
-  for (const name of ['trait.share', 'relaxed.divergence', 'slowest.decode_steps'])
+  for (const name of [
+    'trait.share ["item"',
+    'trait.share ["user"',
+    'relaxed.divergence',
+    'slowest.decode_steps',
+  ])
     assert.ok(
       [...seen].some((id) => id.startsWith(name)),
       name,
     );
+  const attributes = figures.flatMap(({ name, key }) =>
+    name === 'trait.share' ? [(JSON.parse(key) as string[])[2]] : [],
+  );
+  assert.ok(new Set(attributes).size > 3, 'traits of several columns are among them');
 }
 
 /** What was counted in the loop against what the rows say. */
@@ -108,39 +125,6 @@ async function checkDrafts(lake: Lake): Promise<void> {
     'tokens that are no output tokens are among the figures',
   );
   assert.equal([rows, by_match, by_depth].map(Number), [drafted, accepted, accepted].map(Number));
-}
-
-/** A text of so many relaxed tokens has a mark at least, and no more than these. */
-function checkMarks(page: string): void {
-  const { document } = parseHTML(page);
-  const articles = [...document.querySelectorAll('#relaxed article')];
-  assert.ok(articles.length > 0, 'the run relaxed some tokens');
-  for (const article of articles) {
-    const relaxed = Number(
-      article.querySelector('[data-figure="relaxed.relaxed_tokens"]')?.getAttribute('value'),
-    );
-    const marks = article.querySelectorAll('mark').length;
-    // one that ends the text has none
-    assert.ok(marks <= relaxed && marks >= Math.min(1, relaxed - 1), `${marks} marks of ${relaxed} tokens`);
-  }
-}
-
-/** Both texts of each pair that the manifest keeps, each with a frame where it first differs from the other. */
-function checkPairs(page: string, lake: Lake): void {
-  const manifest = readFileSync(join(lake.dir('evaluation', 'a'), '_manifest.json'), 'utf8');
-  const { pairs } = JSON.parse(manifest) as { pairs: TextPair[] };
-  const articles = [...parseHTML(page).document.querySelectorAll('#evaluation article')];
-  assert.is(articles.length, pairs.length);
-  assert.ok(pairs.length > 0, 'the evaluation changed some texts');
-  for (const [i, { autoregressive, relaxed, promptId }] of pairs.entries()) {
-    const article = articles[i];
-    assert.is(article?.querySelector('h4')?.textContent, promptId);
-    const quotes = [...(article?.querySelectorAll('blockquote') ?? [])];
-    const texts = quotes.map(({ textContent }) => textContent?.replace('(ends here)', ''));
-    assert.equal(texts, [autoregressive, relaxed]);
-    const frames = quotes.map((quote) => quote.querySelector('.first')?.textContent);
-    assert.ok(frames[0] !== undefined && frames[1] !== undefined && frames[0] !== frames[1], frames.join());
-  }
 }
 
 async function checkMissing(lake: Lake, config: string, out: string): Promise<void> {
