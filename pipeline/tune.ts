@@ -64,7 +64,7 @@ export async function tune(context: StageContext, options: TuneOptions): Promise
 }
 
 /** All combinations, strict ones first; plain decoding too, which loses nothing. */
-function settingsOf(options: TuneOptions): Setting[] {
+export function settingsOf(options: TuneOptions): Setting[] {
   const ascending = (values: readonly number[]) => [...values].sort((a, b) => a - b);
   const [budgets, topK] = [ascending(options.divergenceBudgets), ascending(options.topK)];
   const minProb = ascending(options.minProb).reverse();
