@@ -49,6 +49,14 @@ export function decodeSettings(config: DecodeConfig): DecodeRules {
   };
 }
 
+/**
+ * Whether checksums of pools are compared before they are drafted from. Damaged counts can change texts of mode relaxed, in
+ * the other modes only how many steps they take.
+ */
+export function verifiesPools({ verifyPools, mode }: DecodeConfig): boolean {
+  return verifyPools ?? mode === 'relaxed';
+}
+
 /** The engine that a configuration asks for. */
 export function engineOptions(model: string, config: StandaloneConfig): EngineOptions {
   const { cache, threads, device, adapter, weights } = config.model;
