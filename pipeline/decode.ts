@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path';
 import { loadStandalone } from '../src/config/load.js';
 import { perStep, type TableCounts } from '../src/decode/counts.js';
 import { countsOf, joinedShard } from '../src/decode/join.js';
+import { verifiesPools } from '../src/decode/settings.js';
 import type { TraceOptions } from '../src/decode/trace-file.js';
 import { inputError } from '../src/errors.js';
 import { makeFolder, removeStale } from '../src/lake/lake.js';
@@ -104,7 +105,9 @@ export async function decodeStandalone(options: DecodeOptions, tools: StageTools
   const config = loadStandalone(options.set, options);
   const out = resolve(options.out);
   const tokenizer = loadTextModel(options.model, config.model.cache);
-  const pools = options.pools === undefined ? noPools : await loadPools(options.pools, tokenizer.fingerprint);
+  const verify = verifiesPools(config.decode);
+  const pools =
+    options.pools === undefined ? noPools : await loadPools(options.pools, tokenizer.fingerprint, verify);
   makeFolder(dirname(out));
   removeStale(dirname(out));
   const job: DecodeJob = {

@@ -1,8 +1,11 @@
+import { changedPairs, type TextPair } from '../src/evaluate/pairs.js';
 import { type EvaluationRow, evaluationRows } from '../src/evaluate/rows.js';
 import { comparedSettings } from '../src/evaluate/settings.js';
 import { replaceTable } from '../src/lake/manifest.js';
+import { loadTextModel } from '../src/model/text.js';
 import { downstreamTable, evaluationTable } from '../src/report/evaluation.js';
 import type { StageContext, StageResult } from '../src/stage.js';
+import { marksOf } from '../src/text/marks.js';
 import { type ClickResult, downstream } from './downstream.js';
 import { sourcesOf } from './origins.js';
 import { runTrials, type SettingTrial, withTrialSession } from './trials.js';
@@ -10,7 +13,8 @@ import { runTrials, type SettingTrial, withTrialSession } from './trials.js';
 /**
  * `dare evaluate`: what relaxed verification changes in the texts of a partition, in their vectors and in a click model that
  * is given them, against autoregressive decoding of the same prompts. Writes the table `evaluation`: a row for each
- * setting, entity type and framework, and one for each click model.
+ * setting, entity type and framework, and one for each click model; its manifest keeps some pairs of texts (`pairs`), which
+ * the report shows.
  * @throws inputError without prompts or texts, and for mode sample
  */
 export async function evaluate(context: StageContext): Promise<StageResult> {
@@ -36,7 +40,13 @@ export async function evaluate(context: StageContext): Promise<StageResult> {
       downstream: { ratings, seeds, statement, results },
     };
     const table = [...rows, ...results.map(clickRow)];
-    const manifest = { stage: 'evaluate', rows: table.length, ...summary, origin };
+    const manifest = {
+      stage: 'evaluate',
+      rows: table.length,
+      ...summary,
+      origin,
+      pairs: pairsOf(context, trials),
+    };
     const file = lake.file('evaluation', partition);
     const params = { rows: JSON.stringify(table), partition };
     checkUnchanged();
@@ -62,6 +72,16 @@ export async function evaluate(context: StageContext): Promise<StageResult> {
 function rowsOf(trials: readonly SettingTrial[]): EvaluationRow[] {
   const reference = trials[0]?.texts ?? [];
   return trials.flatMap(({ setting, texts }) => evaluationRows(setting, texts, reference));
+}
+
+/** Texts that the configured relaxed setting, the third, changed. They are quoted by the manifest alone, never by a log. */
+function pairsOf({ config }: StageContext, trials: readonly SettingTrial[]): TextPair[] {
+  const [reference, , relaxed] = trials;
+  if (reference === undefined || relaxed === undefined) return [];
+  const tokenizer = loadTextModel(config.model.path, config.model.cache);
+  return changedPairs(relaxed.setting, relaxed.texts, reference.texts, ({ text, ids, relaxedPositions }) =>
+    marksOf(text, Array.from(ids), Array.from(relaxedPositions), (some) => tokenizer.decode(some)),
+  );
 }
 
 function clickRow({ name, auc, logLoss, difference, verdict }: ClickResult) {

@@ -91,5 +91,6 @@ export async function heldOutPools(
     },
     context,
   );
-  return { ...(await loadPools(folder, tokenizer.fingerprint)), texts };
+  // written just now
+  return { ...(await loadPools(folder, tokenizer.fingerprint, false)), texts };
 }

@@ -7,11 +7,11 @@ import {
   forgetFirstRound,
   forgetTable,
   forgetUnfinished,
-  forgetWarnings,
   lookFor,
   type Rewritten,
   type Whom,
 } from '../src/lake/forget.js';
+import { forgetPairs, forgetWarnings } from '../src/lake/forget-manifests.js';
 import { findGarbage } from '../src/lake/garbage.js';
 import { allTableNames, type Lake, listFolder } from '../src/lake/lake.js';
 import { changeOrigins } from '../src/lake/lineage.js';
@@ -28,7 +28,7 @@ const tables = ['cohorts', 'prompts', 'texts', 'features'] as const;
 
 interface Removed {
   partition: string;
-  /** A table, `earlier features` or `unfinished texts`. */
+  /** A table, `earlier features`, `unfinished texts` or `pairs of texts of the evaluation`. */
   table: string;
   rows: number;
 }
@@ -79,7 +79,11 @@ export async function forget(context: StageContext, whom: Whom): Promise<Command
         });
       }
       await changeOrigins(lake, (_, old) => (old === null ? null : (renewed.get(old) ?? old)));
-      for (const partition of partitions) await forgetWarnings(lake, partition, whom);
+      for (const partition of partitions) {
+        await forgetWarnings(lake, partition, whom);
+        const pairs = await forgetPairs(lake, partition, whom);
+        removed.push({ partition, table: 'pairs of texts of the evaluation', rows: pairs });
+      }
       // reports quote texts and ids; they are made anew when they are asked for
       for (const partition of partitions) rmSync(lake.report(partition), { force: true });
       for (const path of findGarbage(lake)) rmSync(path, { recursive: true, force: true });

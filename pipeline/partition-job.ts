@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import type { Config } from '../src/config/schema.js';
+import { verifiesPools } from '../src/decode/settings.js';
 import type { TraceOptions } from '../src/decode/trace-file.js';
 import { inputError } from '../src/errors.js';
 import { reusedPartitions } from '../src/lake/reused-partitions.js';
@@ -40,7 +41,9 @@ export async function partitionJob(
     unfinished,
     top: lake.root,
     texts: lake.dir('texts', partition),
-    pools: existsSync(poolFolder) ? await loadPools(poolFolder, tokenizer.fingerprint) : noPools,
+    pools: existsSync(poolFolder)
+      ? await loadPools(poolFolder, tokenizer.fingerprint, verifiesPools(config.decode))
+      : noPools,
     maxLength: config.pools.maxLength,
     config: onOneGpu(config, shard),
     tokenizer,

@@ -9,7 +9,6 @@ import { readManifest } from '../src/lake/manifest.js';
 import { PageSession } from '../src/lake/page-session.js';
 import { loadTextModel } from '../src/model/text.js';
 import { packageVersion } from '../src/paths.js';
-import { marksOf } from '../src/report/page/marks.js';
 import { page } from '../src/report/page/page.js';
 import type {
   CohortRow,
@@ -20,6 +19,7 @@ import type {
   EndingRow,
   ErrorRow,
   EvaluatedClicks,
+  EvaluatedPair,
   EvaluatedTexts,
   Evaluation,
   EvaluationAbout,
@@ -37,6 +37,7 @@ import type {
   WarningRow,
 } from '../src/report/page/rows.js';
 import type { StageContext, StageResult } from '../src/stage.js';
+import { marksOf } from '../src/text/marks.js';
 import type { TextModel } from '../src/text/tokenizer.js';
 import { type TableStage, tableOfStage } from './freshness.js';
 import { openCheckedInputs } from './inputs.js';
@@ -211,6 +212,7 @@ async function evaluationOf(
   return {
     texts: await rows<EvaluatedTexts>('evaluation-texts'),
     clicks: await rows<EvaluatedClicks>('evaluation-clicks'),
+    pairs: (await duck.scriptRows('report/evaluation-pairs', { params })) as unknown as EvaluatedPair[],
     about: manifest === undefined ? undefined : (about as unknown as EvaluationAbout),
   };
 }

@@ -136,6 +136,9 @@ class TrialRun {
     const sources = await poolSources(duck, context);
     const sums = settings.map((setting): Sums => ({ setting, texts: [], time: 0 }));
     const folds = foldsOf(prompts, entityKey, chosen.all);
+    // one setting after another decodes all prompts: the time left is that of all of them
+    const all = settings.length * prompts.length;
+    let decoded = 0;
     let poolTexts = 0;
     for (const [index, fold] of folds.entries()) {
       const folder = join(lake.work('evaluation', partition), `pools-${index}`);
@@ -144,12 +147,15 @@ class TrialRun {
       progress.done();
       poolTexts += pools.texts;
       worker.usePools(pools.bytes);
+      progress.start('texts', all);
+      progress.skip(decoded);
       for (const sum of sums) {
         signal.throwIfAborted();
-        progress.start(`${sum.setting.name}, ${index + 1} of ${folds.length}`, fold.length);
+        progress.note(sum.setting.name);
         await this.decode(sum, fold);
-        progress.done();
       }
+      decoded += sums.length * fold.length;
+      progress.done();
     }
     const trials = sums.map(({ setting, texts, time }) => {
       const tokens = texts.reduce((sum, { emittedTokens }) => sum + emittedTokens, 0);

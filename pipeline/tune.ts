@@ -3,7 +3,7 @@ import { chooseSetting, paretoFront, type TunedSetting } from '../src/evaluate/p
 import { measureTexts, type Setting, type TextMeasures } from '../src/evaluate/rows.js';
 import { autoregressive, greedy, type Nodes, relaxed } from '../src/evaluate/settings.js';
 import { chosenYaml, tuningTable } from '../src/report/tuning.js';
-import type { CommandResult, StageContext } from '../src/stage.js';
+import type { StageContext, StageResult } from '../src/stage.js';
 import { runTrials, type SettingTrial, withTrialSession } from './trials.js';
 
 export interface TuneOptions {
@@ -37,7 +37,7 @@ export interface Tuned
  * say little: one relaxed token changes a text.
  * @throws inputError without prompts or texts, and for mode sample
  */
-export async function tune(context: StageContext, options: TuneOptions): Promise<CommandResult> {
+export async function tune(context: StageContext, options: TuneOptions): Promise<StageResult> {
   const started = performance.now();
   const { limit, maxLoss } = options;
   const { trials, warnings, costs, ...about } = await withTrialSession(context, (duck) =>
@@ -49,6 +49,9 @@ export async function tune(context: StageContext, options: TuneOptions): Promise
   return {
     stage: 'tune',
     partition: context.partition,
+    // it writes no table: settings that were tried
+    rows: results.length,
+    files: [],
     seconds: (performance.now() - started) / 1000,
     warnings,
     limit,
@@ -62,7 +65,7 @@ export async function tune(context: StageContext, options: TuneOptions): Promise
 }
 
 /** All combinations, strict ones first; plain decoding too, which loses nothing. */
-function settingsOf(options: TuneOptions): Setting[] {
+export function settingsOf(options: TuneOptions): Setting[] {
   const ascending = (values: readonly number[]) => [...values].sort((a, b) => a - b);
   const [budgets, topK] = [ascending(options.divergenceBudgets), ascending(options.topK)];
   const minProb = ascending(options.minProb).reverse();

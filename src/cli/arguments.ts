@@ -38,6 +38,8 @@ const COMMON: readonly OptionName[] = [
 ];
 /** What commands know that always do something. */
 const ALWAYS: readonly OptionName[] = COMMON.filter((option) => option !== 'skip-exit-code');
+/** What every stage knows, and what takes as long as one: who looks on. */
+const WATCHING: readonly OptionName[] = ['metrics-file', 'lineage-file'];
 /** Those for all partitions of a lake. */
 const ALL_PARTITIONS = ALWAYS.filter((option) => option !== 'partition');
 const LAKE_OPTIONS: Readonly<Record<LakeCommand, readonly OptionName[]>> = {
@@ -46,8 +48,18 @@ const LAKE_OPTIONS: Readonly<Record<LakeCommand, readonly OptionName[]>> = {
   rollback: ALWAYS,
   prune: [...ALL_PARTITIONS, 'keep', 'older-than', 'dry-run'],
   forget: [...ALL_PARTITIONS, 'user', 'users', 'item'],
-  evaluate: [...COMMON, 'limit', 'divergence-budget'],
-  tune: [...ALWAYS, 'limit', 'divergence-budget', 'top-k', 'min-prob', 'min-gain', 'nodes', 'max-loss'],
+  evaluate: [...COMMON, ...WATCHING, 'limit', 'divergence-budget'],
+  tune: [
+    ...ALWAYS,
+    ...WATCHING,
+    'limit',
+    'divergence-budget',
+    'top-k',
+    'min-prob',
+    'min-gain',
+    'nodes',
+    'max-loss',
+  ],
 };
 /** Options that may be given several times. */
 const REPEATABLE: readonly OptionName[] = ['set', 'user', 'item', 'trace-prompts'];
@@ -68,8 +80,6 @@ const PATHS: readonly OptionName[] = [
   'metrics-file',
   'lineage-file',
 ];
-/** What every stage knows: who looks on. */
-const WATCHING: readonly OptionName[] = ['metrics-file', 'lineage-file'];
 const TRACE: readonly OptionName[] = ['trace', 'trace-prompts', 'trace-limit'];
 /** What `dare explain` knows beside the prompt. */
 const EXPLAIN: readonly OptionName[] = ['trace', 'json', 'quiet', 'debug', 'log-level', 'help'];

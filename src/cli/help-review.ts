@@ -1,6 +1,6 @@
 /** What `dare evaluate --help` and `dare tune --help` print. */
 import type { LakeCommand } from './arguments.js';
-import { LOGGING, place } from './help-options.js';
+import { LOGGING, place, WATCHING } from './help-options.js';
 
 export const REVIEW_SUMMARIES: Readonly<Record<Extract<LakeCommand, 'evaluate' | 'tune'>, string>> = {
   evaluate: 'what relaxed decoding changes: texts, vectors, a recommender',
@@ -31,6 +31,8 @@ more than a fifth of all, it is decoded in parts, each with pools that lack its 
 ${place('look at')}
 ${LOGGING}
 
+${WATCHING}
+
 Output of evaluate
   Two tables and a statement on stderr. The JSON line holds "results", a list like the table's rows, "speeds" (tokens a
   second by setting) and "downstream" {"ratings", "seeds", "statement", "results"}.
@@ -46,18 +48,20 @@ and relaxed with every combination of the values below. Prints the settings by t
 is faster and loses less, and chooses the fastest within the bound on loss; of settings that are equally fast (1%) the
 one that loses least. Fast is what takes little time a token by the machine's cost table: measured times of the same
 work differ by more (tokens/s shows them). Loss is what relaxed tokens give away, in nats, over all tokens: 0.05 is a
-factor of 1.05 on the probability of a token. Writes no table and changes no configuration: it prints the keys to paste.
+factor of 1.05 on the probability of a token. The defaults make 28 settings. Writes no table and changes no configuration: it prints the keys to paste.
 
   --max-loss N             nats a token that may be given away; default 0.05
   --divergence-budget LIST nats a text; default 1,4
   --top-k LIST             ranks; default 2,3
   --min-prob LIST          least probabilities; default 0.05,0.1
-  --min-gain LIST          tokens that a relaxed one must bring at a text's beginning; default 0,5
-  --nodes LIST             draft nodes a step: auto, or numbers from 1 to 256; default the configuration's
+  --min-gain LIST          tokens that a relaxed one must bring at a text's beginning; default the configuration's
+  --nodes LIST             draft nodes a step: auto, or numbers from 1 to 256; default auto,16,32
   --limit N                users, and items, whose prompts are decoded, chosen by hash; default evaluate.limit
 
 ${place('look at')}
 ${LOGGING}
+
+${WATCHING}
 
 Output of tune
   A table and YAML on stderr. The JSON line holds "chosen" {"name", "mode", "topK", ...}, "configuration" (the YAML) and
@@ -65,5 +69,5 @@ Output of tune
 
 Examples
   dare tune --config data-samples/dare.yaml --limit 40
-  dare tune --config dare.yaml --max-loss 0.02 --nodes auto,16,32`,
+  dare tune --config dare.yaml --max-loss 0.02 --nodes auto --divergence-budget 2,4,8`,
 };

@@ -1,5 +1,7 @@
 /** What `dare --help` and `dare <stage> --help` print. */
+
 import type { CommandName, StageName } from './arguments.js';
+import { WATCHING } from './help-options.js';
 import { REVIEW_DETAILS, REVIEW_SUMMARIES } from './help-review.js';
 import { TOOL_DETAILS, TOOL_SUMMARIES } from './help-tools.js';
 import { UPKEEP_DETAILS, UPKEEP_SUMMARIES } from './help-upkeep.js';
@@ -33,14 +35,7 @@ const COMMON = `Options
 
 const WATCHED = `${COMMON}
 
-Watching a run
-  --metrics-file FILE      write counters for Prometheus (node_exporter's textfile collector reads *.prom) every five
-                           seconds and at the end, also when the stage fails: dare_rows_total, dare_output_tokens_total,
-                           dare_rows_per_second, dare_remaining_seconds, dare_last_success_timestamp_seconds, ...
-  --lineage-file FILE      append OpenLineage run events, one a line: START, then COMPLETE, FAIL or ABORT, of each stage,
-                           with what it read and wrote
-  --json                   logs each stage with the fields event (start, end, fail, abort), stage, partition, shard,
-                           rows, seconds`;
+${WATCHING}`;
 
 const OUTPUT = `Output
   The last line of stdout is one line of JSON: {"stage", "partition", "rows", "files", "seconds", "warnings", ...},

@@ -1,6 +1,7 @@
 /** What is done with a lake beside its stages. Each is loaded when it is needed. */
 import { checkPartition } from '../config/load.js';
-import type { CommandResult, StageContext, StageTools } from '../stage.js';
+import { observed } from '../report/observe.js';
+import type { CommandResult, StageContext, StageResult, StageTools } from '../stage.js';
 import type { LakeCommand, Options } from './arguments.js';
 import { type LakeUse, noInput, withPlace } from './place.js';
 
@@ -44,14 +45,26 @@ const commands: Readonly<Record<LakeCommand, Run>> = {
       if ((await freshness('evaluation', place)).state === 'fresh') return skippedResult('evaluate', place);
     }
     const { evaluate } = await import('../../pipeline/evaluate.js');
-    return await evaluate(place);
+    return await watched('evaluate', place, () => evaluate(place));
   },
   tune: async (options, context) => {
     const { tuneOptions } = await import('./review-options.js');
     const { tune } = await import('../../pipeline/tune.js');
-    return await tune(context, tuneOptions(options, context.config));
+    const tried = tuneOptions(options, context.config);
+    return await watched('tune', context, () => tune(context, tried));
   },
 };
+
+/** In view of whoever looks on; both decode for as long as a stage does, and read the same. */
+async function watched(
+  stage: 'evaluate' | 'tune',
+  context: StageContext,
+  work: () => Promise<StageResult>,
+): Promise<StageResult> {
+  const { filesRead } = await import('../../pipeline/origins.js');
+  const inputs = () => filesRead('evaluation', context);
+  return await observed(context.watch, { stage, partition: context.partition, inputs }, work);
+}
 
 export async function runOnLake(
   name: LakeCommand,

@@ -6,7 +6,7 @@ import type { Options } from './arguments.js';
 import { numbers, reals, wholeNumber } from './values.js';
 
 /** What is tried, where nobody says. */
-const usualTrials = { budgets: '1,4', topK: '2,3', minProb: '0.05,0.1', minGain: '0,5' };
+const usualTrials = { budgets: '1,4', topK: '2,3', minProb: '0.05,0.1', nodes: 'auto,16,32' };
 /** Nats a token that may be given away. */
 const usualLoss = '0.05';
 /** The configuration with what the options say in place of its keys. @throws inputError for a value that doesn't fit */
@@ -25,8 +25,9 @@ export function evaluateConfig(options: Options, config: Config): Config {
 /** @throws inputError for a value that isn't what the option takes */
 export function tuneOptions(options: Options, config: Config): TuneOptions {
   const { 'divergence-budget': budgets = usualTrials.budgets, 'top-k': topK = usualTrials.topK } = options;
-  const { 'min-prob': minProb = usualTrials.minProb, 'max-loss': loss = usualLoss } = options;
-  const { 'min-gain': minGain = usualTrials.minGain } = options;
+  const { 'min-prob': minProb = usualTrials.minProb, nodes = usualTrials.nodes } = options;
+  const { 'max-loss': loss = usualLoss } = options;
+  const { 'min-gain': minGain = String(config.decode.minGain) } = options;
   const [maxLoss] = reals('max-loss', loss, 0, Number.POSITIVE_INFINITY) as [number, ...number[]];
   return {
     limit: limitOf(options, config),
@@ -34,7 +35,7 @@ export function tuneOptions(options: Options, config: Config): TuneOptions {
     topK: numbers('top-k', topK, 1, 64),
     minProb: reals('min-prob', minProb, 0, 1),
     minGain: reals('min-gain', minGain, 0, 256),
-    nodes: options.nodes === undefined ? [config.decode.nodes] : nodesOf(options.nodes),
+    nodes: nodesOf(nodes),
     maxLoss,
   };
 }

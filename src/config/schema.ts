@@ -162,6 +162,8 @@ export const decode = group({
   /** Above this share of prompts that could not be decoded the stage fails. */
   maxFailedShare: real(0, 1).default(0.01),
   rounds: rounds.prefault({}),
+  /** Whether checksums of pools are compared before they are drafted from; by mode if left out. */
+  verifyPools: z.boolean('true or false').exactOptional(),
 });
 export const lakeDecode = decode.extend({
   /** In a lake there are earlier tables, whose texts may be the same. */

@@ -30,7 +30,7 @@ export interface RunInputs {
 }
 
 /** Settings that change how fast texts are decoded, or what is done with them, and not the texts. */
-const withoutEffect = new Set<keyof DecodeConfig>(['concurrency', 'maxFailedShare']);
+const withoutEffect = new Set<keyof DecodeConfig>(['concurrency', 'maxFailedShare', 'verifyPools']);
 
 /**
  * Everything that decides the rows of a run, by the names that a user knows. Rows of runs with equal keys may stand in

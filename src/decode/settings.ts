@@ -52,6 +52,14 @@ export function decodeSettings(config: DecodeConfig): DecodeRules {
 }
 
 /**
+ * Whether checksums of pools are compared before they are drafted from. Damaged counts can change texts of mode relaxed, in
+ * the other modes only how many steps they take.
+ */
+export function verifiesPools({ verifyPools, mode }: DecodeConfig): boolean {
+  return verifyPools ?? mode === 'relaxed';
+}
+
+/**
  * The engine that a configuration asks for.
  * @param prompts to decode, where that is known: a given concurrency beyond it would only take memory
  */

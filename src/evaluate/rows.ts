@@ -32,6 +32,8 @@ export interface EvaluatedText {
   draftedTokens: number;
   emittedTokens: number;
   relaxedTokens: number;
+  /** Places of relaxed tokens among the ids, from 0; an end token has none. */
+  relaxedPositions: ArrayLike<number>;
   /** Nats. */
   divergence: number;
   logProbability: number | null;

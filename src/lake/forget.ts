@@ -7,16 +7,8 @@ import type { Duck } from './duck.js';
 import { isUnchanged } from './fingerprint.js';
 import { earlierFile } from './generations.js';
 import { KeptRows, type RunKey, readRunKey } from './kept-rows.js';
-import {
-  allTableNames,
-  discard,
-  type Lake,
-  listFolder,
-  replaceFile,
-  type TableName,
-  temporaryBeside,
-} from './lake.js';
-import { type Manifest, publishTable, readManifest, writeManifest } from './manifest.js';
+import { discard, type Lake, listFolder, replaceFile, type TableName, temporaryBeside } from './lake.js';
+import { type Manifest, publishTable, readManifest } from './manifest.js';
 import { tableOf } from './origin.js';
 import { firstRoundFile, firstRoundFolder, listShards, readShard, shardFile } from './shards.js';
 
@@ -116,45 +108,6 @@ export async function forgetUnfinished(
   }
   for (const shard of listShards(folder)) rows += await forgetShard(duck, shardFile(folder, shard), renewed);
   return rows;
-}
-
-/**
- * Takes the warnings that name somebody out of the manifests of a partition, also where the table has no rows of them:
- * ratings of unknown users are warned of by an example. All others stay.
- */
-export async function forgetWarnings(lake: Lake, partition: string, whom: Whom): Promise<void> {
-  const folders = allTableNames.flatMap((table) => [
-    lake.dir(table, partition),
-    lake.earlier(table, partition),
-  ]);
-  for (const folder of folders) {
-    const manifest = await readManifest(folder);
-    const lastRun = manifest?.lastRun as { warnings?: string[] } | undefined;
-    const warnings = lastRun?.warnings ?? [];
-    const left = warnings.filter((warning) => !namesAny(warning, whom));
-    if (left.length < warnings.length)
-      await writeManifest(folder, { ...manifest, lastRun: { ...lastRun, warnings: left } });
-  }
-}
-
-/**
- * Whether a warning of a stage names one of them. Stages write ids in two ways: quoted, where the sentence says whether it
- * is a user or an item (either counts), and in prompts' ids, `<framework>:<type>:<id>`. A number that equals an id is none.
- */
-function namesAny(warning: string, { users, items }: Whom): boolean {
-  const quoted = [...users, ...items].some((id) => warning.includes(`"${id}"`));
-  return (
-    quoted ||
-    users.some((id) => hasPrompt(warning, `:user:${id}`)) ||
-    items.some((id) => hasPrompt(warning, `:item:${id}`))
-  );
-}
-
-/** Whether the end of a prompt's id occurs, and doesn't go on as a longer one. */
-function hasPrompt(warning: string, end: string): boolean {
-  for (let at = warning.indexOf(end); at !== -1; at = warning.indexOf(end, at + 1))
-    if (!/^[\p{L}\p{N}]/u.test(warning.slice(at + end.length))) return true;
-  return false;
 }
 
 async function forgetFile(

@@ -178,6 +178,9 @@ function columnName(key: string): string {
   return key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
+/** The columns of a pool file: its one row holds a list in each. Types as DuckDB has them. */
+export const poolFields = columnKeys.map((key) => ({ name: columnName(key), type: 'INTEGER[]' }));
+
 /** The metadata as JSON that carries a checksum of itself. */
 function sealed(metadata: PoolMetadata): string {
   const json = JSON.stringify(metadata);

@@ -142,20 +142,27 @@ export function openEarlier({ dir, entry: { file } }: EarlierPool): Pool {
 
 /**
  * Loads the pools of a folder for a tokenizer.
+ * @param verify whether every byte is compared with the manifest's checksum, which takes about a second a gigabyte; else
+ * sizes, order and ranges alone are looked at
  * @throws inputError when the folder has no manifest, a file is broken, or a pool belongs to another tokenizer
  */
-export async function loadPools(dir: string, tokenizer: string): Promise<PoolSet> {
+export async function loadPools(dir: string, tokenizer: string, verify: boolean): Promise<PoolSet> {
   const bytes = new Map<PoolKey, SharedArrayBuffer>();
   const metadata: PoolMetadata[] = [];
-  for (const { file, version } of (await readPoolList(dir)).pools) {
+  for (const { file, version, sha256: written } of (await readPoolList(dir)).pools) {
     const path = join(dir, file);
     const buffer = readPoolFile(path);
-    // sizes and ranges alone: checksums of large pools take seconds
     const pool = openPool(buffer, path);
     if (pool.metadata.version !== version) {
       throw inputError(
         `${path} is a pool of another version than its manifest says`,
         'Build the pools again: dare pools.',
+      );
+    }
+    if (verify && sha256(buffer) !== written) {
+      throw inputError(
+        `${path} was damaged or changed since it was written: its sha256 isn't the one in the manifest beside it`,
+        'Build the pools again: dare pools. (It takes over those that are whole; dare pools verify lists the others.)',
       );
     }
     if (pool.metadata.tokenizer !== tokenizer) {

@@ -4,6 +4,9 @@ import { pathToFileURL } from 'node:url';
 import { listValue } from 'duckdb';
 import { inputError, messageOf } from '../errors.js';
 import { Duck, listOfFiles } from '../lake/duck.js';
+import { findInput } from '../lake/input-files.js';
+import { readManifest } from '../lake/manifest.js';
+import { poolFields } from '../pool/file.js';
 
 /** Files that belong together: a table's partition, or a file that stands alone. */
 export interface Dataset {
@@ -11,16 +14,26 @@ export interface Dataset {
   name: string;
   uri: string;
   partition: string | undefined;
-  bytes: number;
-  /** Columns of Parquet files, in DuckDB's types. */
-  fields: { name: string; type: string }[] | undefined;
+  /** Undefined for a folder. */
+  bytes: number | undefined;
+  /** Of Parquet files, and of pools the texts that they were made of; CSV files aren't read to count theirs. */
+  rows: number | undefined;
+  /** Columns of Parquet, CSV and pool files, in DuckDB's types. */
+  fields: Field[] | undefined;
+}
+
+interface Field {
+  name: string;
+  type: string;
 }
 
 const partitionFolder = /^partition=(.+)$/;
+const isCsv = /\.(csv|tsv)(\.gz)?$/i;
+const isParquet = /\.(parquet|pq)$/i;
 
 /**
  * The data sets that these files are. Files in `<table>/partition=<P>/` are one.
- * @throws inputError where a Parquet file can't be read
+ * @throws inputError where a Parquet file, the header of a CSV file or a manifest can't be read
  */
 export async function datasetsOf(files: readonly string[]): Promise<Dataset[]> {
   const groups = new Map<string, { partition: string | undefined; files: string[] }>();
@@ -38,9 +51,9 @@ export async function datasetsOf(files: readonly string[]): Promise<Dataset[]> {
     const found: Dataset[] = [];
     for (const [key, group] of groups) {
       const name = key.slice(0, key.indexOf('\0'));
-      const bytes = group.files.reduce((sum, file) => sum + sizeOf(file), 0);
-      const fields = await columnsOf(duck, group.files);
-      found.push({ name, uri: pathToFileURL(name).href, partition: group.partition, bytes, fields });
+      const { partition } = group;
+      const content = await contentOf(duck, group.files);
+      found.push({ name, uri: pathToFileURL(name).href, partition, bytes: sizeOf(group.files), ...content });
     }
     return found;
   } finally {
@@ -48,18 +61,35 @@ export async function datasetsOf(files: readonly string[]): Promise<Dataset[]> {
   }
 }
 
-function sizeOf(file: string): number {
-  return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+function sizeOf(files: readonly string[]): number | undefined {
+  const stats = files.map((file) => statSync(file, { throwIfNoEntry: false }));
+  if (stats.some((one) => one?.isDirectory())) return undefined;
+  return stats.reduce((sum, one) => sum + (one?.size ?? 0), 0);
 }
 
-async function columnsOf(duck: Duck, files: readonly string[]): Promise<Dataset['fields']> {
-  const tables = files.filter((file) => extname(file) === '.parquet');
-  if (tables.length === 0) return undefined;
+/** Read as the stages read them. */
+async function contentOf(duck: Duck, files: readonly string[]): Promise<Pick<Dataset, 'rows' | 'fields'>> {
+  const [first = ''] = files;
+  if (isCsv.test(first)) return { rows: undefined, fields: await csvFields(duck, files) };
+  if (extname(first) === '.arrow') return { rows: await textsOf(dirname(first)), fields: poolFields };
+  if (!isParquet.test(first)) return { rows: undefined, fields: undefined };
   try {
-    const params = { files: listValue([...tables]) };
-    const rows = await duck.scriptRows('lake/columns', { params, types: listOfFiles });
-    return rows.map((row) => ({ name: String(row.column_name), type: String(row.column_type) }));
+    const params = { files: listValue([...files]) };
+    const columns = await duck.scriptRows('lake/columns', { params, types: listOfFiles });
+    const [counted] = await duck.scriptRows('lake/parquet-rows', { params, types: listOfFiles });
+    const fields = columns.map((row) => ({ name: String(row.column_name), type: String(row.column_type) }));
+    return { rows: Number(counted?.rows), fields };
   } catch (error) {
-    throw inputError(`${tables.join(', ')} can't be read: ${messageOf(error)}`, undefined, error);
+    throw inputError(`${files.join(', ')} can't be read: ${messageOf(error)}`, undefined, error);
   }
+}
+
+async function csvFields(duck: Duck, files: readonly string[]): Promise<Field[]> {
+  const { columns } = await findInput(duck, 'inputs', files);
+  return [...columns].map(([name, type]) => ({ name, type }));
+}
+
+async function textsOf(dir: string): Promise<number | undefined> {
+  const texts = (await readManifest(dir))?.texts;
+  return typeof texts === 'number' ? texts : undefined;
 }

@@ -88,13 +88,12 @@ export class LineageFile implements StageObserver {
       eventTime: new Date().toISOString(),
       run: { runId, facets: runFacets(parent, error) },
       job: jobOf(scope),
-      inputs: inputs.map((dataset) => described(dataset)),
+      inputs: inputs.map((dataset) => ({ ...described(dataset), ...inputFacets(dataset) })),
       outputs: outputs.map((dataset) => ({
         ...described(dataset),
         outputFacets: {
           outputStatistics: facet('1-0-1', 'OutputStatisticsOutputDatasetFacet', {
-            rowCount: rows,
-            size: dataset.bytes,
+            ...{ rowCount: rows, size: dataset.bytes ?? 0 },
           }),
         },
       })),
@@ -158,6 +157,16 @@ function described({ name, uri, fields, partition }: Dataset) {
           }),
     },
   };
+}
+
+/** Nothing where neither is known. */
+function inputFacets({ rows, bytes }: Dataset): { inputFacets?: Record<string, Facet> } {
+  if (rows === undefined && bytes === undefined) return {};
+  const known = {
+    ...(rows === undefined ? {} : { rowCount: rows }),
+    ...(bytes === undefined ? {} : { size: bytes }),
+  };
+  return { inputFacets: { inputStatistics: facet('1-0-0', 'InputStatisticsInputDatasetFacet', known) } };
 }
 
 function facet(version: string, name: string, fields: Record<string, unknown>): Facet {

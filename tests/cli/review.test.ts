@@ -1,7 +1,10 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { settingsOf } from '../../pipeline/tune.js';
 import { parseCommand } from '../../src/cli/arguments.js';
+import { commandHelp } from '../../src/cli/help.js';
 import { evaluateConfig, tuneOptions } from '../../src/cli/review-options.js';
 import { loadConfig } from '../../src/config/load.js';
 import { packageRoot } from '../../src/paths.js';
@@ -17,15 +20,32 @@ test('options of an evaluation stand for keys of the configuration', () => {
 test('what is tried where nobody says, and what somebody says', () => {
   assert.equal(tuneOptions({}, config), {
     limit: 100,
-    divergenceBudgets: [1, 4, 16],
+    divergenceBudgets: [1, 4],
     topK: [2, 3],
-    minProb: [0.05, 0.1, 0.2],
-    nodes: [24],
+    minProb: [0.05, 0.1],
+    nodes: ['auto', 16, 32],
     maxLoss: 0.05,
   });
   const options = { limit: '9', 'top-k': '1,5', 'min-prob': '0', nodes: 'auto,8,auto', 'max-loss': '0.2' };
   const { limit, topK, minProb, nodes, maxLoss } = tuneOptions(options, config);
   assert.equal([limit, topK, minProb, nodes, maxLoss], [9, [1, 5], [0], ['auto', 8], 0.2]);
+});
+
+test('help and README say what is tried where nobody says, and how many settings that makes', () => {
+  const { divergenceBudgets, topK, minProb, nodes } = tuneOptions({}, config);
+  const lists = {
+    'divergence-budget': divergenceBudgets,
+    'top-k': topK,
+    'min-prob': minProb,
+    nodes,
+  };
+  const help = commandHelp('tune');
+  for (const [option, values] of Object.entries(lists))
+    assert.match(help, new RegExp(`--${option} LIST .*default ${values.join(',').replaceAll('.', '\\.')}\n`));
+  const count = settingsOf(tuneOptions({}, config)).length;
+  assert.match(help.replaceAll(/\s+/g, ' '), new RegExp(`defaults make ${count} settings`));
+  const readme = readFileSync(join(packageRoot, 'README.md'), 'utf8');
+  assert.match(readme, new RegExp(`nodes\` \\(\`auto\`, 16, 32\\), ${count} settings`));
 });
 
 test('values that an option does not take', () => {

@@ -64,6 +64,7 @@ const DEFAULTS: readonly [path: string, value: unknown, documented: string][] = 
   ['decode.shards', undefined, 'Default: one for each of model.adapters'],
   ['decode.reuse', 'texts', 'texts (default)'],
   ['decode.maxFailedShare', 0.01, 'Default 0.01'],
+  ['decode.verifyPools', undefined, 'Default: true in mode relaxed'],
   ['decode.rounds.first', 0.05, 'Default 0.05'],
   ['decode.rounds.growth', 4, 'Default 4'],
   ['publish.quality.empty', 0.01, 'Default 0.01'],

@@ -259,7 +259,7 @@ test('one message holds every wrong key, with the line in the file', () => {
         '  cohorts.items.size (line 6): unknown key; allowed here: method, groups, columns',
         '  pools.maxLength (--set pools.maxLength=99): is 99; expected a whole number from 2 to 16',
         '  decode.topK (line 10): is "two"; expected a whole number from 1 to 64',
-        '  decode.mdoe (line 8): unknown key; did you mean mode? allowed here: mode, maxNewTokens, topK, minProb, divergenceBudget, minGain, stop, repetitionPenalty, sampling, nodes, reproducible, concurrency, maxFailedShare, rounds, reuse, shards',
+        '  decode.mdoe (line 8): unknown key; did you mean mode? allowed here: mode, maxNewTokens, topK, minProb, divergenceBudget, minGain, stop, repetitionPenalty, sampling, nodes, reproducible, concurrency, maxFailedShare, rounds, verifyPools, reuse, shards',
         '  decode.nodes (line 9): is 0; expected at least 1 with mode relaxed; mode autoregressive decodes without drafts',
       ].join('\n'),
     );

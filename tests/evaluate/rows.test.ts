@@ -1,32 +1,11 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { foldsOf } from '../../src/evaluate/folds.js';
-import { type EvaluatedText, type EvaluationRow, evaluationRows } from '../../src/evaluate/rows.js';
+import { type EvaluationRow, evaluationRows } from '../../src/evaluate/rows.js';
 import { autoregressive, comparedSettings, relaxed } from '../../src/evaluate/settings.js';
+import { evaluatedText as text } from './texts.js';
 
 const bounds = { topK: 2, minProb: 0.1, divergenceBudget: 4, minGain: 1 };
-
-function text(of: Partial<EvaluatedText>): EvaluatedText {
-  return {
-    promptId: 'p',
-    entityType: 'item',
-    entityId: '1',
-    framework: 'kar',
-    text: 'a warm drama',
-    ids: [5, 6, 7],
-    vector: Float32Array.of(1, 0),
-    finishReason: 'stop',
-    decodeSteps: 2,
-    draftedTokens: 6,
-    emittedTokens: 4,
-    relaxedTokens: 0,
-    divergence: 0,
-    logProbability: -2,
-    repetitive: false,
-    unparsable: null,
-    ...of,
-  };
-}
 
 test('a row for each kind of texts, measured against the autoregressive ones', () => {
   const references = [

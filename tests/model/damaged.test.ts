@@ -42,7 +42,7 @@ test('a stock ONNX decoder, whose header alone is read', async () => {
   const file = join(path, 'onnx/model.onnx');
   await withDamage(readFileSync(file), 400, (bytes) => {
     writeFileSync(file, bytes);
-    readStock(path, file);
+    readStock({ file, folder: path });
   });
 });
 

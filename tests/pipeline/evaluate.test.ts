@@ -5,9 +5,11 @@ import * as assert from 'uvu/assert';
 import type { Downstream } from '../../pipeline/downstream.js';
 import { freshness } from '../../pipeline/freshness.js';
 import { loadConfig } from '../../src/config/load.js';
+import type { TextPair } from '../../src/evaluate/pairs.js';
 import type { EvaluationRow } from '../../src/evaluate/rows.js';
 import { Duck } from '../../src/lake/duck.js';
 import { Lake } from '../../src/lake/lake.js';
+import { readManifest } from '../../src/lake/manifest.js';
 import type { CommandResult } from '../../src/stage.js';
 import { errorOf, inFolder } from '../lake/temporary.js';
 import { runHere } from '../simulate/fixture.js';
@@ -93,6 +95,26 @@ test('settings are compared on a sample that is held out of the pools; table, ma
       expected.sort((a, b) => (a.setting < b.setting ? -1 : 1)),
     );
     assert.not.match(String(evaluation.summary), /NaN/);
+    // what relaxing changed stands in the manifest, and in no log
+    const { pairs } = (await readManifest(lake.dir('evaluation', 'a'))) as unknown as { pairs: TextPair[] };
+    const different = sum((row) => (row.setting === settings[2] ? (1 - row.sameTexts) * row.texts : 0));
+    assert.is(pairs.length, Math.min(5, Math.round(different)));
+    for (const {
+      setting,
+      relaxed,
+      autoregressive,
+      marks,
+      relaxedTokens,
+      relaxedPositions,
+      divergence,
+    } of pairs) {
+      assert.equal([setting, relaxed === autoregressive], [settings[2], false]);
+      assert.ok(divergence > 0 && relaxedTokens >= relaxedPositions.length);
+      // until the first relaxed token the texts are the same
+      const first = marks[0]?.start ?? relaxed.length;
+      assert.is(relaxed.slice(0, first), autoregressive.slice(0, first));
+      assert.not(JSON.stringify(evaluation).includes(relaxed));
+    }
     // a dozen texts tell a click model next to nothing
     assert.match(evaluation.downstream.statement, /too weak/);
     assert.ok(Math.abs(Number(table?.rate) - sum(({ tokensPerStep }) => tokensPerStep)) < 1e-9);

@@ -293,12 +293,21 @@ test('ids with quotes, dots, line breaks and patterns: these users, and nobody e
   await inFolder(async (folder) => {
     const lake = await oddLake(folder);
     const config = ['--config', join(folder, 'dare.yaml'), '--quiet'];
+    const pairs = [...odd, 'stays'].flatMap((entityId) =>
+      ['user', 'item'].map((entityType) => ({ promptId: entityId, entityType, entityId, relaxed: 'a text' })),
+    );
+    await writeManifest(lake.prepare('evaluation', 'a'), { rows: 3, pairs });
     const users = join(folder, 'users.txt');
     // no argument can hold a NUL, a line can
     writeFileSync(users, `7\r\n\nü\na\0b\n`);
     const options = odd.slice(0, 6).flatMap((id) => ['--user', id]);
     const result = resultFrom(await dare(['forget', ...config, ...options, '--users', users]));
-    assert.is(result.rows, 4 * odd.length);
+    assert.is(result.rows, 5 * odd.length);
+    const evaluation = {
+      rows: 3,
+      pairs: pairs.filter((pair) => pair.entityType === 'item' || pair.entityId === 'stays'),
+    };
+    assert.equal(await readManifest(lake.dir('evaluation', 'a')), evaluation);
     for (const partition of ['a', 'b']) {
       for (const table of ['cohorts', 'features'] as const) {
         const rows = await readTable(lake.file(table, partition));

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { listFolder } from '../../src/lake/folder.js';
 import { packageRoot } from '../../src/paths.js';
 
 /** Numbers in [0, 1) that a seed decides: mulberry32. */
@@ -54,16 +55,19 @@ export function killedAt(
 /** Rows that the folder of a run holds, counted from its files alone: those of the parts, and whole lines of the log. */
 export function keptRows(folder: string): number {
   const read = (name: string) => {
-    const file = join(folder, name);
-    return existsSync(file) ? readFileSync(file, 'utf8').split('\n').slice(0, -1) : [];
+    try {
+      return readFileSync(join(folder, name), 'utf8').split('\n').slice(0, -1);
+    } catch (error) {
+      // a run that ends meanwhile takes its files away
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+      throw error;
+    }
   };
   const parts = read('journal')
     .map((line) => JSON.parse(line.slice(line.indexOf(' '))) as { part?: number; rows?: number })
     .filter(({ part }) => part !== undefined);
   const closed = new Set(parts.map(({ part }) => `rows-${part}.log`));
-  const logs = (existsSync(folder) ? readdirSync(folder) : []).filter(
-    (name) => /^rows-\d+\.log$/.test(name) && !closed.has(name),
-  );
+  const logs = listFolder(folder).filter((name) => /^rows-\d+\.log$/.test(name) && !closed.has(name));
   const inParts = parts.reduce((sum, { rows = 0 }) => sum + rows, 0);
   return logs.reduce((sum, name) => sum + read(name).length, inParts);
 }

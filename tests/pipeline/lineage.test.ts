@@ -27,6 +27,8 @@ const dataset = z.object({
   }),
 });
 const statistics = z.object({ ...base, rowCount: z.int(), size: z.int() });
+const inputStatistics = z.object({ ...base, rowCount: z.int().optional(), size: z.int().optional() });
+const input = dataset.extend({ inputFacets: z.strictObject({ inputStatistics }).optional() });
 const runEvent = z.object({
   eventType: z.enum(['START', 'COMPLETE', 'FAIL', 'ABORT']),
   eventTime: z.iso.datetime(),
@@ -37,7 +39,7 @@ const runEvent = z.object({
     facets: z.strictObject({ parent: parent.optional(), errorMessage: error.optional() }),
   }),
   job,
-  inputs: z.array(dataset),
+  inputs: z.array(input),
   outputs: z.array(dataset.extend({ outputFacets: z.object({ outputStatistics: statistics }) })),
 });
 type RunEvent = z.output<typeof runEvent>;
@@ -68,6 +70,9 @@ test('run: each stage has a run with the parent run; data sets link one stage to
     const { config } = smallCatalogue(folder);
     const file = join(folder, 'new', 'lineage.jsonl');
     const mode = ['--set', 'decode.mode=autoregressive'];
+    // texts for pools
+    const earlier = await dare(['run', '--config', config, '--quiet', ...mode, '--partition', '0']);
+    assert.is(earlier.code, 0, earlier.stderr);
     const done = await dare(['run', '--config', config, '--quiet', ...mode, '--lineage-file', file]);
     assert.is(done.code, 0, done.stderr);
     const stages = resultOf(done).stages as Record<string, { rows: number }>;
@@ -83,7 +88,34 @@ test('run: each stage has a run with the parent run; data sets link one stage to
     }
     const table = (name: string) => join(folder, 'lake', name);
     const reads = (name: string) => runs.get(name)?.start.inputs.map((input) => input.name) ?? [];
-    assert.ok(reads('segment').includes(join(folder, 'movies.csv')));
+    const inputOf = (stage: string, name: string) =>
+      runs
+        .get(stage)
+        ?.start.inputs.find(
+          (one) => one.name === name && one.facets.partitioning?.partitions[0]?.identifier[0]?.value !== '0',
+        );
+    const fieldsOf = (one: z.output<typeof input> | undefined) =>
+      one?.facets.schema?.fields.map(({ name, type }) => [name, type]);
+    const statisticsOf = (one: z.output<typeof input> | undefined) => {
+      const { rowCount, size } = one?.inputFacets?.inputStatistics ?? {};
+      return [rowCount, size];
+    };
+    // CSV: the columns as the stage reads them; its rows aren't counted for this
+    const movies = join(folder, 'movies.csv');
+    const header = readFileSync(movies, 'utf8').split('\n')[0]?.trimEnd().split(',');
+    assert.equal(
+      fieldsOf(inputOf('segment', movies)),
+      header?.map((name) => [name, 'VARCHAR']),
+    );
+    assert.equal(statisticsOf(inputOf('segment', movies)), [undefined, statSync(movies).size]);
+    const prompts = inputOf('decode', join(folder, 'lake/prompts'));
+    const promptsFile = join(folder, 'lake/prompts/partition=a/prompts.parquet');
+    assert.equal(statisticsOf(prompts), [stages.prompts?.rows, statSync(promptsFile).size]);
+    assert.is(fieldsOf(prompts)?.[0]?.[0], 'prompt_id');
+    const pools = inputOf('decode', join(folder, 'lake/pools'));
+    assert.is(statisticsOf(pools)[0], stages.pools?.rows);
+    assert.ok(Number(stages.pools?.rows) > 0);
+    assert.ok(fieldsOf(pools)?.some(([name, type]) => name === 'leaf_token' && type === 'INTEGER[]'));
     assert.ok(reads('prompts').includes(table('cohorts')));
     assert.ok(reads('decode').includes(table('prompts')));
     assert.ok(reads('publish').includes(table('texts')));

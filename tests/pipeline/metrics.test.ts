@@ -135,6 +135,62 @@ function checkProgress(log: Record<string, unknown>[], labels: Record<string, nu
   }
 }
 
+test('evaluate and tune: metrics, lineage and the log as of a stage, and one progress over all texts', async () => {
+  await inFolder(async (folder) => {
+    const { config } = smallCatalogue(folder);
+    const made = await dare(['run', '--config', config, ...fast]);
+    assert.is(made.code, 0, made.stderr);
+    const file = join(folder, 'dare.prom');
+    const lineage = join(folder, 'lineage.jsonl');
+    const files = ['--metrics-file', file, '--lineage-file', lineage];
+    const on = ['--config', config, '--limit', '4', ...fast.slice(0, -1), '--json', ...files];
+    const tried = ['--divergence-budget', '1', '--top-k', '2', '--min-prob', '0.1', '--nodes', '4'];
+    for (const [stage, args, settings] of [
+      ['evaluate', ['--divergence-budget', '1'], 4],
+      ['tune', tried, 3],
+    ] as const) {
+      const done = await dare([stage, ...on, ...args]);
+      assert.is(done.code, 0, done.stderr);
+      const { rows, seconds, prompts } = resultOf(done);
+      const values = parse(file);
+      assert.is(values.get(`dare_rows_total{stage="${stage}",partition="a",outcome="done"}`), rows);
+      assert.is(values.get(`dare_stage_seconds{stage="${stage}",partition="a"}`), seconds);
+      const log = done.stderr
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line) as Record<string, unknown>);
+      assert.equal(
+        log.flatMap(({ event, stage: of }) => (event === undefined ? [] : [[event, of]])),
+        [
+          ['start', stage],
+          ['end', stage],
+        ],
+      );
+      checkProgress(log, { texts: 1 });
+      const texts = log.filter(({ progress }) => (progress as ProgressFields | undefined)?.label === 'texts');
+      assert.is((texts.at(-1)?.progress as ProgressFields | undefined)?.total, settings * Number(prompts));
+    }
+    const events = readFileSync(lineage, 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    assert.equal(
+      events.map(({ eventType, job, outputs }) => [eventType, job.name, outputs.length]),
+      [
+        ['START', 'evaluate', 0],
+        ['COMPLETE', 'evaluate', 1],
+        ['START', 'tune', 0],
+        ['COMPLETE', 'tune', 0],
+      ],
+    );
+    const read = events[0].inputs.map(({ name }: { name: string }) => name);
+    assert.ok(
+      read.includes(join(folder, 'lake/prompts')) && read.includes(join(folder, 'ratings.csv')),
+      read.join(),
+    );
+  });
+});
+
 test('an interrupted stage: the file says so, and how far it came', async () => {
   await inFolder(async (folder) => {
     const file = join(folder, 'dare.prom');

@@ -25,7 +25,7 @@ const queries: Readonly<Record<string, string>> = {
   'stage.rows': `SELECT unnest([
       {key: '["segment"]', value: (SELECT count(*) FROM cohorts)},
       {key: '["prompts"]', value: (SELECT count(*) FROM prompts)},
-      {key: '["pools"]', value: 0},
+      {key: '["pools"]', value: (SELECT m.texts FROM pools_manifest AS m)},
       {key: '["decode"]', value: (SELECT count(*) FROM texts)},
       {key: '["publish"]', value: (SELECT count(*) FROM features)}
     ], recursive := true)`,
@@ -64,7 +64,7 @@ const queries: Readonly<Record<string, string>> = {
   'divergence.median': `SELECT median(divergence) AS value FROM texts`,
   'divergence.p90': `SELECT quantile_cont(divergence, 0.9) AS value FROM texts`,
   'divergence.most': `SELECT max(divergence) AS value FROM texts`,
-  'divergence.budget': `SELECT 4 AS value`,
+  'divergence.budget': `SELECT m.run."decode.divergenceBudget"::DOUBLE AS value FROM texts_manifest AS m`,
   'bin.low': `SELECT json_array(bin) AS key, (bin - 1) * (SELECT max(divergence) FROM texts) / 16 AS value FROM bins WHERE bin > 0`,
   'bin.high': `SELECT json_array(bin) AS key, bin * (SELECT max(divergence) FROM texts) / 16 AS value FROM bins`,
   'bin.texts': `SELECT json_array(bin) AS key, texts AS value FROM bins`,
@@ -72,8 +72,8 @@ const queries: Readonly<Record<string, string>> = {
   'cohort.texts': `SELECT json_array(entity_type, cohort) AS key, count(kar) AS value FROM features GROUP BY ALL`,
   'cohort.tokens_per_step': ofCohorts('sum(emitted_tokens) / sum(decode_steps)'),
   'cohort.divergence_mean': ofCohorts('mean(divergence)'),
-  'trait.share': `SELECT key, share AS value FROM (FROM genres UNION ALL FROM liked_genres)`,
-  'trait.overall': `SELECT key, overall AS value FROM (FROM genres UNION ALL FROM liked_genres)`,
+  'trait.share': `SELECT key, share AS value FROM traits`,
+  'trait.overall': `SELECT key, overall AS value FROM traits`,
   'relaxed.relaxed_tokens': ofTexts('relaxed_tokens'),
   'relaxed.output_tokens': ofTexts('len(output_token_ids)'),
   'relaxed.divergence': ofTexts('divergence'),
@@ -101,6 +101,12 @@ const queries: Readonly<Record<string, string>> = {
     'auc_low',
     'auc_high',
   ]),
+  'pair.relaxed_tokens': ofPairs('len(pair.relaxedPositions)'),
+  'pair.divergence': ofPairs('pair.divergence'),
+  'pair.alike': ofPairs(
+    `(SELECT min(i) - 1 FROM range(1, greatest(len(pair.relaxed), len(pair.autoregressive)) + 2) AS r(i)
+      WHERE nullif(substr(pair.relaxed, i, 1), '') IS DISTINCT FROM nullif(substr(pair.autoregressive, i, 1), ''))`,
+  ),
   'ending.texts': `SELECT json_array(finish_reason) AS key, count(*) AS value FROM texts GROUP BY ALL`,
 };
 
@@ -121,12 +127,16 @@ function ofEvaluation(key: string, where: string, columns: readonly string[]): R
   );
 }
 
+function ofPairs(value: string): string {
+  return `SELECT json_array(pair.promptId) AS key, ${value} AS value FROM (SELECT unnest(m.pairs) AS pair FROM evaluation_manifest AS m)`;
+}
+
 function ofTexts(value: string): string {
   return `SELECT json_array(prompt_id) AS key, ${value} AS value FROM texts`;
 }
 
 /**
- * The value of every figure of a partition: name and key -> value; of what sets cohorts apart the genres.
+ * The value of every figure of a partition: name and key -> value.
  * @param folder that of the inputs
  */
 export async function expectedFigures(
@@ -151,21 +161,29 @@ export async function expectedFigures(
     await duck.run(
       `CREATE VIEW movies AS SELECT * FROM read_csv('${folder}/movies.csv', all_varchar = true)`,
     );
-    // cohorts of items are genres
-    await duck.run(`CREATE VIEW genres AS
-      SELECT json_array('item', cohort, 'genre', genre) AS key, 1.0 AS share,
-        count(*) / (SELECT count(genre) FROM movies) AS overall
-      FROM features JOIN movies ON item_id::VARCHAR = movie_id GROUP BY cohort, genre`);
-    await duck.run(`CREATE TABLE likes AS
-      SELECT cohort, genre
+    // every value of an item's columns, under the names that the configuration has for them
+    await duck.run(`CREATE VIEW described AS
+      SELECT * FROM (
+        UNPIVOT (
+          SELECT movie_id, title, year, genre, director, source, creative_type AS type, mpaa_rating AS rated FROM movies
+        ) ON title, year, genre, director, source, type, rated INTO NAME attribute VALUE value
+      )`);
+    await duck.run(`CREATE TABLE held AS
+      SELECT 'item' AS entity_type, cohort, attribute, value
+      FROM features JOIN described ON item_id::VARCHAR = movie_id
+      UNION ALL
+      SELECT 'user', cohort, 'likes ' || attribute, value
       FROM read_csv('${folder}/ratings.csv', all_varchar = true) AS ratings
-      JOIN movies USING (movie_id) JOIN features ON features.user_id::VARCHAR = ratings.user_id
+      JOIN described USING (movie_id) JOIN features ON features.user_id::VARCHAR = ratings.user_id
       WHERE rating::DOUBLE >= 4`);
-    await duck.run(`CREATE VIEW liked_genres AS
-      SELECT json_array('user', cohort, 'likes genre', genre) AS key,
-        count(*) / (SELECT count(*) FROM likes AS own WHERE own.cohort = likes.cohort) AS share,
-        (SELECT count(*) FROM likes AS own WHERE own.genre = likes.genre) / (SELECT count(*) FROM likes) AS overall
-      FROM likes GROUP BY cohort, genre`);
+    await duck.run(`CREATE VIEW traits AS
+      SELECT json_array(entity_type, cohort, attribute, value) AS key,
+        count(*) / (SELECT count(*) FROM held AS o
+          WHERE (o.entity_type, o.cohort, o.attribute) = (h.entity_type, h.cohort, h.attribute)) AS share,
+        (SELECT count(*) FROM held AS o
+          WHERE (o.entity_type, o.attribute, o.value) = (h.entity_type, h.attribute, h.value))
+          / (SELECT count(*) FROM held AS o WHERE (o.entity_type, o.attribute) = (h.entity_type, h.attribute)) AS overall
+      FROM held AS h GROUP BY entity_type, cohort, attribute, value`);
     const expected = new Map<string, number>();
     for (const [name, sql] of Object.entries(queries)) {
       for (const { key, value } of await duck.rows(sql)) {

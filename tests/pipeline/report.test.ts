@@ -1,7 +1,6 @@
 /** `dare report` on a partition that the pipeline wrote: every figure of the page, and the page in a browser. */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseHTML } from 'linkedom';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Lake } from '../../src/lake/lake.js';
@@ -11,6 +10,7 @@ import { hasChromium, missing, open } from '../report/chromium.js';
 import { type Figure, figuresOf, textOf } from '../report/fixture.js';
 import { smallCatalogue } from './fixture.js';
 import { expectedFigures } from './report-figures.js';
+import { checkBars, checkLooks, checkMarks, checkPairs, checkTimes } from './report-page.js';
 
 async function report(config: string, ...options: string[]): Promise<Record<string, unknown>> {
   const finished = await dare(['report', '--config', config, '--quiet', ...options]);
@@ -22,6 +22,10 @@ test('every figure is what a query on the tables says, no table is changed, and 
   inFolder(async (folder) => {
     const { config } = smallCatalogue(folder);
     const long = ['--set', 'decode.maxNewTokens=100', '--set', 'decode.nodes=12'];
+    // what the pools are made of
+    const earlier = ['--partition', '0', '--set', 'decode.mode=greedy'];
+    const first = await dare(['run', '--config', config, '--quiet', ...long, ...earlier]);
+    assert.is(first.code, 0, first.stderr);
     const run = await dare(['run', '--config', config, '--quiet', ...long]);
     assert.is(run.code, 0, run.stderr);
     const lake = new Lake(join(folder, 'lake'));
@@ -36,7 +40,10 @@ test('every figure is what a query on the tables says, no table is changed, and 
     assert.ok(html?.startsWith('<!doctype html>'));
     assert.equal(rest, Object.fromEntries(before));
     assert.not.match(String(html), /id="evaluation"/, 'left out where there is none');
-    const evaluated = await dare(['evaluate', '--config', config, '--quiet', '--limit', '6']);
+    // bounds so wide that some texts are others
+    const wide = ['decode.topK=8', 'decode.minProb=0.001', 'decode.divergenceBudget=50'];
+    const set = [...long, ...wide.flatMap((setting) => ['--set', setting])];
+    const evaluated = await dare(['evaluate', '--config', config, '--quiet', '--limit', '8', ...set]);
     assert.is(evaluated.code, 0, evaluated.stderr);
     await report(config);
     const { downstream } = resultOf(evaluated) as { downstream: { statement: string } };
@@ -47,6 +54,10 @@ test('every figure is what a query on the tables says, no table is changed, and 
     await checkFigures(figuresOf(page), lake, folder);
     await checkDrafts(lake);
     checkMarks(page);
+    checkPairs(page, lake);
+    checkTimes(page);
+    checkBars(page);
+    if (hasChromium) await checkLooks(file);
     await checkMissing(lake, config, join(folder, 'page.html'));
   }));
 
@@ -71,7 +82,6 @@ async function checkFigures(figures: readonly Figure[], lake: Lake, folder: stri
   const expected = await expectedFigures(lake, 'a', folder);
   const seen = new Set<string>();
   for (const { name, key, value } of figures) {
-    if (name.startsWith('trait.') && !/genre"/.test(key)) continue;
     const id = `${name} ${key}`;
     const right = expected.get(id);
     assert.ok(right !== undefined, `${id}: ${value} on the page, nothing in the tables`);
@@ -82,11 +92,20 @@ async function checkFigures(figures: readonly Figure[], lake: Lake, folder: stri
     seen.add(id);
   }
   for (const id of expected.keys()) assert.ok(chosen.test(id) || seen.has(id), `${id} isn't on the page`);
-  for (const name of ['trait.share', 'relaxed.divergence', 'slowest.decode_steps'])
+  for (const name of [
+    'trait.share ["item"',
+    'trait.share ["user"',
+    'relaxed.divergence',
+    'slowest.decode_steps',
+  ])
     assert.ok(
       [...seen].some((id) => id.startsWith(name)),
       name,
     );
+  const attributes = figures.flatMap(({ name, key }) =>
+    name === 'trait.share' ? [(JSON.parse(key) as string[])[2]] : [],
+  );
+  assert.ok(new Set(attributes).size > 3, 'traits of several columns are among them');
 }
 
 /** What was counted in the loop against what the rows say. */
@@ -106,21 +125,6 @@ async function checkDrafts(lake: Lake): Promise<void> {
     'tokens that are no output tokens are among the figures',
   );
   assert.equal([rows, by_match, by_depth].map(Number), [drafted, accepted, accepted].map(Number));
-}
-
-/** A text of so many relaxed tokens has a mark at least, and no more than these. */
-function checkMarks(page: string): void {
-  const { document } = parseHTML(page);
-  const articles = [...document.querySelectorAll('#relaxed article')];
-  assert.ok(articles.length > 0, 'the run relaxed some tokens');
-  for (const article of articles) {
-    const relaxed = Number(
-      article.querySelector('[data-figure="relaxed.relaxed_tokens"]')?.getAttribute('value'),
-    );
-    const marks = article.querySelectorAll('mark').length;
-    // one that ends the text has none
-    assert.ok(marks <= relaxed && marks >= Math.min(1, relaxed - 1), `${marks} marks of ${relaxed} tokens`);
-  }
 }
 
 async function checkMissing(lake: Lake, config: string, out: string): Promise<void> {

@@ -116,7 +116,24 @@ test('stopped by a signal all processes stop; the next run goes on where they we
   assert.is(stopped.code, 143, stopped.stderr);
   const first = await readShard(join(lake, '_unfinished/texts/partition=a/first-round/texts.parquet'));
   assert.not.ok(existsSync(join(lake, 'texts/partition=a/texts.parquet')));
-  const result = succeed(await dare([...decode, '--quiet']));
+  const resumed = await dare([...decode, '--json']);
+  // each shard is a stage of its own in the log, with begin and end
+  const events = resumed.stderr
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
+    .flatMap(({ event, stage, shard }) =>
+      event === undefined ? [] : [`${event} ${stage} ${shard ?? 'all'}`],
+    );
+  assert.equal(events.sort(), [
+    'end decode 1/2',
+    'end decode 2/2',
+    'end decode all',
+    'start decode 1/2',
+    'start decode 2/2',
+    'start decode all',
+  ]);
+  const result = succeed(resumed);
   assert.is(result.rows, prompts);
   assert.equal([result.takenOver, Number(result.firstRound) > 0], [0, true]);
   assert.ok(Number(result.resumed) >= Number(result.firstRound), 'the first round was finished before');

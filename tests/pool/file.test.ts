@@ -308,7 +308,7 @@ test('written pools load again; a second run gives the same bytes and removes ol
     const content = () => files().map((file) => readFileSync(join(folder, file), 'latin1'));
     const [names, bytes] = [files(), content()];
     assert.is(names.length, 5, `${names}`);
-    const loaded = await loadPools(folder, 'tokenizer-a');
+    const loaded = await loadPools(folder, 'tokenizer-a', true);
     assert.is(loaded.version, written.version);
     assert.is(loaded.version, setVersion([...written.entries].reverse()));
     assert.equal(
@@ -326,7 +326,7 @@ test('written pools load again; a second run gives the same bytes and removes ol
       changed.files.map((file) => readFileSync(file).length > 0),
       [true, true, true],
     );
-    assert.is((await loadPools(folder, 'tokenizer-a')).bytes.size, 3);
+    assert.is((await loadPools(folder, 'tokenizer-a', true)).bytes.size, 3);
   }));
 
 const folders: [string, (folder: string, file: string) => void, RegExp][] = [
@@ -350,7 +350,7 @@ for (const [name, spoil, message] of folders) {
     inFolder(async (folder) => {
       const { files } = await writePools(folder, builderOf(texts).build(), {});
       spoil(folder, files[1] as string);
-      const error = await errorOf(() => loadPools(folder, 'tokenizer-a'));
+      const error = await errorOf(() => loadPools(folder, 'tokenizer-a', true));
       assert.is(error.exitCode, 2);
       assert.match(error.message, message);
       assert.ok(error.message.includes(folder));
@@ -361,14 +361,14 @@ test('a pool file that is not the one of the manifest is refused', () =>
   inFolder(async (folder) => {
     const { files } = await writePools(folder, builderOf(texts).build(), {});
     writeFileSync(files[0] as string, readFileSync(files[1] as string));
-    const error = await errorOf(() => loadPools(folder, 'tokenizer-a'));
+    const error = await errorOf(() => loadPools(folder, 'tokenizer-a', true));
     assert.match(error.message, /of another version than its manifest says/);
   }));
 
 test('pools of another tokenizer are refused', () =>
   inFolder(async (folder) => {
     await writePools(folder, builderOf(texts).build(), {});
-    const error = await errorOf(() => loadPools(folder, 'tokenizer-b'));
+    const error = await errorOf(() => loadPools(folder, 'tokenizer-b', true));
     assert.is(error.exitCode, 2);
     assert.match(error.message, /another tokenizer/);
   }));

@@ -4,9 +4,15 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-const program = '/usr/bin/chromium';
+export const program = '/usr/bin/chromium';
 export const hasChromium = existsSync(program);
 export const missing = `note: ${program} is missing (apt-get install chromium): no page is opened`;
+
+/** Nothing leaves the machine: the proxy that it is told of isn't there. */
+export const flags = [
+  ...['--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run'],
+  ...['--disable-background-networking', '--proxy-server=127.0.0.1:1'],
+];
 
 /** What became of a page. */
 export interface Opened {
@@ -19,14 +25,13 @@ export interface Opened {
   console: string[];
 }
 
-/** Opens a file. Nothing leaves the machine: the proxy that it is told of isn't there. */
+/** Opens a file. */
 export async function open(file: string): Promise<Opened> {
   const folder = mkdtempSync(join(tmpdir(), 'dare-chromium-'));
   const log = join(folder, 'net.json');
   try {
     const { code, stdout, stderr } = await run([
-      ...['--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run'],
-      ...['--disable-background-networking', '--enable-logging=stderr', '--proxy-server=127.0.0.1:1'],
+      ...[...flags, '--enable-logging=stderr'],
       ...[`--user-data-dir=${join(folder, 'profile')}`, `--log-net-log=${log}`],
       ...['--virtual-time-budget=3000', '--dump-dom', `file://${file}`],
     ]);

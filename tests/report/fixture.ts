@@ -136,6 +136,18 @@ export function pageData(changes: Partial<PageData> = {}): PageData {
           verdict: 'non-inferior',
         },
       ],
+      pairs: [
+        {
+          prompt_id: 'kar:item:7',
+          framework: 'kar',
+          setting: 'relaxed 4 nats',
+          autoregressive: 'A drama about pride and war.',
+          relaxed: 'A drama about power and war.',
+          relaxed_tokens: 1,
+          divergence: 0.7,
+          marks: [{ start: 2, end: 7 }],
+        },
+      ],
       about: { prompts: 1100, ratings: 7935, seeds: 5, statement: 'relaxed: no worse', outdated: true },
     },
     endings: [{ ending: 'stop', texts: 2 }],

@@ -124,10 +124,10 @@ for (const [name, changes, id, says, doesNot] of sections) {
 }
 
 test('an evaluation: texts, vectors, click models and the statement, and that the texts are others by now', () => {
-  const { texts, clicks, about } = pageData().evaluation as Evaluation;
+  const { texts, clicks, pairs, about } = pageData().evaluation as Evaluation;
   const [own] = clicks as [Evaluation['clicks'][number]];
   const reference = { ...own, setting: 'autoregressive', auc_difference: null, verdict: null };
-  const found = { texts, clicks: [reference, { ...own, auc: null }], about };
+  const found = { texts, clicks: [reference, { ...own, auc: null }], pairs, about };
   const text = textOf(page(pageData({ evaluation: found })), 'evaluation');
   assert.match(text, /decoded 1,100 prompts .* The partition has had other texts since\./);
   assert.match(text, /relaxeditemkar6004\.8274\.2%0\.97900\.393\.531\.05900\.00300\.2340/);
@@ -142,7 +142,7 @@ test('relaxed tokens are marked, in texts that need escaping too; where they are
   const [one] = pageData().relaxed as [PageData['relaxed'][number]];
   const quoted = (changes: Partial<typeof one>) => {
     const { document } = parseHTML(page(pageData({ relaxed: [{ ...one, ...changes }] })));
-    return document.querySelector('article blockquote')?.innerHTML;
+    return document.querySelector('#relaxed blockquote')?.innerHTML;
   };
   assert.is(quoted({}), 'A <mark>drama</mark> about <mark>power</mark>.');
   assert.is(quoted({ text: '<b>&', marks: [{ start: 0, end: 3 }] }), '<mark>&lt;b&gt;</mark>&amp;');
@@ -190,6 +190,30 @@ for (const evil of [
       `Recommendation texts, partition ${visible(evil)}`,
     );
     for (const { value } of figuresOf(text)) assert.ok(Number.isFinite(value));
+  });
+}
+
+for (const [name, autoregressive, relaxed, frames] of [
+  ['another word', 'a warm pride here', 'a warm power here', ['pride', 'power']],
+  ['the first word', 'one', 'two', ['one', 'two']],
+  ['an end', 'a warm drama', 'a warm drama of war', ['(ends here)', ' of']],
+  ['a character of two units', 'so 🎬', 'so 🎭', ['🎬', '🎭']],
+  ['far behind', `${'w '.repeat(2000)}x y`, `${'w '.repeat(2000)}z y`, ['x', 'z']],
+] as const) {
+  test(`where two texts first differ is framed: ${name}`, () => {
+    const evaluation = pageData().evaluation as Evaluation;
+    const [pair] = evaluation.pairs as [Evaluation['pairs'][number]];
+    const marks = [{ start: 0, end: 1 }];
+    const pairs = [{ ...pair, autoregressive, relaxed, marks }];
+    const { document } = parseHTML(page(pageData({ evaluation: { ...evaluation, pairs } })));
+    const quotes = [...document.querySelectorAll('#evaluation blockquote')];
+    assert.equal(
+      quotes.map((quote) => quote.querySelector('.first')?.textContent),
+      frames,
+    );
+    assert.ok(quotes.every(({ textContent }) => (textContent ?? '').length < 1600));
+    const [before, after] = quotes.map((quote) => quote.querySelectorAll('mark').length);
+    assert.equal([before, after], [0, name === 'far behind' ? 0 : 1]);
   });
 }
 

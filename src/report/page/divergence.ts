@@ -42,7 +42,14 @@ function histogram(bins: readonly DivergenceBin[], { budget, most }: DivergenceF
     x: { label: 'nats' },
     y: { label: 'texts', grid: true },
     marks: [
-      rectY([...bins], { x1: 'low', x2: 'high', y: 'texts', fill: colours[0] as string, inset: 0.5 }),
+      rectY([...bins], {
+        x1: 'low',
+        x2: 'high',
+        y: 'texts',
+        fill: colours[0] as string,
+        insetLeft: 0.5,
+        insetRight: 0.5,
+      }),
       ruleY([0]),
       ...(near ? [ruleX([budget], { stroke: colours[5] as string, strokeWidth: 2 })] : []),
     ],

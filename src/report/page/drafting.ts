@@ -100,7 +100,10 @@ function depthPlot(depths: readonly DepthRow[]): Html {
     height: 200,
     x: { label: 'depth', tickRotate: 0, ...sparse(depths.map(({ depth }) => depth)) },
     y: shareAxis,
-    marks: [barY(depths, { x: 'depth', y: 'share', fill: colours[0] as string, inset: 1 }), ruleY([0])],
+    marks: [
+      barY(depths, { x: 'depth', y: 'share', fill: colours[0] as string, insetLeft: 1, insetRight: 1 }),
+      ruleY([0]),
+    ],
   });
 }
 
@@ -111,7 +114,13 @@ function matchPlot(matches: readonly MatchRow[]): Html {
     x: { label: 'tokens of the matched context', ...sparse(matches.map(({ match }) => match)) },
     y: { label: 'accepted a step', grid: true },
     marks: [
-      barY(matches, { x: 'match', y: 'accepted_per_step', fill: colours[1] as string, inset: 1 }),
+      barY(matches, {
+        x: 'match',
+        y: 'accepted_per_step',
+        fill: colours[1] as string,
+        insetLeft: 1,
+        insetRight: 1,
+      }),
       ruleY([0]),
     ],
   });

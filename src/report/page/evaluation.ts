@@ -1,16 +1,18 @@
 /** What dare evaluate found: texts, vectors and a click model of each setting, against autoregressive decoding. */
 import { type Column, figure, figureColumns, type Html, html, paragraph, section, table } from './html.js';
+import { pairs } from './pairs.js';
 import type { EvaluatedClicks, EvaluatedTexts, EvaluationAbout, PageData } from './rows.js';
 
 /** Nothing where there was no evaluation. */
 export function evaluation({ evaluation: found }: Pick<PageData, 'evaluation'>): Html {
   if (found === undefined) return html``;
-  const { texts, clicks, about } = found;
+  const { texts, clicks, about, pairs: changed } = found;
   return section('evaluation', 'What relaxing costs', [
     ...(about === undefined ? [] : [sample(about)]),
     textTable(texts),
     ...(about === undefined ? [] : clickStatement(about)),
     clickTable(clicks),
+    ...pairs(changed),
   ]);
 }
 

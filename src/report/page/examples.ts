@@ -1,5 +1,6 @@
 /** Single texts: those that spent the most, and those that took longest. */
 import { excerpt, figure, figureColumns, type Html, html, paragraph, section, table } from './html.js';
+import { marked } from './marked.js';
 import type { PageData, RelaxedText, SlowText } from './rows.js';
 
 /** Characters of a text or prompt that are shown at most. */
@@ -21,22 +22,17 @@ function relaxedText(row: RelaxedText): Html {
   return html`<article>
 <h3>${prompt_id}</h3>
 <p class="facts">${framework ?? 'no framework'}, cohort ${cohort ?? 'none'}: ${figure('relaxed.relaxed_tokens', relaxed_tokens, 'count', [prompt_id])} of ${figure('relaxed.output_tokens', output_tokens, 'count', [prompt_id])} tokens relaxed, ${figure('relaxed.divergence', divergence, 'nats', [prompt_id])} nats</p>
-<blockquote>${marked(row)}</blockquote>
+<blockquote>${withMarks(row)}</blockquote>
 ${promptDetails(prompt)}</article>
 `;
 }
 
 /** The text with its marks; said to be without where it isn't known which tokens were relaxed. */
-function marked({ text, marks }: RelaxedText): Html {
+function withMarks({ text, marks }: RelaxedText): Html {
   if (marks === undefined)
     return html`${excerpt(text, longest)}\n<small>(which tokens were relaxed is not known)</small>`;
-  const parts: Html[] = [];
-  let from = 0;
-  for (const { start, end } of marks) {
-    parts.push(html`${text.slice(from, start)}<mark>${text.slice(start, end)}</mark>`);
-    from = end;
-  }
-  return html`${parts}${excerpt(text.slice(from), longest)}`;
+  const end = marks.at(-1)?.end ?? 0;
+  return html`${marked(text.slice(0, end), marks)}${excerpt(text.slice(end), longest)}`;
 }
 
 function promptDetails(prompt: string | null): Html {

@@ -32,7 +32,7 @@ export function tick(name: string | null): string {
 }
 
 /** What the colours of a plot stand for. */
-export function legend(names: readonly string[]): Html {
+export function legend(names: readonly Html[]): Html {
   const entries = names.map(
     (name, place) =>
       html`<li><span style="background:${colours[place % colours.length]}"></span>${name}</li>`,

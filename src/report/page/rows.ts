@@ -1,4 +1,5 @@
 /** Rows of the queries in sql/report, by the names of their files. Null: not known. */
+import type { Mark } from '../../text/marks.js';
 
 export interface Summary {
   texts: number;
@@ -125,12 +126,6 @@ export interface RelaxedText {
   prompt: string | null;
 }
 
-/** From `start` up to but not including `end`. */
-export interface Mark {
-  start: number;
-  end: number;
-}
-
 export interface SlowText {
   prompt_id: string;
   framework: string | null;
@@ -186,10 +181,26 @@ export interface EvaluatedClicks {
   verdict: string | null;
 }
 
+/** A prompt's autoregressive text, and the relaxed one that differs from it. */
+export interface EvaluatedPair {
+  prompt_id: string;
+  framework: string | null;
+  /** Of the relaxed text. */
+  setting: string;
+  autoregressive: string;
+  relaxed: string;
+  relaxed_tokens: number;
+  divergence: number;
+  /** Where relaxed tokens stand in the relaxed text. */
+  marks: Mark[];
+}
+
 /** What dare evaluate found. */
 export interface Evaluation {
   texts: EvaluatedTexts[];
   clicks: EvaluatedClicks[];
+  /** Some texts that were changed. */
+  pairs: EvaluatedPair[];
   /** Undefined without a manifest. */
   about: EvaluationAbout | undefined;
 }

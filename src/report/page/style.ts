@@ -17,6 +17,7 @@ body { margin: 0; background: var(--page); color: var(--ink); font: 16px/1.5 sys
 main { max-width: 60rem; margin: 0 auto; padding: 1rem; }
 h1 { font-size: 1.6rem; line-height: 1.2; overflow-wrap: anywhere; }
 h2 { font-size: 1.25rem; margin: 2.5rem 0 .5rem; padding-top: .75rem; border-top: 1px solid var(--line); }
+h4 { font-size: .9rem; margin: 1rem 0 0; overflow-wrap: anywhere; }
 h3 { font-size: 1rem; margin: 1.5rem 0 .5rem; overflow-wrap: anywhere; }
 p { max-width: 44rem; margin: .5rem 0 1rem; }
 small, figcaption, .facts, footer, .unknown { color: var(--muted); }
@@ -44,6 +45,7 @@ th.number { white-space: normal; }
 code { font-size: .85em; overflow-wrap: anywhere; }
 blockquote { margin: .5rem 0; padding: .6rem .9rem; background: var(--surface); border-left: 3px solid var(--line); white-space: pre-wrap; overflow-wrap: anywhere; }
 mark { background: color-mix(in srgb, var(--series-3) 35%, transparent); color: inherit; border-radius: 2px; padding: 0 1px; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+b.first { font-weight: inherit; outline: 2px solid var(--series-6); outline-offset: 1px; border-radius: 2px; }
 summary { cursor: pointer; color: var(--muted); font-size: .875rem; }
 @media screen and (max-width: 40rem) {
   .stacked thead { display: none; }

@@ -39,18 +39,25 @@ export function time({
   ]);
 }
 
+interface Part {
+  /** What the figure is of. */
+  key: string;
+  name: string;
+  seconds: number;
+}
+
 function stagePlot(stages: readonly StageRow[]): Html {
-  const parts = stages.map(({ stage, seconds }) => ({ name: stage, seconds: seconds as number }));
-  return stackedBar('Stages', parts);
+  const parts = stages.map(({ stage, seconds }) => ({ key: stage, name: stage, seconds: seconds as number }));
+  return stackedBar('Stages', 'stage.seconds', parts);
 }
 
 function phasePlot(phases: readonly PhaseRow[]): Html {
-  const parts = phases.map(({ phase, seconds }) => ({ name: PHASES[phase], seconds }));
-  return stackedBar('Within decode', parts);
+  const parts = phases.map(({ phase, seconds }) => ({ key: phase, name: PHASES[phase], seconds }));
+  return stackedBar('Within decode', 'phase.seconds', parts);
 }
 
-/** One bar of several parts, with a legend that tells the times. */
-function stackedBar(title: string, parts: readonly { name: string; seconds: number }[]): Html {
+/** One bar of several parts, with a legend that tells the times. @param kind the figures' name */
+function stackedBar(title: string, kind: string, parts: readonly Part[]): Html {
   const marks = parts.map(({ seconds, name }, place) => ({ seconds, name, fill: colours[place] as string }));
   const told = parts.map(({ name, seconds }) => `${name} ${shown(seconds, 'seconds')}`);
   const drawn = figurePlot(title, `${title}: ${told.join(', ')}`, {
@@ -70,7 +77,10 @@ function stackedBar(title: string, parts: readonly { name: string; seconds: numb
       ),
     ],
   });
-  return html`<div>${drawn}${legend(told)}</div>\n`;
+  const entries = parts.map(
+    ({ key, name, seconds }) => html`${name} ${figure(kind, seconds, 'seconds', [key])}`,
+  );
+  return html`<div>${drawn}${legend(entries)}</div>\n`;
 }
 
 function phaseTable(phases: readonly PhaseRow[]): Html {

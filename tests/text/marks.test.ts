@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { marksOf } from '../../src/report/page/marks.js';
+import { marksOf } from '../../src/text/marks.js';
 
 /** A tokenizer whose tokens are bytes. */
 const bytes = (text: string) => [...Buffer.from(text)];

@@ -1,4 +1,8 @@
-import type { Mark } from './rows.js';
+/** From `start` up to but not including `end`, in UTF-16 code units of a text. */
+export interface Mark {
+  start: number;
+  end: number;
+}
 
 /**
  * Where some tokens stand in a text. A token that is a part of a character (byte-level tokens are) marks the whole one.
@@ -25,8 +29,8 @@ export function marksOf(
   return marks;
 }
 
-/** Length of what two texts begin with alike. */
-function common(one: string, other: string): number {
+/** Length of what two texts begin with alike, in UTF-16 code units; never half of a character. */
+export function common(one: string, other: string): number {
   let length = 0;
   while (length < one.length && length < other.length && one[length] === other[length]) length++;
   // not between the halves of a character
