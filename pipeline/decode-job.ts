@@ -159,7 +159,8 @@ async function decodePrompts(job: DecodeJob, prompts: PromptFile, tools: StageTo
   const trace = openTrace(job, settings);
   try {
     // a first round's cost table is that of the shards, which have all prompts
-    const engine = engineOptions(job.model, config, job.isFirstRound === true ? undefined : prompts.rows);
+    const count = job.isFirstRound === true ? undefined : prompts.rows;
+    const engine = engineOptions(job.model, config, { count, longest: prompts.longest });
     return await withWorker(engine, tokenizer, tools.signal, async (worker) => {
       const costs = await useCosts(job, worker, settings);
       const { slots, device } = worker;

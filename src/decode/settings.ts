@@ -59,21 +59,27 @@ export function verifiesPools({ verifyPools, mode }: DecodeConfig): boolean {
   return verifyPools ?? mode === 'relaxed';
 }
 
-/**
- * The engine that a configuration asks for.
- * @param prompts to decode, where that is known: a given concurrency beyond it would only take memory
- */
+/** What is known of the prompts of a run before they are read. */
+export interface PromptsAhead {
+  /** How many: a given concurrency beyond it would only take memory. */
+  count?: number | undefined;
+  /** Tokens of the longest one: a GPU takes no more texts together than it has room for at that length. */
+  longest?: number | undefined;
+}
+
+/** The engine that a configuration asks for. */
 export function engineOptions(
   model: string,
   config: StandaloneConfig,
-  prompts = Number.POSITIVE_INFINITY,
+  { count = Number.POSITIVE_INFINITY, longest }: PromptsAhead = {},
 ): EngineOptions {
   const { cache, threads, device, adapter, weights } = config.model;
-  const { concurrency } = config.decode;
+  const { concurrency, maxNewTokens } = config.decode;
   return {
     model,
     cache: cache ?? defaultModelCache(),
-    slots: concurrency === 'auto' ? undefined : Math.min(concurrency, Math.max(prompts, 1)),
+    slots: concurrency === 'auto' ? undefined : Math.min(concurrency, Math.max(count, 1)),
+    columns: longest === undefined ? undefined : longest + maxNewTokens,
     threads: threads ?? 0,
     device,
     adapter,

@@ -19,6 +19,8 @@ export interface EngineOptions {
   cache: string;
   /** Sequences decoded together; undefined: by device. */
   slots: number | undefined;
+  /** Tokens of the longest text with its prompt, where that is known. */
+  columns?: number | undefined;
   /** CPU threads of one operator; 0: all cores. */
   threads: number;
   device: Device;
@@ -122,8 +124,8 @@ async function openStock(options: EngineOptions, place: StockPlace): Promise<Ope
 
 async function openGpu(options: EngineOptions, gpu: GpuDevice, why: string): Promise<OpenedEngine> {
   const { WebGpuEngine } = await import('./webgpu/engine.js');
-  const { model, cache, slots } = options;
-  const engine = await WebGpuEngine.open({ model, cache, slots }, gpu);
+  const { model, cache, slots, columns } = options;
+  const engine = await WebGpuEngine.open({ model, cache, slots, columns }, gpu);
   const hardware = `webgpu, ${gpu.name}`;
   return { engine, device: `${hardware}${why}`, hardware, weights: engine.weights };
 }

@@ -5,7 +5,7 @@ import { inputError } from '../errors.js';
 import type { ChatMessage } from '../text/chat.js';
 import { listOfFiles } from './duck.js';
 import { checkPromptColumns, checkTextColumns } from './page-columns.js';
-import { type PageOptions, PageSession, readError } from './page-session.js';
+import { type Column, type PageOptions, PageSession, readError } from './page-session.js';
 
 export type { PageOptions } from './page-session.js';
 
@@ -46,6 +46,8 @@ export class PromptFile {
     readonly file: string,
     /** Number of prompts. */
     readonly rows: number,
+    /** Tokens of the longest one, where the file has the column prompt_tokens, as those of `dare prompts` do. */
+    readonly longest: number | undefined,
     private readonly kind: 'prompt' | 'messages',
   ) {}
 
@@ -58,9 +60,10 @@ export class PromptFile {
     }
     const session = await PageSession.open(options);
     try {
-      const kind = checkPromptColumns(file, await session.columns([file]));
+      const columns = await session.columns([file]);
+      const kind = checkPromptColumns(file, columns);
       const rows = await checkPromptIds(session, file);
-      return new PromptFile(session, file, rows, kind);
+      return new PromptFile(session, file, rows, await longestPrompt(session, file, columns), kind);
     } catch (error) {
       session.close();
       throw readError(error, file, session.folder);
@@ -151,6 +154,19 @@ async function checkPromptIds(session: PageSession, file: string): Promise<numbe
     );
   }
   return Number(counted?.prompts);
+}
+
+async function longestPrompt(
+  session: PageSession,
+  file: string,
+  columns: readonly Column[],
+): Promise<number | undefined> {
+  const counted = columns.some(
+    ({ name, type }) => name === 'prompt_tokens' && /^U?(INTEGER|BIGINT)$/.test(type),
+  );
+  if (!counted) return undefined;
+  const [row] = await session.duck.scriptRows('lake/prompt-longest', { params: { file } });
+  return (row?.longest as number | null) ?? undefined;
 }
 
 function toPrompt(row: Record<string, unknown>, kind: 'prompt' | 'messages'): PromptRow {

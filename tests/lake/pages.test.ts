@@ -119,6 +119,24 @@ test('the number of rows is known before the first page; temporary data is gone 
     assert.equal(readdirSync(temporary), []);
   }));
 
+test('the length of the longest prompt is known where the file says what they are', () =>
+  inFolder(async (root) => {
+    const cases = [
+      ['', undefined],
+      [', i::integer as prompt_tokens', 9],
+      [', nullif(i, 9) as prompt_tokens', 8],
+      [', null::integer as prompt_tokens', undefined],
+      // a column of the user's own
+      [", 'many' as prompt_tokens", undefined],
+    ] as const;
+    for (const [column, longest] of cases) {
+      const select = `select 'k' || i as prompt_id, 'x' as prompt${column} from range(10) t(i)`;
+      const opened = await PromptFile.open(await write(join(root, 'p.parquet'), select));
+      assert.is(opened.longest, longest, column);
+      opened.close();
+    }
+  }));
+
 test('an empty file of prompts has no pages', () =>
   inFolder(async (root) => {
     const file = await write(join(root, 'p.parquet'), `select 'a' as prompt_id, 'x' as prompt where false`);

@@ -78,13 +78,19 @@ test('concurrency auto is 16 texts on a CPU', () => {
   assert.is(engineOptions('m', loadStandalone([], { concurrency: '3' })).slots, 3);
 });
 
+test('a GPU is told how long the longest text can become, where the prompts say it', () => {
+  const config = loadStandalone(['decode.maxNewTokens=40']);
+  assert.is(engineOptions('m', config, { longest: 700 }).columns, 740);
+  assert.is(engineOptions('m', config, { count: 3 }).columns, undefined);
+});
+
 test('no more texts are decoded together than there are prompts', async () => {
-  for (const [prompts, slots] of [
+  for (const [count, slots] of [
     [2, 2],
     [4, 3],
     [0, 1],
   ] as const)
-    assert.is(engineOptions('m', loadStandalone([], { concurrency: '3' }), prompts).slots, slots);
+    assert.is(engineOptions('m', loadStandalone([], { concurrency: '3' }), { count }).slots, slots);
   await inFolder(async (folder) => {
     await writePrompts(folder, somePrompts(2));
     const files = ['--model', sampleModel, '--prompts', join(folder, 'prompts.parquet')];

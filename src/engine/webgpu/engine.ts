@@ -28,6 +28,8 @@ export interface WebGpuEngineOptions {
   cache: string;
   /** Sequences decoded together; undefined: as many as the GPU's memory holds, up to 128. */
   slots: number | undefined;
+  /** Tokens of the longest text with its prompt, where that is known. */
+  columns?: number | undefined;
 }
 
 /** Log-probabilities in float16 differed from float32 by up to 0.012, of one text in batches of different shapes by as much. */
@@ -95,7 +97,7 @@ export class WebGpuEngine implements Engine {
   }
 
   private static async load(
-    { model, cache, slots: given }: WebGpuEngineOptions,
+    { model, cache, slots: given, columns }: WebGpuEngineOptions,
     gpu: GpuDevice,
     source: ModelSource,
   ): Promise<WebGpuEngine> {
@@ -105,7 +107,7 @@ export class WebGpuEngine implements Engine {
       throw inputError(`The model ${model} can't run on a GPU: ${refusal}`, 'Set model.device to cpu.');
     const kernels = new Kernels(gpu);
     const forward = await Forward.create(gpu, kernels, source);
-    const slots = await reserveSlots(forward, shape, given);
+    const slots = await reserveSlots(forward, shape, given, columns);
     const engine = new WebGpuEngine(gpu, forward, shape, source.fingerprint(), slots);
     await checkParity(engine, gpu, source, cache);
     return engine;

@@ -6,7 +6,7 @@ import { type SequenceRows, stepTables } from './tables.js';
 
 /** Larger batches gain little: at 64 sequences with drafts the GPU (H100) is busy most of a step, at 128 all of it. */
 export const mostSlots = 128;
-/** Columns of a sequence that a batch is tried with: longer prompts than most. */
+/** Columns of a sequence, at least, that a batch is tried with: longer prompts than most. */
 const usualColumns = 1024;
 /** Rows of a sequence in the steps that it is tried with: drafts that nobody sized keep to them. */
 export const usualRows = 32;
@@ -18,13 +18,17 @@ export const prefillRows = 2048;
  */
 export const rowsBesideStep = 512;
 
-/** Reserves the KV cache. Without a given number of slots as many as fit, with what a usual step of them needs. */
+/**
+ * Reserves the KV cache. Without a given number of slots as many as fit, with what a usual step of them needs.
+ * @param longest columns of the longest sequence, where that is known: the cache needn't grow then, which could fail in mid-run
+ */
 export async function reserveSlots(
   { buffers, attention }: Forward,
   { context }: DecoderShape,
   given: number | undefined,
+  longest = usualColumns,
 ): Promise<number> {
-  const columns = Math.min(context, usualColumns);
+  const columns = Math.min(context, Math.max(longest, usualColumns));
   if (given !== undefined) {
     buffers.slots = given;
     await buffers.reserve({ ...noRoom, columns });
