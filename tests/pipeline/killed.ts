@@ -4,6 +4,13 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot } from '../../src/paths.js';
 
+/** The seed of a test's random moments: that of the environment (`SEED`), to see a failure again, else another each time. */
+export function someSeed(): number {
+  const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31);
+  console.log(`note: SEED=${seed}`);
+  return seed;
+}
+
 /** Numbers in [0, 1) that a seed decides: mulberry32. */
 export function randomFrom(seed: number): () => number {
   let state = seed | 0;

@@ -3,10 +3,12 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { lacking } from '../lacking.js';
 
 const program = '/usr/bin/chromium';
 export const hasChromium = existsSync(program);
-export const missing = `note: ${program} is missing (apt-get install chromium): no page is opened`;
+/** Says that no page is opened. */
+export const withoutChromium = () => lacking('chromium', `apt-get install chromium (${program})`);
 
 /** What became of a page. */
 export interface Opened {
