@@ -1,17 +1,22 @@
 /**
- * Runs every compiled test file, each in a process of its own, and closes with `N passed, N failed`.
+ * Runs every compiled test file, each in a process of its own, and closes with `N passed, N failed`. Before that it says
+ * how many tests did nothing because the machine lacks something, and how long it took.
  *
  * uvu alone passes a file whose author forgot `.run()` and a run that matched nothing; here both fail,
  * as does a file that imports uvu but isn't named `*.test.ts`, because it would never be run.
  * usage: node dist/tests/run.js [part of a file name ...]
+ * Environment: DARE_TEST_REQUIRE: what must not be lacking (lacking.ts); SEED: of tests that kill at random moments.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { noteOfLacking } from './lacking.js';
 
 interface Outcome {
   file: string;
   passed: number;
   failed: number;
+  /** Tests that did nothing, by what they lacked. */
+  idle: ReadonlyMap<string, number>;
   output: string;
   seconds: number;
 }
@@ -32,6 +37,7 @@ const outcomes: Outcome[] = unregistered.map((file) =>
   failure(file, 'imports uvu but is not named *.test.ts'),
 );
 const queue = [...files];
+const started = performance.now();
 await Promise.all([work(), work()]);
 
 const passed = outcomes.reduce((sum, outcome) => sum + outcome.passed, 0);
@@ -41,6 +47,8 @@ if (files.length === 0) {
   failed += 1;
 }
 for (const file of unregistered) console.log(`FAIL ${file}: imports uvu but is not named *.test.ts`);
+sayIdle();
+console.log(`in ${((performance.now() - started) / 60_000).toFixed(1)} minutes`);
 console.log(`${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;
 
@@ -57,18 +65,38 @@ async function work(): Promise<void> {
   }
 }
 
+/** `5 tests did nothing for want of airflow (3), gpu (2)`: they count as passed. */
+function sayIdle(): void {
+  const all = new Map<string, number>();
+  for (const [need, tests] of outcomes.flatMap(({ idle }) => [...idle]))
+    all.set(need, (all.get(need) ?? 0) + tests);
+  const sum = [...all.values()].reduce((total, tests) => total + tests, 0);
+  const needs = [...all].sort().map(([need, tests]) => `${need} (${tests})`);
+  if (sum > 0) console.log(`${sum} test${sum === 1 ? '' : 's'} did nothing for want of ${needs.join(', ')}`);
+}
+
+/** What a file's tests lacked: one that says so, and those that are skipped beside it. */
+function idleIn(output: string): Map<string, number> {
+  const idle = new Map<string, number>();
+  for (const [, need = ''] of output.matchAll(noteOfLacking)) idle.set(need, (idle.get(need) ?? 0) + 1);
+  const skipped = count(output, /^\s*Skipped:\s+(\d+)/gm);
+  const [need = 'a reason'] = idle.keys();
+  if (skipped > 0) idle.set(need, (idle.get(need) ?? 0) + skipped);
+  return idle;
+}
+
 async function runFile(file: string): Promise<Outcome> {
   const compiled = `dist/${file.replace(/\.ts$/, '.js')}`;
   if (!existsSync(compiled)) return failure(file, `${compiled} is missing: run npm run build`);
-  const started = performance.now();
+  const begun = performance.now();
   const { code, output } = await capture(process.execPath, ['--enable-source-maps', compiled]);
-  const seconds = (performance.now() - started) / 1000;
+  const seconds = (performance.now() - begun) / 1000;
   const total = count(output, /^\s*Total:\s+(\d+)/gm);
   const passed = count(output, /^\s*Passed:\s+(\d+)/gm);
   if (total === 0) return failure(file, `ran no test (is .run() missing?)\n${output}`);
   // A crash after the summary, or an exit code without a failed test, still counts as one failure.
   const failed = Math.max(total - passed, code === 0 ? 0 : 1);
-  return { file, passed, failed, output, seconds };
+  return { file, passed, failed, idle: idleIn(output), output, seconds };
 }
 
 function count(text: string, pattern: RegExp): number {
@@ -76,7 +104,7 @@ function count(text: string, pattern: RegExp): number {
 }
 
 function failure(file: string, output: string): Outcome {
-  return { file, passed: 0, failed: 1, output, seconds: 0 };
+  return { file, passed: 0, failed: 1, idle: new Map(), output, seconds: 0 };
 }
 
 function capture(command: string, args: string[]): Promise<{ code: number | null; output: string }> {

@@ -6,6 +6,7 @@ import { delimiter, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { packageRoot } from '../../src/paths.js';
+import { lacking } from '../lacking.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'dare-readme-'));
 test.after(() => rmSync(folder, { recursive: true, force: true }));
@@ -70,10 +71,10 @@ for (const [codes, expected] of [
   });
 }
 
-/** Runs `make -j 2 publish`; where there is no make it says so and does nothing. */
+/** Runs `make -j 2 publish`; undefined where there is no make. */
 function make(codes: readonly [string, number][]): ReturnType<typeof withStub> | undefined {
   if (spawnSync('make', ['--version']).error !== undefined) {
-    console.log('note: skipped without make');
+    lacking('make', 'apt-get install make');
     return undefined;
   }
   const file = join(folder, 'Makefile');

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot } from '../../src/paths.js';
+import { lacking } from '../lacking.js';
 
 export type Environment = 'airflow' | 'dbt' | 'ray' | 's3';
 
@@ -15,16 +16,13 @@ export function hasEnvironment(environment: Environment): boolean {
 }
 
 /**
- * The body of a test of what runs in an environment. Where there is none the test says so and does nothing: CI makes
- * them, a developer without Python needn't.
+ * The body of a test of what runs in an environment. Where there is none the test says so and does nothing (`lacking`):
+ * CI makes them, a developer without Python needn't.
  */
 export function inEnvironment(environment: Environment, run: () => Promise<void>): () => Promise<void> {
   return async () => {
     if (hasEnvironment(environment)) await run();
-    else
-      console.log(
-        `note: skipped without ${environment}: tests/etl/setup ${environment} makes its environment`,
-      );
+    else lacking(environment, `tests/etl/setup ${environment} makes its environment`);
   };
 }
 

@@ -11,6 +11,7 @@ import { CpuEngine } from '../../src/engine/cpu.js';
 import type { Verdicts } from '../../src/engine/engine.js';
 import { loadTextModel } from '../../src/model/text.js';
 import type { ChatMessage } from '../../src/text/chat.js';
+import { lacking } from '../lacking.js';
 
 const file = process.env.DARE_TEST_GGUF ?? '.cache/models/SmolLM2-135M-Instruct.Q4_1.gguf';
 
@@ -38,7 +39,7 @@ const fewShot = JSON.parse(readFileSync('tests/golden/smollm2-fewshot.json', 'ut
 
 if (!existsSync(file)) {
   test('nothing without the model', () => {
-    console.log(`note: ${file} is missing (DARE_TEST_GGUF names another): SmolLM2's GGUF file isn't tested`);
+    lacking('smollm2', `.ci/run fetches ${file}, DARE_TEST_GGUF names another`);
   });
 }
 

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { dare, type Finished, resultOf } from '../cli/spawn.js';
+import { lacking } from '../lacking.js';
 import { assertUntouched, bytesBelow, filesBelow } from '../prompts/fixture.js';
 import { Disk } from './disk.js';
 import { cache, limited, sampleModel, smallCatalogue } from './fixture.js';
@@ -84,7 +85,7 @@ for (const { name, change, rooms } of stages) {
 
 test('a disk with room for the table but not for its manifest: neither is published', async () => {
   if (!disk.mounted)
-    return console.log('note: a full disk that takes one file and not the next needs mounting');
+    return lacking('mount', 'a full disk that takes one file and not the next needs the right to mount');
   const before = bytesBelow(lake);
   const fresh = ['segment', ...onLake, '--partition', 'b'];
   const finished = await disk.whenFull(1, fresh);
@@ -120,7 +121,7 @@ test('a full disk under the temporary folder: the sentence names it', async () =
 
 for (const { name, change } of stages) {
   test(`${name} on a read-only disk: exit code 1, the lake is as it was`, async () => {
-    if (!disk.mounted) return console.log(`note: ${name} on a read-only disk needs mounting`);
+    if (!disk.mounted) return lacking('mount', 'a read-only disk needs the right to mount');
     const before = bytesBelow(lake);
     const finished = await disk.whenReadOnly([name, ...onLake, ...change]);
     assertFailed(finished, /the file system is read-only/, lake);

@@ -5,6 +5,13 @@ import { join } from 'node:path';
 import { listFolder } from '../../src/lake/folder.js';
 import { packageRoot } from '../../src/paths.js';
 
+/** The seed of a test's random moments: that of the environment (`SEED`), to see a failure again, else another each time. */
+export function someSeed(): number {
+  const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31);
+  console.log(`note: SEED=${seed}`);
+  return seed;
+}
+
 /** Numbers in [0, 1) that a seed decides: mulberry32. */
 export function randomFrom(seed: number): () => number {
   let state = seed | 0;

@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import { Lake } from '../../src/lake/lake.js';
 import { dare, resultOf } from '../cli/spawn.js';
 import { bytesBelow, inFolder, query } from '../prompts/fixture.js';
-import { hasChromium, missing, open } from '../report/chromium.js';
+import { hasChromium, open, withoutChromium } from '../report/chromium.js';
 import { type Figure, figuresOf, textOf } from '../report/fixture.js';
 import { smallCatalogue } from './fixture.js';
 import { expectedFigures } from './report-figures.js';
@@ -50,7 +50,7 @@ test('every figure is what a query on the tables says, no table is changed, and 
     assert.ok(textOf(readFileSync(file, 'utf8'), 'evaluation').includes(downstream.statement));
     assert.not.match(textOf(readFileSync(file, 'utf8'), 'evaluation'), /other texts since/);
     const page = hasChromium ? await openPage(file) : readFileSync(file, 'utf8');
-    if (!hasChromium) console.log(missing);
+    if (!hasChromium) withoutChromium();
     await checkFigures(figuresOf(page), lake, folder);
     await checkDrafts(lake);
     checkMarks(page);

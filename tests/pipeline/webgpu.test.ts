@@ -9,9 +9,9 @@ import { greedy, requestOf, tokenizer } from '../decode/fixture.js';
 import {
   hasSwiftShader,
   llama,
-  missing,
   smallest,
   swiftShader,
+  withoutGpu,
   writeFamily,
 } from '../engine/webgpu/fixture.js';
 import { safetensors, tensorOf } from '../model/fixture.js';
@@ -27,7 +27,7 @@ import {
 } from './fixture.js';
 
 const gpuTest = hasSwiftShader ? test : test.skip;
-if (!hasSwiftShader) test('nothing without a GPU', () => console.log(missing));
+if (!hasSwiftShader) test('nothing without a GPU', withoutGpu);
 
 function decode(
   model: string,

@@ -3,10 +3,12 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { lacking } from '../lacking.js';
 
 export const program = '/usr/bin/chromium';
 export const hasChromium = existsSync(program);
-export const missing = `note: ${program} is missing (apt-get install chromium): no page is opened`;
+/** Says that no page is opened. */
+export const withoutChromium = () => lacking('chromium', `apt-get install chromium (${program})`);
 
 /** Nothing leaves the machine: the proxy that it is told of isn't there. */
 export const flags = [

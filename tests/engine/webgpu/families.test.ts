@@ -9,17 +9,17 @@ import {
   hasGpu,
   type LlamaSizes,
   llama,
-  missing,
   openGpu,
   smallest,
   someIds,
   someTree,
   withEngines,
+  withoutGpu,
   writeFamily,
 } from './fixture.js';
 
 const gpuTest = hasGpu ? test : test.skip;
-if (!hasGpu) test('nothing without a GPU', () => console.log(missing));
+if (!hasGpu) test('nothing without a GPU', withoutGpu);
 
 /** Prompts of several lengths at once, with wide trees; then again with few rows, upon what was kept. */
 async function compare(gpu: Engine, cpu: Engine, vocabulary: number, topK: number): Promise<void> {

@@ -12,10 +12,10 @@ import { DareError } from '../../../src/errors.js';
 import { greedy, requestOf } from '../../decode/fixture.js';
 import { type FamilyCase, references, safetensors, tensorOf } from '../../model/fixture.js';
 import { errorOf } from '../../prompts/fixture.js';
-import { cache, hasGpu, llama, missing, smallest, someIds, someTree, writeFamily } from './fixture.js';
+import { cache, hasGpu, llama, smallest, someIds, someTree, withoutGpu, writeFamily } from './fixture.js';
 
 const gpuTest = hasGpu ? test : test.skip;
-if (!hasGpu) test('nothing without a GPU', () => console.log(missing));
+if (!hasGpu) test('nothing without a GPU', withoutGpu);
 
 const family = references.cases[0] as FamilyCase;
 

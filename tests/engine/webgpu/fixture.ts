@@ -7,6 +7,7 @@ import { CpuEngine } from '../../../src/engine/cpu.js';
 import type { Engine, TreeRows } from '../../../src/engine/engine.js';
 import { GpuDevice } from '../../../src/engine/webgpu/device.js';
 import { WebGpuEngine } from '../../../src/engine/webgpu/engine.js';
+import { lacking } from '../../lacking.js';
 import { type FamilyCase, writeModel } from '../../model/fixture.js';
 
 /** Of Debian's package chromium: a GPU played by the CPU. */
@@ -20,7 +21,8 @@ process.env.VK_ICD_FILENAMES = driver;
 
 /** Whether there is a Vulkan driver; without one the tests say so and do nothing. */
 export const hasGpu = existsSync(driver.split(':')[0] as string);
-export const missing = `note: ${driver} is missing (apt-get install chromium libvulkan1): nothing of WebGPU is tested`;
+/** Says that nothing of WebGPU is tested. */
+export const withoutGpu = () => lacking('gpu', `apt-get install chromium libvulkan1 (${driver})`);
 /** float16 on a GPU that has it: the kernels for subgroup matrices, which SwiftShader can't run. */
 const weights: Weights = process.env.DARE_TEST_GPU_WEIGHTS === 'float16' ? 'float16' : 'float32';
 /** Logits, probabilities and hidden states may differ by this much between devices that add in different orders. */

@@ -7,10 +7,10 @@ import { type EngineOptions, openEngine } from '../../../src/engine/open.js';
 import { GpuDevice } from '../../../src/engine/webgpu/device.js';
 import { DareError } from '../../../src/errors.js';
 import { type FamilyCase, references } from '../../model/fixture.js';
-import { cache, hasSwiftShader, llama, missing, smallest, swiftShader, writeFamily } from './fixture.js';
+import { cache, hasSwiftShader, llama, smallest, swiftShader, withoutGpu, writeFamily } from './fixture.js';
 
 const gpuTest = hasSwiftShader ? test : test.skip;
-if (!hasSwiftShader) test('nothing of emulated GPUs', () => console.log(missing));
+if (!hasSwiftShader) test('nothing of emulated GPUs', withoutGpu);
 
 const model = writeFamily(llama(smallest));
 const options = (more: Partial<EngineOptions>): EngineOptions => ({

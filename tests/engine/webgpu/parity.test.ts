@@ -10,10 +10,10 @@ import { checkParity } from '../../../src/engine/webgpu/parity.js';
 import { DareError } from '../../../src/errors.js';
 import { openModel } from '../../../src/model/source.js';
 import { type FamilyCase, references } from '../../model/fixture.js';
-import { hasGpu, missing, writeFamily } from './fixture.js';
+import { hasGpu, withoutGpu, writeFamily } from './fixture.js';
 
 const gpuTest = hasGpu ? test : test.skip;
-if (!hasGpu) test('nothing without a GPU', () => console.log(missing));
+if (!hasGpu) test('nothing without a GPU', withoutGpu);
 
 const folder = mkdtempSync(join(tmpdir(), 'dare-parity-'));
 test.after(() => rmSync(folder, { recursive: true, force: true }));

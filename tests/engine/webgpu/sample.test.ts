@@ -3,10 +3,10 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { StepInput, Verdicts } from '../../../src/engine/engine.js';
 import { modelFolder, type Reference, references } from '../../decode/fixture.js';
-import { hasGpu, missing, openGpu, tolerance } from './fixture.js';
+import { hasGpu, openGpu, tolerance, withoutGpu } from './fixture.js';
 
 const gpuTest = hasGpu ? test : test.skip;
-if (!hasGpu) test('nothing without a GPU', () => console.log(missing));
+if (!hasGpu) test('nothing without a GPU', withoutGpu);
 
 /** Decisions of the model that the order of additions can't turn. */
 const clear = references.filter(({ min_margin: margin }) => margin >= tolerance);
