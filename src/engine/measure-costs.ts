@@ -1,6 +1,7 @@
 /** Measures an engine's cost table: steps of made-up trees behind a made-up prompt, timed on the engine itself. */
 import { type CostTable, makeMonotone, stepMilliseconds } from './cost-table.js';
 import type { Engine, StepInput } from './engine.js';
+import { settle } from './spikes.js';
 
 /** Milliseconds of steps within which passes over the points are repeated; the first may take longer. */
 const enough = 1500;
@@ -20,7 +21,7 @@ const slow = 60;
 
 /**
  * Times steps of batches in powers of two up to the slots, with rows in powers of two up to `engine.usualRows`: a second for
- * a small model, one pass over fewer points for a large one. All slots must be free, and are so again afterwards. Rejects
+ * a small model, one pass over fewer points for a large one. Times that stand out from their neighbours are measured again. All slots must be free, and are so again afterwards. Rejects
  * as the engine's steps do.
  * @param onOwnThreads whether steps are computed by this process's threads, and by nothing else
  */
@@ -43,7 +44,15 @@ export async function measureCosts(engine: Engine, onOwnThreads: boolean): Promi
     const afterNext = (pass + 2) / (pass + 1);
     if (worked * afterNext > enough || passed * afterNext > patience * enough) break;
   }
-  const measured = batch.map((sequences) => prolong(shortest.get(sequences) as number[], rows));
+  const settling = stopwatch(onOwnThreads);
+  const settled = await settle(
+    batch,
+    rows,
+    batch.map((sequences) => shortest.get(sequences) as number[]),
+    (b, places) => timeAgain(engine, timer, batch[b] as number, rows, places),
+    () => settling().worked < enough && settling().passed < patience * enough,
+  );
+  const measured = settled.map((line) => prolong(line, rows));
   const table = { batch, rows, milliseconds: makeMonotone(measured) };
   return { ...table, padding: paddingOf(table, engine.slots, uneven) };
 }
@@ -54,7 +63,9 @@ function paddingOf(table: CostTable, sequences: number, uneven: number): number 
   const taken = longest + sequences - 1;
   const empty = sequences * longest - taken;
   if (empty === 0) return 0;
-  return Math.max(0, uneven - stepMilliseconds(table, sequences, taken / sequences)) / empty;
+  // a place that stays empty takes no longer than a row: what was measured beyond that is other programs'
+  const full = stepMilliseconds(table, sequences, longest);
+  return Math.max(0, Math.min(uneven, full) - stepMilliseconds(table, sequences, taken / sequences)) / empty;
 }
 
 /** Milliseconds of a step of so many sequences by their rows, as far as it can be worth its time. */
@@ -72,6 +83,22 @@ function timeBatch(
       if (times.length >= beyond.points && last > Math.min(beyond.times * single, beyond.milliseconds)) break;
       times.push(await timeStep(engine, timer, stepOf(new Array(sequences).fill(count))));
     }
+    return times;
+  });
+}
+
+/** Milliseconds of some of these steps once more. @param places of the numbers of rows */
+function timeAgain(
+  engine: Engine,
+  timer: StepTimer,
+  sequences: number,
+  rows: readonly number[],
+  places: readonly number[],
+): Promise<number[]> {
+  return withSequences(engine, sequences, rows, async () => {
+    const times: number[] = [];
+    for (const place of places)
+      times.push(await timeStep(engine, timer, stepOf(new Array(sequences).fill(rows[place]))));
     return times;
   });
 }

@@ -1,10 +1,11 @@
 /** The data of the downstream benchmark: what is cut where, on a made-up catalogue in RecBole's format. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Duck } from '../../src/lake/duck.js';
+import { packageRoot } from '../../src/paths.js';
 import { runSql } from './run-sql.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'dare-downstream-'));
@@ -124,6 +125,23 @@ test('halves hold no entity twice, and --items and --users take those with the m
     ids.push(...rows.map((row) => row.entity_id));
   }
   assert.equal(ids.sort(), ['1', '10', '12']);
+});
+
+test('the README quotes the main result as it stands beside the benchmark', () => {
+  const read = (file: string) => readFileSync(join(packageRoot, file), 'utf8');
+  const figures = read('tests/bench/downstream/README.md');
+  const rowOf = (name: string) => {
+    const line = figures.split('\n').find((one) => one.startsWith(`| ${name}`)) ?? '';
+    return /\| ([+-][\d.]+) \(([+-][\d.]+) to ([+-][\d.]+)\)/.exec(line)?.slice(1) ?? [];
+  };
+  const [mean, low, high] = rowOf('relaxed - autoregressive');
+  const [gain = ''] = rowOf('autoregressive - none');
+  assert.ok(
+    read('README.md').includes(
+      `relaxed is non-inferior within 0.002 AUC (${mean}, 95% ${low} to ${high}), where autoregressive texts bring ${gain.slice(1)} over none`,
+    ),
+    `${mean} (${low} to ${high}), ${gain}`,
+  );
 });
 
 test.run();

@@ -59,6 +59,27 @@ test('the times are those that the engine says', async () => {
   assert.is(engine.taken.size, 0, 'all slots are free again');
 });
 
+test('a step that other programs lengthened while it was measured stands as it is', async () => {
+  const engine = new ClockedEngine(4);
+  // all times of its first measuring
+  let disturbed = 2;
+  const step = engine.step.bind(engine);
+  engine.step = async (inputs) => {
+    const result = await step(inputs);
+    if (inputs.length === 4 && inputs.every(({ tree }) => tree.tokens.length === 8) && disturbed-- > 0)
+      engine.modelTime.steps += 10 * cost.step;
+    return result;
+  };
+  const { batch, rows, milliseconds } = await measureCosts(engine, false);
+  assert.ok(disturbed < 0);
+  batch.forEach((texts, b) => {
+    assert.equal(
+      milliseconds[b],
+      rows.map((count) => cost.step + cost.row * texts * count),
+    );
+  });
+});
+
 test('steps that cannot pay are not run', async () => {
   const engine = new ClockedEngine(16);
   await measureCosts(engine, false);
