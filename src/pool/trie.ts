@@ -64,6 +64,7 @@ export class Pool implements Counted, Learnt {
   readonly escapes: Learnt['escapes'];
   readonly chances: Learnt['chances'];
   readonly chancesBy: Learnt['chancesBy'];
+  readonly relaxed: Learnt['relaxed'];
 
   /**
    * @param columns shared between threads, never written
@@ -74,12 +75,13 @@ export class Pool implements Counted, Learnt {
   constructor(
     readonly columns: TrieColumns,
     readonly maxLength: number,
-    { escapes, chances, chancesBy }: Learnt = {},
+    { escapes, chances, chancesBy, relaxed }: Learnt = {},
     readonly entityType: string | null = null,
   ) {
     this.escapes = escapes;
     this.chances = chances;
     this.chancesBy = chancesBy;
+    this.relaxed = relaxed;
     this.nodes = columns.node.length / nodeWidth - 1;
   }
 
