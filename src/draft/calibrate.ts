@@ -2,6 +2,7 @@ import type { TreeRows } from '../engine/engine.js';
 import type { Calibrate } from '../pool/builder.js';
 import { chancePoints, encodeChances, estimateAt, pointOf } from '../pool/chances.js';
 import { contextLength } from '../pool/cohort.js';
+import type { ChanceMaps } from '../pool/file.js';
 import { OwnText } from '../pool/own.js';
 import { WithoutDocument } from '../pool/without.js';
 import { type DraftBudget, Drafter } from './drafter.js';
@@ -17,7 +18,8 @@ const estimates = Array.from({ length: chancePoints }, (_, i) => estimateAt(i + 
 /**
  * Learns how often paths of an estimated chance come, of all texts and of each entity type: documents are drafted, each as
  * if the pools had been built without it, so nothing is built twice, and one cohort's pool at a time is opened. Other texts
- * of the same entity stay in, and prompts aren't known.
+ * of the same entity stay in, and prompts aren't known. Drafts of mode relaxed have maps of their own, since their first
+ * choices are raised; what else the model would have accepted isn't known there: paths come where the text goes on along them.
  */
 export const calibrate: Calibrate = (settings, groups, shared, members) => {
   const { endToken } = settings;
@@ -25,32 +27,52 @@ export const calibrate: Calibrate = (settings, groups, shared, members) => {
   const vocabulary = 1 + largest(groups.flatMap(({ documents }) => documents.map(largest)));
   const drafter = new Drafter(vocabulary, new Set(endToken === undefined ? [] : [endToken]));
   const own = new OwnText(vocabulary, shared.maxLength);
-  const fit = new ChanceFit();
-  const fits = new Map<string, ChanceFit>();
+  const strict = new ModeFit();
+  const relaxed = new ModeFit();
   for (const { entityType, documents, open } of groups) {
-    const ofType = entityType === null ? undefined : (fits.get(entityType) ?? new ChanceFit());
-    if (entityType !== null && ofType !== undefined) fits.set(entityType, ofType);
     const cohort = open?.();
     for (const document of documents) {
       own.clear();
       for (const token of document) own.append(token);
-      drafter.begin({
+      const pools = {
         ...(cohort === undefined ? {} : { cohort: new WithoutDocument(cohort, document, own) }),
         shared: members.has(document) ? new WithoutDocument(shared, document, own) : shared,
-      });
-      replayDrafts(drafter, document, skip, nodes, (estimate, came) => {
-        fit.add(estimate, came);
-        ofType?.add(estimate, came);
-      });
+      };
+      for (const [fit, isRelaxed] of [
+        [strict, false],
+        [relaxed, true],
+      ] as const) {
+        drafter.begin(pools);
+        const see = (estimate: number, came: boolean) => fit.add(entityType, estimate, came);
+        replayDrafts(drafter, document, skip, { nodes, relaxed: isRelaxed }, see);
+      }
     }
   }
-  const values = fit.values();
-  const byName = [...fits].sort(([a], [b]) => (a < b ? -1 : 1));
-  return {
-    chances: encodeChances(values),
-    chancesBy: byName.map(([entityType, ofType]) => [entityType, encodeChances(ofType.values(values))]),
-  };
+  return { ...strict.maps(), relaxed: relaxed.maps() };
 };
+
+/** Fits of the drafts of one mode. */
+class ModeFit {
+  private readonly all = new ChanceFit();
+  private readonly byType = new Map<string, ChanceFit>();
+
+  add(entityType: string | null, estimate: number, came: boolean): void {
+    this.all.add(estimate, came);
+    if (entityType === null) return;
+    const ofType = this.byType.get(entityType) ?? new ChanceFit();
+    this.byType.set(entityType, ofType);
+    ofType.add(estimate, came);
+  }
+
+  maps(): Required<ChanceMaps> {
+    const values = this.all.values();
+    const byName = [...this.byType].sort(([a], [b]) => (a < b ? -1 : 1));
+    return {
+      chances: encodeChances(values),
+      chancesBy: byName.map(([entityType, ofType]) => [entityType, encodeChances(ofType.values(values))]),
+    };
+  }
+}
 
 /** What a replay needs of a `Drafter`. */
 export interface ReplayedDrafter {
@@ -60,24 +82,24 @@ export interface ReplayedDrafter {
 }
 
 /**
- * Drafts a text from a place on, as greedy decoding of it would, and tells of each node what its chance was said to be,
+ * Drafts a text from a place on, as greedy decoding of it would (with drafts of mode relaxed, if asked for), and tells of each node what its chance was said to be,
  * and whether it came: whether the text goes on along the whole path to it.
  * @param drafter has begun, and was given nothing yet
  * @param from at least 1
- * @param nodes of each draft
+ * @param budget of each draft: its nodes
  */
 export function replayDrafts(
   drafter: ReplayedDrafter,
   text: Int32Array,
   from: number,
-  nodes: number,
+  { nodes, relaxed = false }: { nodes: number; relaxed?: boolean },
   see: (chance: number, came: boolean) => void,
 ): void {
   for (const token of text.subarray(0, from)) drafter.append(token);
   for (let at = from; at < text.length; ) {
     const depth = text.length - at;
     const last = text[at - 1] as number;
-    const { tokens, parents } = drafter.draft(last, { nodes, minPathProbability: 0, depth });
+    const { tokens, parents } = drafter.draft(last, { nodes, minPathProbability: 0, depth, relaxed });
     const { gains } = drafter;
     const depths = new Int32Array(tokens.length).fill(-1);
     depths[0] = 0;

@@ -1,6 +1,6 @@
 import type { TreeRows } from '../engine/engine.js';
 import { sources, usualEscapes } from '../pool/escape.js';
-import type { Learnt, Ngrams, PoolState } from '../pool/ngrams.js';
+import type { Learnt, LearntMaps, Ngrams, PoolState } from '../pool/ngrams.js';
 import { OwnText } from '../pool/own.js';
 import type { PoolTexts } from '../pool/trie.js';
 import { Confidence, priors } from './confidence.js';
@@ -51,7 +51,10 @@ export class Drafter {
   private freshTokens = 0;
   /** Whether there was a draft: what came before is the prompt. */
   private begun = false;
+  /** What chances of the last draft's mode are worth, and of both. */
   private chances: Learnt['chances'];
+  private strict: Learnt['chances'];
+  private relaxed: Learnt['chances'];
   /** Chances of the last draft's nodes, where what they are worth is known. */
   private mapped = new Float64Array(64);
   private readonly walker: PoolState = { node: 0, depth: 0 };
@@ -77,7 +80,11 @@ export class Drafter {
     this.begun = false;
     this.estimate.use(this.sources, pools.shared?.escapes ?? usualEscapes);
     const { cohort, shared } = pools;
-    this.chances = shared?.chancesBy?.get(cohort?.entityType ?? '') ?? shared?.chances;
+    const mapIn = (maps: LearntMaps | undefined) =>
+      maps?.chancesBy?.get(cohort?.entityType ?? '') ?? maps?.chances;
+    this.strict = mapIn(shared);
+    this.relaxed = mapIn(shared?.relaxed);
+    this.chances = this.strict;
   }
 
   /** Takes over a token of the prompt or of the output. */
@@ -132,6 +139,7 @@ export class Drafter {
     const { tree, confidence } = this;
     if (!this.begun) this.own.endPrompt();
     this.begun = true;
+    this.chances = relaxed ? this.relaxed : this.strict;
     const least = this.chances?.estimateOf(minPathProbability) ?? minPathProbability;
     tree.begin(last, depth > 0 ? nodes : 0);
     confidence.start(nodes + 1, relaxed ? priors.relaxed : priors.strict);

@@ -88,7 +88,7 @@ export type Calibrate = (
   groups: readonly FitGroup[],
   shared: Pool,
   members: ReadonlySet<Int32Array>,
-) => Pick<LearntMetadata, 'chances' | 'chancesBy'>;
+) => Pick<LearntMetadata, 'chances' | 'chancesBy' | 'relaxed'>;
 
 /** What the shared pool knows beside counts, learnt from documents of every cohort. */
 export class SharedFit {

@@ -131,10 +131,13 @@ function faultInLevels({ node, level, leaf }: TrieColumns, largestToken: number)
 }
 
 /** A hash of the columns, and of what was learnt: see `PoolMetadata`. */
-export function versionOf(columns: TrieColumns, { weights, chances, chancesBy }: LearntMetadata): string {
+export function versionOf(
+  columns: TrieColumns,
+  { weights, chances, chancesBy, relaxed }: LearntMetadata,
+): string {
   const hash = createHash('sha256');
   for (const key of columnKeys) hash.update(columns[key]);
   if (weights !== undefined) hash.update(JSON.stringify(weights));
-  if (chances !== undefined) hash.update(JSON.stringify({ chances, chancesBy }));
+  if (chances !== undefined) hash.update(JSON.stringify({ chances, chancesBy, relaxed }));
   return hash.digest('hex').slice(0, 32);
 }

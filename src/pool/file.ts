@@ -11,7 +11,7 @@ import { listsIn, schemaText, writeLists } from './arrow.js';
 import { Chances, certain, chancePoints } from './chances.js';
 import { columnKeys, columnLengths, faultIn, largestOf, versionOf } from './columns.js';
 import { decodeEscapes, escapeClasses } from './escape.js';
-import type { Learnt } from './ngrams.js';
+import type { Learnt, LearntMaps } from './ngrams.js';
 import { nodeWidth, Pool, type PoolTexts, type TrieColumns } from './trie.js';
 
 /** What a pool was made of; stands in the schema's metadata under the key `dare.pool`, as JSON. */
@@ -37,20 +37,29 @@ export interface PoolMetadata {
   chances?: number[] | undefined;
   /** The same for texts of one entity type, by its name, in the order of names. */
   chancesBy?: [entityType: string, chances: number[]][] | undefined;
+  /** Both for drafts of mode relaxed, whose first choices are raised before anything was seen. */
+  relaxed?: ChanceMaps | undefined;
   /** First half of the sha256 over the columns, the weights and the chances: equal texts make equal versions. */
   version: string;
 }
 
+/** What estimated chances are worth, as they stand in the metadata. */
+export type ChanceMaps = Pick<PoolMetadata, 'chances' | 'chancesBy'>;
+
 const metadataKey = 'dare.pool';
 /** Counts up when the columns or the metadata change. */
-export const poolFormat = 3;
+export const poolFormat = 4;
 const size = z
   .number()
   .int()
   .min(0)
   .max(2 ** 29);
 const chancesSchema = z.array(z.number().int().min(0).max(certain)).length(chancePoints);
-const metadataSchema = z.object({
+const mapsSchema = z.object({
+  chances: chancesSchema.optional(),
+  chancesBy: z.array(z.tuple([z.string(), chancesSchema])).optional(),
+});
+const metadataSchema = mapsSchema.extend({
   tokenizer: z.string(),
   entityType: z.string().nullable(),
   cohort: z.string().nullable(),
@@ -63,13 +72,12 @@ const metadataSchema = z.object({
   places: size,
   largestToken: z.number().int().min(-1),
   weights: z.array(z.number().int().min(1).max(9999)).length(escapeClasses).optional(),
-  chances: chancesSchema.optional(),
-  chancesBy: z.array(z.tuple([z.string(), chancesSchema])).optional(),
+  relaxed: mapsSchema.optional(),
   version: z.string(),
 });
 
 /** What was learnt from the texts of all pools, as it stands in the metadata of the shared one. */
-export type LearntMetadata = Pick<PoolMetadata, 'weights' | 'chances' | 'chancesBy'>;
+export type LearntMetadata = Pick<PoolMetadata, 'weights' | 'chances' | 'chancesBy' | 'relaxed'>;
 
 export type PoolSource = Pick<
   PoolMetadata,
@@ -159,11 +167,18 @@ function textsOf({ entityType, documents, tokens }: PoolMetadata): PoolTexts {
   return { entityType, meanLength: documents === 0 ? undefined : tokens / documents };
 }
 
-function learntOf({ weights, chances, chancesBy = [] }: LearntMetadata, name: string): Learnt {
+function learntOf({ weights, relaxed, ...strict }: LearntMetadata, name: string): Learnt {
+  return {
+    escapes: weights && decodeEscapes(weights),
+    ...mapsOf(strict, name),
+    relaxed: relaxed && mapsOf(relaxed, name),
+  };
+}
+
+function mapsOf({ chances, chancesBy = [] }: ChanceMaps, name: string): LearntMaps {
   for (const map of [chances ?? [], ...chancesBy.map(([, map]) => map)])
     if (map.some((chance, i) => chance < (map[i - 1] ?? 0))) throw broken(name, 'its chances fall');
   return {
-    escapes: weights && decodeEscapes(weights),
     chances: chances && new Chances(chances),
     chancesBy: new Map(chancesBy.map(([entityType, map]) => [entityType, new Chances(map)])),
   };

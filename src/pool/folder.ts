@@ -190,7 +190,7 @@ function openFile(path: string): Pool {
 function entryOf({ bytes, metadata, fingerprint }: BuiltPool & { fingerprint?: string }): PoolEntry {
   const file = { file: fileName(metadata), sha256: sha256(bytes), size: bytes.byteLength };
   // what was learnt is of use beside the columns alone
-  const { weights: _, chances: __, chancesBy: ___, ...facts } = metadata;
+  const { weights: _, chances: __, chancesBy: ___, relaxed: ____, ...facts } = metadata;
   // parsed, so that keys stand in the order that they have when they are taken over
   return entrySchema.parse({ ...file, ...(fingerprint === undefined ? {} : { fingerprint }), ...facts });
 }

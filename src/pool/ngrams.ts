@@ -1,14 +1,20 @@
 import type { Chances } from './chances.js';
 import type { Escapes } from './escape.js';
 
-/** What was learnt from texts when pools were built; `usualEscapes`, and chances as they are estimated, if left out. */
-export interface Learnt {
-  /** How far counts are trusted. */
-  readonly escapes?: Escapes | undefined;
+/** What estimated chances are worth; as they are estimated if left out. */
+export interface LearntMaps {
   /** How often paths of an estimated chance come. */
   readonly chances?: Chances | undefined;
   /** The same for texts of one entity type, by its name: texts of users and of items aren't equally predictable. */
   readonly chancesBy?: ReadonlyMap<string, Chances> | undefined;
+}
+
+/** What was learnt from texts when pools were built; `usualEscapes`, and chances as they are estimated, if left out. */
+export interface Learnt extends LearntMaps {
+  /** How far counts are trusted. */
+  readonly escapes?: Escapes | undefined;
+  /** Of the drafts of mode relaxed. */
+  readonly relaxed?: LearntMaps | undefined;
 }
 
 /** Where a walk stands: a context that the table knows, and its length in tokens. Node 0 is the empty context. */

@@ -74,6 +74,7 @@ export class Pool implements Counted, Learnt, PoolTexts {
   readonly chancesBy: Learnt['chancesBy'];
   readonly entityType: string | null;
   readonly meanLength: number | undefined;
+  readonly relaxed: Learnt['relaxed'];
 
   /**
    * @param columns shared between threads, never written
@@ -84,7 +85,7 @@ export class Pool implements Counted, Learnt, PoolTexts {
   constructor(
     readonly columns: TrieColumns,
     readonly maxLength: number,
-    { escapes, chances, chancesBy }: Learnt = {},
+    { escapes, chances, chancesBy, relaxed }: Learnt = {},
     { entityType = null, meanLength }: PoolTexts = {},
   ) {
     this.entityType = entityType;
@@ -92,6 +93,7 @@ export class Pool implements Counted, Learnt, PoolTexts {
     this.escapes = escapes;
     this.chances = chances;
     this.chancesBy = chancesBy;
+    this.relaxed = relaxed;
     this.nodes = columns.node.length / nodeWidth - 1;
   }
 

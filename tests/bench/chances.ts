@@ -2,8 +2,9 @@
  * How far the chances of draft nodes can be believed, over all texts: users and items are held out of the pools in turn,
  * a share of them at a time, and their texts are replayed without and with their prompts. Figures for people go to stderr,
  * the last line of stdout is JSON: of each entity type the tenths of estimated chances, with standard errors.
- * usage: node dist/tests/bench/chances.js --model DIR --texts FILE --prompts FILE [--drafted FILE] [--folds N]
+ * usage: node dist/tests/bench/chances.js --model DIR --texts FILE --prompts FILE [--drafted FILE] [--folds N] [--relaxed]
  * --texts: Parquet with text, prompt_id, entity_type, entity_id, cohort; --prompts: that with their prompts
+ * --relaxed: drafts of mode relaxed; what was accepted is still what the text goes on with
  * --drafted: texts to replay (those of --texts if left out); the pools hold none of their users and items
  */
 import { parseArgs } from 'node:util';
@@ -34,6 +35,7 @@ const { values: options } = parseArgs({
     prompts: { type: 'string' },
     drafted: { type: 'string' },
     folds: { type: 'string', default: '10' },
+    relaxed: { type: 'boolean', default: false },
   },
 });
 const { model, texts: file, prompts: promptFile } = options;
@@ -63,7 +65,7 @@ for (let fold = 0; fold < folds; fold++) {
       const name = `${text.entityType}, ${kind}`;
       const reliability = found.get(name) ?? new Reliability();
       found.set(name, reliability);
-      reliability.add([replayed(tokenizer, text, before)], drafter, nodes);
+      reliability.add([replayed(tokenizer, text, before)], drafter, nodes, options.relaxed);
     }
   }
 }

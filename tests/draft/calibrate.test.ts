@@ -62,15 +62,19 @@ test('equal texts in any order make equal pools; drafts are the same with what w
     'p',
   );
   const { escapes } = shared;
-  const chances = shared.chancesBy?.get('item');
-  assert.ok(chances !== undefined && cohort.chances === undefined);
+  const strict = shared.chancesBy?.get('item');
+  const ofRelaxed = shared.relaxed?.chancesBy?.get('item');
+  assert.ok(strict !== undefined && ofRelaxed !== undefined && cohort.chances === undefined);
+  assert.not.equal(ofRelaxed.of(0.7), strict.of(0.7));
   const estimating = new Pool(shared.columns, shared.maxLength, { escapes });
   const token = fc.integer({ min: 2, max: 12 });
   fc.assert(
     fc.property(
       fc.array(token, { minLength: 1, maxLength: 6 }),
       fc.constantFrom(0, 0.02, 0.3, 0.97),
-      (sequence, least) => {
+      fc.boolean(),
+      (sequence, least, relaxed) => {
+        const chances = relaxed ? ofRelaxed : strict;
         const last = sequence.at(-1) as number;
         const [mapped, plain] = [shared, estimating].map((pool) => {
           const drafter = new Drafter(13, new Set([0]));
@@ -78,7 +82,7 @@ test('equal texts in any order make equal pools; drafts are the same with what w
           for (const one of sequence) drafter.append(one);
           // no node falls out by itself where the bound is mapped back
           const minPathProbability = pool === shared ? least : chances.estimateOf(least);
-          const rows = drafter.draft(last, { nodes: 12, depth: 9, minPathProbability });
+          const rows = drafter.draft(last, { nodes: 12, depth: 9, minPathProbability, relaxed });
           return { rows, gains: [...drafter.gains] };
         }) as [{ rows: object; gains: number[] }, { rows: object; gains: number[] }];
         assert.equal(mapped.rows, plain.rows);

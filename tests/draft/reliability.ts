@@ -45,14 +45,22 @@ export class Reliability {
   /**
    * Replays texts with greedy matching. A node has come when the text goes on along the whole path to it.
    * @param nodes draft nodes of a step, all of them drafted
+   * @param relaxed whether drafts are those of mode relaxed
    */
-  add(texts: Iterable<ReplayText>, drafter: ReplayDrafter & ReplayedDrafter, nodes: number): void {
+  add(
+    texts: Iterable<ReplayText>,
+    drafter: ReplayDrafter & ReplayedDrafter,
+    nodes: number,
+    relaxed = false,
+  ): void {
     for (const text of texts) {
       const { promptIds, answerIds } = text;
       drafter.begin(text);
       for (const { texts } of this.sums) texts.push({ nodes: 0, excess: 0 });
       const tokens = Int32Array.of(...promptIds, ...answerIds);
-      replayDrafts(drafter, tokens, promptIds.length, nodes, (chance, came) => this.count(chance, came));
+      replayDrafts(drafter, tokens, promptIds.length, { nodes, relaxed }, (chance, came) =>
+        this.count(chance, came),
+      );
     }
   }
 

@@ -108,7 +108,7 @@ test("Arrow's own reader finds one row with a list for each column, and the meta
     assert.equal(table.getChild(name)?.get(0).toArray(), columns[key], name);
   }
   const { 'dare.pool': format, seal, ...rest } = JSON.parse(table.schema.metadata.get('dare.pool') as string);
-  assert.equal([format, typeof seal, rest], [3, 'string', metadata]);
+  assert.equal([format, typeof seal, rest], [4, 'string', metadata]);
 });
 
 test('equal texts make equal bytes and versions, other texts other versions', () => {
@@ -215,8 +215,8 @@ test('a pool of an older or newer format is refused as such', () => {
   const bytes = tableToIPC(new Table(older, batches as RecordBatch[]), 'file');
   assert.match(failureOf(bytes).message, 'pool.arrow is a pool of an older format');
   const newer = Buffer.from(new Uint8Array(encoded().bytes));
-  newer.write('{"dare.pool":4', newer.indexOf('{"dare.pool":3'));
-  assert.match(failureOf(newer).message, 'pool.arrow is a pool of format 4; this release reads format 3');
+  newer.write('{"dare.pool":5', newer.indexOf('{"dare.pool":4'));
+  assert.match(failureOf(newer).message, 'pool.arrow is a pool of format 5; this release reads format 4');
 });
 
 /** Writes a number into the row of a node. */
@@ -412,8 +412,11 @@ test('chances: kept with the pool, part of its version, whole and never falling'
   const other = encodePool(buildTrie(documents, 4), { ...source, chances: [1, ...chances.slice(1)] });
   const ofTypes = encodePool(buildTrie(documents, 4), { ...source, chances, chancesBy: [['item', chances]] });
   assert.is(openPool(ofTypes.bytes, 'pool.arrow').pool.chancesBy?.get('item')?.of(1), 0.6);
+  const relaxed = { chances, chancesBy: [['item', chances]] } satisfies PoolSource['relaxed'];
+  const ofModes = encodePool(buildTrie(documents, 4), { ...source, chances, relaxed });
+  assert.is(openPool(ofModes.bytes, 'pool.arrow').pool.relaxed?.chancesBy?.get('item')?.of(1), 0.6);
   assert.is(
-    new Set([encoded(), other, ofTypes].map((one) => one.metadata.version)).has(metadata.version),
+    new Set([encoded(), other, ofTypes, ofModes].map((one) => one.metadata.version)).has(metadata.version),
     false,
   );
   for (const [wrong, message] of [
@@ -423,6 +426,9 @@ test('chances: kept with the pool, part of its version, whole and never falling'
   ] as const) {
     const { bytes: broken } = encodePool(buildTrie(documents, 4), { ...source, chances: [...wrong] });
     assert.throws(() => openPool(broken, 'pool.arrow'), message);
+    const ofRelaxed = { ...source, relaxed: { chances: [...wrong] } };
+    const { bytes: brokenRelaxed } = encodePool(buildTrie(documents, 4), ofRelaxed);
+    assert.throws(() => openPool(brokenRelaxed, 'pool.arrow'), message);
     const ofType = { ...source, chancesBy: [['user', [...wrong]]] satisfies PoolSource['chancesBy'] };
     const { bytes: brokenOfType } = encodePool(buildTrie(documents, 4), ofType);
     assert.throws(() => openPool(brokenOfType, 'pool.arrow'), message);
