@@ -2,9 +2,10 @@
  * Tokens a step of greedy and relaxed decoding where both have the same number of draft nodes in every step, whatever
  * steps cost: what relaxing brings by itself.
  * usage: node dist/tests/bench/downstream/budgets.js --prompts FILE --pool-texts FILE --model FILE [--device cpu]
- *   [--nodes 16,32,64] [--limit 40] [--concurrency 8] [--max-new-tokens 128]
+ *   [--nodes 16,32,64] [--limit 40] [--concurrency 8] [--max-new-tokens 128] [--set decode.minGain=0] ...
  *   --pool-texts  autoregressive.parquet of downstream/decode.js; texts of the measured prompts' entities are left out
  *   --limit       prompts of each entity type, chosen by hash
+ *   --set         as in dare decode
  */
 import { parseArgs } from 'node:util';
 import { loadStandalone } from '../../../src/config/load.js';
@@ -26,13 +27,15 @@ const { values } = parseArgs({
     limit: { ...text, default: '40' },
     concurrency: { ...text, default: '8' },
     'max-new-tokens': { ...text, default: '128' },
+    set: { ...text, multiple: true, default: [] },
   },
 });
 const { prompts: file, 'pool-texts': poolTexts, model } = values;
 if (file === undefined || poolTexts === undefined || model === undefined) {
   throw new Error('--prompts FILE, --pool-texts FILE and --model FILE are needed');
 }
-const overrides = [`decode.maxNewTokens=${values['max-new-tokens']}`, `model.device=${values.device}`];
+const given = [`decode.maxNewTokens=${values['max-new-tokens']}`, `model.device=${values.device}`];
+const overrides = [...given, ...values.set];
 const settings = loadStandalone(overrides, { concurrency: values.concurrency });
 const tokenizer = loadTextModel(model, undefined);
 const prompts = await chooseBenchPrompts(file, Number(values.limit));
