@@ -4,7 +4,7 @@ import type { Engine, StepInput } from './engine.js';
 import { settle } from './spikes.js';
 
 /** Milliseconds of steps within which passes over the points are repeated; the first may take longer. */
-const enough = 1500;
+const enough = 2500;
 /** How many times as long that may take where other programs are in the way. */
 const patience = 3;
 /** The shortest of a point's times counts: whatever else the machine does can only add to it. */
@@ -12,8 +12,9 @@ const mostPasses = 10;
 /** Times a step is timed in a pass: more often below so many milliseconds, where it costs nothing and noise is large beside it. */
 const repeats = { least: 2, most: 6, short: 5 };
 /**
- * A step that takes so many times what one of single rows takes can't be paid by its drafts; longer ones aren't measured,
- * nor those beyond a step of so many milliseconds. The first few points are measured in any case.
+ * A step that takes so many times what one of single rows takes can't be paid by its drafts. What would take that long, in
+ * proportion to the step before, isn't measured, so that there is time to measure the others more often; nor is what comes
+ * behind a step of so many milliseconds. The first few points are measured in any case.
  */
 const beyond = { times: 8, milliseconds: 300, points: 4 };
 /** Milliseconds of the steps of single texts, together, above which every second batch size is left out: large models take seconds. */
@@ -77,10 +78,12 @@ function timeBatch(
 ): Promise<number[]> {
   return withSequences(engine, sequences, rows, async () => {
     const times: number[] = [];
-    for (const count of rows) {
+    for (const [place, count] of rows.entries()) {
       const [single = 0] = times;
       const last = times.at(-1) ?? 0;
-      if (times.length >= beyond.points && last > Math.min(beyond.times * single, beyond.milliseconds)) break;
+      const inProportion = (last * count) / (rows[place - 1] ?? count);
+      const tooLong = inProportion > beyond.times * single || last > beyond.milliseconds;
+      if (place >= beyond.points && tooLong) break;
       times.push(await timeStep(engine, timer, stepOf(new Array(sequences).fill(count))));
     }
     return times;
