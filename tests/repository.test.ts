@@ -13,7 +13,10 @@ test('the files with the sample model are below 16 MiB', () => {
     console.log('note: this is no clone, so that the size of one is not tested');
     return;
   }
-  const listed = execFileSync('git', ['-c', 'safe.directory=*', 'ls-files', '-z'], { cwd: packageRoot, encoding: 'utf8' });
+  const listed = execFileSync('git', ['-c', 'safe.directory=*', 'ls-files', '-z'], {
+    cwd: packageRoot,
+    encoding: 'utf8',
+  });
   const files = listed.split('\0').filter((file) => file !== '' && existsSync(join(packageRoot, file)));
   assert.ok(files.includes('data-samples/model/model.safetensors'));
   const bytes = files.reduce((sum, file) => sum + statSync(join(packageRoot, file)).size, 0);
