@@ -24,6 +24,7 @@ test('what is tried where nobody says, and what somebody says', () => {
     topK: [2, 3],
     minProb: [0.05, 0.1],
     nodes: ['auto', 16, 32],
+    minGain: [5],
     maxLoss: 0.05,
   });
   const options = { limit: '9', 'top-k': '1,5', 'min-prob': '0', nodes: 'auto,8,auto', 'max-loss': '0.2' };

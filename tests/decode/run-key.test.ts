@@ -27,7 +27,7 @@ test('what decides the rows is in the key, by the name that a user knows; what d
   const costs = { batch: [1], rows: [1], milliseconds: [[2]] };
   assert.equal(differing({ costs }), ['other cost table']);
   assert.equal(differing({ shard: { index: 1, count: 2 } }), ['other shard']);
-  assert.equal(differing({ decode: decode.parse({ topK: 3, stop: ['x'] }) }), [
+  assert.equal(differing({ decode: decode.parse({ topK: 2, stop: ['x'] }) }), [
     'other decode.topK',
     'other decode.stop',
   ]);
