@@ -4,7 +4,7 @@ import type { Engine, StepInput } from './engine.js';
 import { settle } from './spikes.js';
 
 /** Milliseconds of steps within which passes over the points are repeated; the first may take longer. */
-const enough = 2500;
+const enough = 1500;
 /** How many times as long that may take where other programs are in the way. */
 const patience = 3;
 /** The shortest of a point's times counts: whatever else the machine does can only add to it. */
@@ -51,7 +51,7 @@ export async function measureCosts(engine: Engine, onOwnThreads: boolean): Promi
     rows,
     batch.map((sequences) => shortest.get(sequences) as number[]),
     (b, places) => timeAgain(engine, timer, batch[b] as number, rows, places),
-    () => settling().worked < enough && settling().passed < patience * enough,
+    () => settling().worked < enough / 3 && settling().passed < enough,
   );
   const measured = settled.map((line) => prolong(line, rows));
   const table = { batch, rows, milliseconds: makeMonotone(measured) };

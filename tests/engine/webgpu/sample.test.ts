@@ -10,11 +10,11 @@ if (!hasGpu) test('nothing without a GPU', withoutGpu);
 
 /** Decisions of the model that the order of additions can't turn. */
 const clear = references.filter(({ min_margin: margin }) => margin >= tolerance);
-const few = [...clear.slice(0, 2), ...clear.slice(-2)];
+const few = [...clear.slice(0, 1), ...clear.slice(-1)];
 /** Tokens that are decoded one by one; the others are verified as a draft. */
-const single = 6;
+const single = 3;
 
-gpuTest('greedy texts of four prompts at once, first token by token, then as one draft', async () => {
+gpuTest('greedy texts of two prompts at once, first token by token, then as one draft', async () => {
   const engine = await openGpu(modelFolder, few.length);
   const outputs: number[][] = few.map(() => []);
   const step = async (rows: (slot: number) => number[]): Promise<Verdicts[]> => {
