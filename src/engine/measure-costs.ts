@@ -9,8 +9,11 @@ const enough = 1500;
 const patience = 3;
 /** The shortest of a point's times counts: whatever else the machine does can only add to it. */
 const mostPasses = 10;
-/** Times a step is timed in a pass: more often below so many milliseconds, where it costs nothing and noise is large beside it. */
-const repeats = { least: 2, most: 6, short: 5 };
+/**
+ * Times a step is timed in a pass: more often below `short` milliseconds, where it costs nothing and noise is large beside it;
+ * once above `long`, beside which a first step's kernels and memory don't count.
+ */
+const repeats = { least: 2, most: 6, short: 5, long: 1000 };
 /**
  * A step that takes so many times what one of single rows takes can't be paid by its drafts. What would take that long, in
  * proportion to the step before, isn't measured, so that there is time to measure the others more often; nor is what comes
@@ -51,7 +54,8 @@ export async function measureCosts(engine: Engine, onOwnThreads: boolean): Promi
     rows,
     batch.map((sequences) => shortest.get(sequences) as number[]),
     (b, places) => timeAgain(engine, timer, batch[b] as number, rows, places),
-    () => settling().worked < enough / 3 && settling().passed < enough,
+    // passes that took longer than they should leave no time for it: a large model, or an emulated GPU
+    () => watch().passed < patience * enough && settling().worked < enough / 3 && settling().passed < enough,
   );
   const measured = settled.map((line) => prolong(line, rows));
   const table = { batch, rows, milliseconds: makeMonotone(measured) };
@@ -137,12 +141,13 @@ async function withSequences<T>(
   }
 }
 
-/** The shorter of two times at least: the first step of a shape may compile kernels or find memory. */
+/** The shortest of several times: the first step of a shape may compile kernels or find memory. */
 async function timeStep(engine: Engine, timer: StepTimer, inputs: readonly StepInput[]): Promise<number> {
   let shortest = Number.POSITIVE_INFINITY;
   for (let repeat = 0; repeat < repeats.most; repeat++) {
     shortest = Math.min(shortest, await timer(engine, inputs));
     if (repeat + 1 >= repeats.least && shortest > repeats.short) break;
+    if (shortest > repeats.long) break;
   }
   return shortest;
 }
