@@ -143,7 +143,7 @@ for (const name of ['llama', 'qwen3, tied, biases']) {
           for (const slot of [...run.sequences.keys()]) run.release(slot);
         }),
         // a failed run leaves slots taken, so that a smaller one can't be tried
-        { numRuns: 8, endOnFailure: true },
+        { numRuns: 6, endOnFailure: true },
       );
     });
   });
