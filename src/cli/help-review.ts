@@ -48,7 +48,8 @@ and relaxed with every combination of the values below. Prints the settings by t
 is faster and loses less, and chooses the fastest within the bound on loss; of settings that are equally fast (1%) the
 one that loses least. Fast is what takes little time a token by the machine's cost table: measured times of the same
 work differ by more (tokens/s shows them). Loss is what relaxed tokens give away, in nats, over all tokens: 0.05 is a
-factor of 1.05 on the probability of a token. The defaults make 28 settings. Writes no table and changes no configuration: it prints the keys to paste.
+factor of 1.05 on the probability of a token. The defaults make 28 settings. Writes no table and changes no
+configuration: it prints the keys to paste.
 
   --max-loss N             nats a token that may be given away; default 0.05
   --divergence-budget LIST nats a text; default 1,4

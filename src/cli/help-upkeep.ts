@@ -53,9 +53,9 @@ Examples
 
 Removes the rows of users and items from cohorts, prompts, texts and features of all partitions, from features kept for
 dare rollback, from finished texts of runs that were stopped, from shards, and from the texts that an evaluation quotes.
-Then builds the pools anew that were made of these texts. All other rows stay as they are, and tables that were fresh stay fresh. Refused while a run is at work
-on one of the partitions. The inputs are yours to clean: from them the next partition would have the users again. Texts
-of others that mention an item stay. Reports in the lake are removed.
+Then builds the pools anew that were made of these texts. All other rows stay as they are, and tables that were fresh
+stay fresh. Refused while a run is at work on one of the partitions. The inputs are yours to clean: from them the next
+partition would have the users again. Texts of others that mention an item stay. Reports in the lake are removed.
 
 Options
   --user ID                user to forget; repeatable

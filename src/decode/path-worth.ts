@@ -18,6 +18,12 @@ export class PathWorth {
     this.relaxed[row] = (this.relaxed[parent] as number) + (relaxed ? 1 : 0);
   }
 
+  /** Whether the path to `row` is better than that to `other`: worth more, or as much and cheaper. @param nats of each path */
+  isBetter(row: number, other: number, nats: Float64Array): boolean {
+    const more = this.of(row) - this.of(other);
+    return more > 0 || (more === 0 && (nats[row] as number) < (nats[other] as number));
+  }
+
   /** Of a row that was added, or of row 0. Paths of as many tokens and relaxed ones are worth exactly the same. */
   of(row: number): number {
     return (this.lengths[row] as number) - this.gain * (this.relaxed[row] as number);

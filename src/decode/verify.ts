@@ -117,8 +117,7 @@ function relaxedPath(
     const { cost } = decision;
     divergence[row] = before + cost;
     worth.add(row, parent, cost > 0);
-    const more = worth.of(row) - worth.of(best);
-    if (more > 0 || (more === 0 && (divergence[row] as number) < (divergence[best] as number))) best = row;
+    if (worth.isBetter(row, best, divergence)) best = row;
   }
   const path: number[] = [];
   for (let row = best; row >= 0; row = parents[row] as number) path.unshift(row);

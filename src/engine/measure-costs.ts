@@ -25,7 +25,8 @@ const slow = 60;
 
 /**
  * Times steps of batches in powers of two up to the slots, with rows in powers of two up to `engine.usualRows`: a second for
- * a small model, one pass over fewer points for a large one. Times that stand out from their neighbours are measured again. All slots must be free, and are so again afterwards. Rejects
+ * a small model, one pass over fewer points for a large one. Times that stand out from their neighbours are measured again.
+ * All slots must be free, and are so again afterwards. Rejects
  * as the engine's steps do.
  * @param onOwnThreads whether steps are computed by this process's threads, and by nothing else
  */

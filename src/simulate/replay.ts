@@ -1,6 +1,6 @@
 /**
  * Decoding replayed without a model: the tokens of a recorded text stand for what the model would have said. At each
- * step a tree is drafted, the longest path of it that agrees with the record is accepted, and one token comes after it,
+ * step a tree is drafted, the best path of it that agrees with the record is accepted, and one token comes after it,
  * as in real decoding.
  */
 import { PathWorth } from '../decode/path-worth.js';
@@ -162,8 +162,8 @@ interface MatchBounds {
 
 /**
  * The path of the tree that agrees with the answer from `at` on and has the most tokens, less `gain` for each second-best
- * one; of equal ones the cheapest, then the one drafted first, as `verify` chooses. After a second-best token the text is taken to go on as recorded: what the model would have said then is
- * not known.
+ * one; of equal ones the cheapest, then the one drafted first, as `verify` chooses. After a second-best token the text is
+ * taken to go on as recorded: what the model would have said then is not known.
  */
 export function matchTree(
   { tokens, parents }: TreeRows,
@@ -195,8 +195,7 @@ export function matchTree(
     costs[row] = cost;
     depths[row] = depth;
     worth.add(row, parent, cost > before);
-    const more = worth.of(row) - worth.of(best);
-    if (more > 0 || (more === 0 && cost < (costs[best] as number))) best = row;
+    if (worth.isBetter(row, best, costs)) best = row;
   }
   const path: number[] = [];
   let relaxed = 0;

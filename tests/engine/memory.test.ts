@@ -7,8 +7,9 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { KvCache } from '../../src/engine/cache.js';
 import { openSession, ort, runSession } from '../../src/engine/ort.js';
-import { DareError } from '../../src/errors.js';
+import type { DareError } from '../../src/errors.js';
 import { OnnxGraph } from '../../src/model/onnx.js';
+import { dareErrorOf } from './errors.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'dare-memory-'));
 test.after(() => rmSync(folder, { recursive: true, force: true }));
@@ -16,16 +17,6 @@ test.after(() => rmSync(folder, { recursive: true, force: true }));
 /** Beyond every address space, so that it fails on any machine. */
 const tooMuch = 2 ** 50;
 const options = { threads: 1, spinning: false, provider: 'cpu' } as const;
-
-async function errorOf(attempt: () => unknown): Promise<DareError> {
-  try {
-    await attempt();
-  } catch (error) {
-    assert.instance(error, DareError);
-    return error as DareError;
-  }
-  throw new Error('nothing failed');
-}
 
 /** A graph of so many zeros as a run asks for. */
 function zeros(): string {
@@ -91,7 +82,7 @@ if (process.platform === 'linux') {
 test('a graph that is none: why, and to build it again', async () => {
   const file = join(folder, 'none.onnx');
   writeFileSync(file, 'none');
-  const error = await errorOf(() => openSession(graphOf(file), options));
+  const error = await dareErrorOf(() => openSession(graphOf(file), options));
   assert.is(error.exitCode, 1);
   assert.match(error.message, /^ONNX Runtime can't load .*none\.onnx: /);
   assert.is(error.hint, 'again');
@@ -100,7 +91,7 @@ test('a graph that is none: why, and to build it again', async () => {
 test('a step that memory cannot hold', async () => {
   const session = await openSession(graphOf(zeros()), options);
   const size = new ort.Tensor('int64', BigInt64Array.of(BigInt(tooMuch)), [1]);
-  const error = await errorOf(() => runSession(session, { size }, ['sum']));
+  const error = await dareErrorOf(() => runSession(session, { size }, ['sum']));
   await session.release();
   assert.is(error.exitCode, 1);
   assert.match(error.message, /^Memory isn't enough for a step of the model/);
@@ -109,7 +100,7 @@ test('a step that memory cannot hold', async () => {
 
 test('a cache of keys and values that memory cannot hold: its bytes, what to lower; what was cached stays', async () => {
   const cache = new KvCache({ arrays: 2, kvHeads: 1, headSize: 2 }, 2 ** 40);
-  const error = await errorOf(() => cache.append([new Float32Array(6), new Float32Array(6)], 3));
+  const error = await dareErrorOf(() => cache.append([new Float32Array(6), new Float32Array(6)], 3));
   assert.is(error.exitCode, 1);
   // 2 arrays of 2^40 texts with 64 columns of 2 floats
   const bytes = (2 * 2 ** 40 * 64 * 2 * 4) / 2 ** 20;
@@ -122,7 +113,7 @@ test('a cache of keys and values that memory cannot hold: its bytes, what to low
 
   const few = new KvCache({ arrays: 1, kvHeads: 1, headSize: 2 }, 1);
   few.append([Float32Array.of(1, 2, 3, 4)], 2);
-  await errorOf(() => few.keep(0, [new Float32Array(2)], { length: 2 ** 40 } as number[]));
+  await dareErrorOf(() => few.keep(0, [new Float32Array(2)], { length: 2 ** 40 } as number[]));
   assert.equal([...(few.one(0)[0] as Float32Array)], [1, 2, 3, 4]);
 });
 

@@ -11,7 +11,6 @@ import { OwnDrafting } from '../../src/draft/drafting.js';
 import { CpuEngine } from '../../src/engine/cpu.js';
 import type { Engine, TreeRows, Verdicts } from '../../src/engine/engine.js';
 import { type EngineOptions, openEngine } from '../../src/engine/open.js';
-import { DareError } from '../../src/errors.js';
 import { modelFiles } from '../../src/model/files.js';
 import type { ModelReport } from '../../src/model/inspect.js';
 import { openModel } from '../../src/model/source.js';
@@ -20,6 +19,7 @@ import { openPool } from '../../src/pool/file.js';
 import { greedy, modelFolder, requestOf } from '../decode/fixture.js';
 import { type FamilyCase, references, writeModel } from '../model/fixture.js';
 import { type StockOptions, writeStockModel } from '../model/stock-decoder.js';
+import { dareErrorOf } from './errors.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'dare-stock-'));
 test.after(() => rmSync(folder, { recursive: true, force: true }));
@@ -241,16 +241,6 @@ for (const fused of [false, true]) {
   });
 }
 
-async function errorOf(attempt: () => unknown): Promise<DareError> {
-  try {
-    await attempt();
-  } catch (error) {
-    assert.instance(error, DareError);
-    return error as DareError;
-  }
-  throw new Error('nothing was refused');
-}
-
 const layouts: readonly [StockOptions, RegExp][] = [
   [{ rename: { attention_mask: 'mask_of_tokens' } }, /has no input attention_mask/],
   [{ rename: { position_ids: 'use_cache_branch' } }, /has another input, use_cache_branch/],
@@ -263,7 +253,7 @@ const layouts: readonly [StockOptions, RegExp][] = [
 for (const [stock, message] of layouts) {
   test(`a graph of another layout is refused: ${message.source}`, async () => {
     const path = stockFolder('llama', stock);
-    const error = await errorOf(() => openEngine(options(path)));
+    const error = await dareErrorOf(() => openEngine(options(path)));
     assert.is(error.exitCode, 2);
     assert.match(error.message, message);
     assert.match(error.hint as string, /float32 or float16/);
@@ -281,22 +271,22 @@ test('what a stock decoder cannot do is refused', async () => {
     [{ device: 'cpu', weights: 'float16' }, /can't have float16/],
   ];
   for (const [more, message] of refused) {
-    const error = await errorOf(() => openEngine(options(path, more)));
+    const error = await dareErrorOf(() => openEngine(options(path, more)));
     assert.is(error.exitCode, 2);
     assert.match(error.message, message);
   }
-  assert.match((await errorOf(() => openModel(path, cache))).message, /is a stock ONNX decoder/);
+  assert.match((await dareErrorOf(() => openModel(path, cache))).message, /is a stock ONNX decoder/);
 });
 
 test('a truncated graph and missing weights are named', async () => {
   const path = stockFolder('llama');
   const file = join(path, 'onnx', 'model.onnx');
   rmSync(`${file}_data`);
-  const missing = await errorOf(() => openEngine(options(path)));
+  const missing = await dareErrorOf(() => openEngine(options(path)));
   assert.is(missing.exitCode, 1);
   assert.match(missing.message, /ONNX Runtime can't load/);
   truncateSync(file, 5000);
-  const truncated = await errorOf(() => openEngine(options(path)));
+  const truncated = await dareErrorOf(() => openEngine(options(path)));
   assert.is(truncated.exitCode, 2);
   assert.match(truncated.message, /is no ONNX model, or it is truncated/);
 });
@@ -309,8 +299,8 @@ test('an ONNX file is found by its name, and by that of its folder where it is t
   writeStockModel(path, caseOf('llama'), { place: 'onnx/model_fp16.onnx' });
   const fp16 = join(path, 'onnx/model_fp16.onnx');
   for (const ambiguous of [
-    await errorOf(() => openEngine(options(path))),
-    await errorOf(() => modelFiles(path)),
+    await dareErrorOf(() => openEngine(options(path))),
+    await dareErrorOf(() => modelFiles(path)),
   ]) {
     assert.is(ambiguous.exitCode, 2);
     assert.match(
@@ -326,13 +316,13 @@ test('an ONNX file is found by its name, and by that of its folder where it is t
   writeStockModel(path, caseOf('llama'), { place: 'model.onnx' });
   assert.equal([found(path), found(q4)], [join(path, 'model.onnx'), q4]);
   rmSync(join(path, 'config.json'));
-  const alone = await errorOf(() => openEngine(options(q4)));
+  const alone = await dareErrorOf(() => openEngine(options(q4)));
   assert.is(alone.exitCode, 2);
   assert.match(
     alone.message,
     /model_q4\.onnx has no config\.json, neither beside it nor in the folder above$/,
   );
-  const nowhere = await errorOf(() => openEngine(options(join(path, 'nowhere.onnx'))));
+  const nowhere = await dareErrorOf(() => openEngine(options(join(path, 'nowhere.onnx'))));
   assert.match(nowhere.message, /there is no model at .*nowhere\.onnx/);
 });
 

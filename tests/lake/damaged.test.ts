@@ -22,13 +22,18 @@ async function readPrompts(file: string): Promise<void> {
   }
 }
 
+/** Reads the file with damage of many kinds. */
+function withDamagedFile(file: string, read: () => Promise<unknown>): Promise<void> {
+  return withDamage(readFileSync(file), runs, async (bytes) => {
+    writeFileSync(file, bytes);
+    await read();
+  });
+}
+
 test('prompts', () =>
   inFolder(async (folder) => {
     const file = await writePrompts(folder);
-    await withDamage(readFileSync(file), runs, async (bytes) => {
-      writeFileSync(file, bytes);
-      await readPrompts(file);
-    });
+    await withDamagedFile(file, () => readPrompts(file));
   }));
 
 test('prompts as chats', () =>
@@ -40,10 +45,7 @@ test('prompts as chats', () =>
     }));
     const types = { prompt_id: 'VARCHAR', messages: 'STRUCT(role VARCHAR, content VARCHAR)[]' };
     await writeTable(file, types, rows);
-    await withDamage(readFileSync(file), runs, async (bytes) => {
-      writeFileSync(file, bytes);
-      await readPrompts(file);
-    });
+    await withDamagedFile(file, () => readPrompts(file));
   }));
 
 test('texts for pools', () =>
@@ -51,10 +53,7 @@ test('texts for pools', () =>
     const file = join(folder, 'texts.parquet');
     const rows = somePrompts(4).map(({ prompt_id, prompt }) => ({ prompt_id, text: prompt }));
     await writeTable(file, { prompt_id: 'VARCHAR', text: 'VARCHAR' }, rows);
-    await withDamage(readFileSync(file), runs, async (bytes) => {
-      writeFileSync(file, bytes);
-      await readAll(textPages(file));
-    });
+    await withDamagedFile(file, () => readAll(textPages(file)));
   }));
 
 test.run();
