@@ -120,7 +120,7 @@ export class Buffers {
    * last one's further columns are copied too, to where nothing of the slot is yet.
    */
   async copyColumns(copies: readonly PrefixCopy[]): Promise<void> {
-    const { device } = this.gpu;
+    const { device, timer } = this.gpu;
     const bytes = this.layerColumnBytes;
     const bySource = new Map<number, PrefixCopy[]>();
     for (const copy of copies) bySource.set(copy.from, [...(bySource.get(copy.from) ?? []), copy]);
@@ -128,6 +128,7 @@ export class Buffers {
     const most = whole(largest(copies, ({ columns }) => columns));
     const between = await this.placeBetween(most * bytes);
     const encoder = device.createCommandEncoder();
+    timer?.mark(encoder, 'other');
     for (const cache of this.cache) {
       const start = (slot: number) => slot * this.capacity * bytes;
       for (const [from, group] of bySource) {
@@ -137,6 +138,7 @@ export class Buffers {
           encoder.copyBufferToBuffer(between, 0, cache, start(copy.to), whole(copy.columns) * bytes);
       }
     }
+    timer?.mark(encoder, 'prefix copies');
     device.queue.submit([encoder.finish()]);
   }
 

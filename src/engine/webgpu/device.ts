@@ -6,6 +6,7 @@ import { create, globals } from 'webgpu';
 import type { Weights } from '../../config/schema.js';
 import { DareError, inputError, messageOf, runError } from '../../errors.js';
 import { checkAdapter, isBusId } from './adapter.js';
+import { type DispatchTimer, timestampFeature } from './dispatch-timer.js';
 
 /** Chromium keeps these behind switches: float16 on NVIDIA, and subgroup matrices (tensor cores). */
 const toggles = [
@@ -39,6 +40,8 @@ export class GpuDevice {
   private lost: string | undefined;
   /** The first call that was refused: a defect of ours, and nothing computed since means anything. */
   private invalid: string | undefined;
+  /** Times what steps do, for as long as it is set. */
+  timer: DispatchTimer | undefined;
 
   private constructor(
     /** Dawn lives as long as this object. */
@@ -67,11 +70,14 @@ export class GpuDevice {
    * @param adapter a part of the adapter's name as Dawn lists it, or the PCI bus id that `preferAdapter` was given; the
    *   system's first choice when left out
    * @param weights auto: float16 where the GPU has it
+   * @param timed whether a DispatchTimer can be used on it, where the GPU has timestamps
    * Throws inputError when there is none, with the adapters that there are, or none with that arithmetic.
    */
-  static async open(adapter?: string, weights: Weights = 'auto'): Promise<GpuDevice> {
+  static async open(adapter?: string, weights: Weights = 'auto', timed = false): Promise<GpuDevice> {
     Object.assign(globalThis, globals);
     const options = [`enable-dawn-features=${toggles.join(',')}`];
+    // they would be rounded to a tenth of a millisecond
+    if (timed) options.push('disable-dawn-features=timestamp_quantization');
     const atBus = adapter !== undefined && isBusId(adapter);
     if (adapter !== undefined && !atBus) options.push(`adapter=${adapter}`);
     let gpu: GPU;
@@ -84,7 +90,8 @@ export class GpuDevice {
     }
     if (found === null) throw inputError('No GPU can be used: WebGPU finds no adapter', noGpu);
     checkWeights(weights, found);
-    const features = wanted.filter((name) => found.features.has(name)) as GPUFeatureName[];
+    const useful = [...wanted, ...(timed ? [timestampFeature] : [])];
+    const features = useful.filter((name) => found.features.has(name)) as GPUFeatureName[];
     const device = await found.requestDevice({
       requiredFeatures: features,
       requiredLimits: Object.fromEntries(limits.map((name) => [name, found.limits[name]])),

@@ -133,7 +133,8 @@ export class Forward {
     write(device, buffers.sizes, stepSizes(step, places, topK));
     const { activations, head } = buffers.ofStep;
     write(device, activations.tables, step.tables);
-    const recorder = new Recorder(device);
+    const { timer } = this.gpu;
+    const recorder = new Recorder(device, timer);
     await this.record(recorder, groups, step);
     const encoder = recorder.finish();
     if (step.verdicts === 0) {
@@ -143,11 +144,12 @@ export class Forward {
     }
     const { hidden, vocabulary } = this.shape;
     const bytes = step.verdicts * 4;
-    const found = await this.results.read(encoder, [
+    const wanted = [
       { from: head.verdicts, bytes: bytes * (2 + 2 * topK) },
       { from: head.states, bytes: bytes * hidden },
       { from: head.logits, bytes: logits ? bytes * vocabulary : 0 },
-    ]);
+    ];
+    const found = await this.results.read(encoder, wanted, timer);
     const [verdicts, states, all] = found as [Float32Array, Float32Array, Float32Array];
     return { verdicts, states, logits: logits ? all : undefined };
   }
@@ -159,7 +161,7 @@ export class Forward {
     const run = recorder.run.bind(recorder);
     if (rows === 0) {
       // nothing to compute: only the last step's kept rows go to the cache
-      for (const layer of groups.layers) run(fixed.heads, layer.heads, step.moves);
+      for (const layer of groups.layers) run('rotary and cache', fixed.heads, layer.heads, step.moves);
       return;
     }
     const qkv = await linears.qkv.plan(rows);
@@ -167,24 +169,24 @@ export class Forward {
     const gateUp = await linears.gateUp.plan(rows);
     const down = await linears.down.plan(rows);
     const attention = fixed.attention[step.span] as GPUComputePipeline;
-    run(fixed.embed, groups.embed, rows);
+    run('embedding', fixed.embed, groups.embed, rows);
     for (const [l, layer] of groups.layers.entries()) {
       if (l > 0 && l % submittedLayers === 0) recorder.submit();
-      run(fixed.norm, layer.attentionNorm, rows);
-      run(qkv.pipeline, layer.qkv, ...qkv.groups);
-      run(fixed.heads, layer.heads, rows + step.moves);
-      run(attention, layer.attention, step.tiles, kvHeads, step.splits);
-      if (step.splits > 1) run(fixed.join, layer.join, rows, heads);
-      run(attentionOut.pipeline, layer.attentionOut, ...attentionOut.groups);
-      run(fixed.norm, layer.mlpNorm, rows);
-      run(gateUp.pipeline, layer.gateUp, ...gateUp.groups);
-      run(down.pipeline, layer.down, ...down.groups);
+      run('norm', fixed.norm, layer.attentionNorm, rows);
+      run('qkv', qkv.pipeline, layer.qkv, ...qkv.groups);
+      run('rotary and cache', fixed.heads, layer.heads, rows + step.moves);
+      run('attention', attention, layer.attention, step.tiles, kvHeads, step.splits);
+      if (step.splits > 1) run('attention join', fixed.join, layer.join, rows, heads);
+      run('attention output', attentionOut.pipeline, layer.attentionOut, ...attentionOut.groups);
+      run('norm', fixed.norm, layer.mlpNorm, rows);
+      run('gate and up', gateUp.pipeline, layer.gateUp, ...gateUp.groups);
+      run('down', down.pipeline, layer.down, ...down.groups);
     }
     if (verdicts === 0) return;
     const head = await this.head.plan(verdicts);
-    run(fixed.finalNorm, groups.finalNorm, verdicts);
-    run(head.pipeline, groups.head, ...head.groups);
-    run(fixed.verdict, groups.verdict, verdicts);
+    run('final norm', fixed.finalNorm, groups.finalNorm, verdicts);
+    run('vocabulary head', head.pipeline, groups.head, ...head.groups);
+    run('verdicts', fixed.verdict, groups.verdict, verdicts);
   }
 
   /** Bind groups belong to buffers: they are made anew when those have grown. */

@@ -1,4 +1,5 @@
 /** The way of a step's results from the GPU. */
+import type { DispatchTimer } from './dispatch-timer.js';
 
 /** A buffer, and how many of its bytes are wanted: a multiple of 4. */
 export interface Wanted {
@@ -13,7 +14,11 @@ export class ReadBack {
   constructor(private readonly device: GPUDevice) {}
 
   /** Submits what was encoded and waits for the buffers' float32 numbers. */
-  async read(encoder: GPUCommandEncoder, wanted: readonly Wanted[]): Promise<Float32Array[]> {
+  async read(
+    encoder: GPUCommandEncoder,
+    wanted: readonly Wanted[],
+    timer?: DispatchTimer | undefined,
+  ): Promise<Float32Array[]> {
     const total = wanted.reduce((sum, { bytes }) => sum + bytes, 0);
     const reading = this.bufferOf(total);
     let at = 0;
@@ -21,6 +26,7 @@ export class ReadBack {
       if (bytes > 0) encoder.copyBufferToBuffer(from, 0, reading, at, bytes);
       at += bytes;
     }
+    timer?.mark(encoder, 'read-back');
     this.device.queue.submit([encoder.finish()]);
     await reading.mapAsync(GPUMapMode.READ, 0, total);
     const copy = reading.getMappedRange(0, total).slice(0);

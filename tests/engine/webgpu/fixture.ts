@@ -24,7 +24,7 @@ export const hasGpu = existsSync(driver.split(':')[0] as string);
 /** Says that nothing of WebGPU is tested. */
 export const withoutGpu = () => lacking('gpu', `apt-get install chromium libvulkan1 (${driver})`);
 /** float16 on a GPU that has it: the kernels for subgroup matrices, which SwiftShader can't run. */
-const weights: Weights = process.env.DARE_TEST_GPU_WEIGHTS === 'float16' ? 'float16' : 'float32';
+export const weights: Weights = process.env.DARE_TEST_GPU_WEIGHTS === 'float16' ? 'float16' : 'float32';
 /** Logits, probabilities and hidden states may differ by this much between devices that add in different orders. */
 export const tolerance = weights === 'float16' ? 0.1 : 1e-3;
 
