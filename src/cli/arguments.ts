@@ -11,7 +11,7 @@ export type { Options } from './options.js';
 
 export const STAGES = ['segment', 'prompts', 'pools', 'decode', 'publish', 'run'] as const;
 export type StageName = (typeof STAGES)[number];
-export const MODEL_ACTIONS = ['inspect', 'import'] as const;
+export const MODEL_ACTIONS = ['inspect', 'import', 'costs'] as const;
 export type ModelAction = (typeof MODEL_ACTIONS)[number];
 /** What looks ahead, and writes no table. */
 export const TOOLS = ['simulate', 'plan'] as const;
@@ -63,8 +63,13 @@ const LAKE_OPTIONS: Readonly<Record<LakeCommand, readonly OptionName[]>> = {
 };
 /** Options that may be given several times. */
 const REPEATABLE: readonly OptionName[] = ['set', 'user', 'item', 'trace-prompts'];
-/** What `dare model` knows; import knows the weight type too. */
+/** What `dare model` knows, and what one of its actions knows beyond that. */
 const MODEL: readonly OptionName[] = ['cache', 'json', 'quiet', 'debug', 'log-level', 'help'];
+const MODEL_OWN: Readonly<Record<ModelAction, readonly OptionName[]>> = {
+  inspect: [],
+  import: ['weights'],
+  costs: ['weights', 'concurrency', 'set', 'out'],
+};
 /** Options that hold a path on this machine: `--lake`, like the key, may be in an object store. */
 const PATHS: readonly OptionName[] = [
   'config',
@@ -253,7 +258,7 @@ function modelCommand(
   given: readonly OptionName[],
   [name, path, ...rest]: readonly string[],
 ): Command {
-  const ways = 'expected dare model inspect PATH or dare model import PATH';
+  const ways = `expected ${MODEL_ACTIONS.map((known) => `dare model ${known} PATH`).join(' or ')}`;
   const action = MODEL_ACTIONS.find((known) => known === name);
   if (name === undefined) throw usageError('model', `no action given: ${ways}`);
   if (action === undefined) {
@@ -263,7 +268,7 @@ function modelCommand(
   if (path === undefined || path === '')
     throw usageError('model', `the path of the model is missing: ${ways}`);
   if (rest[0] !== undefined) throw unexpected('model', rest[0]);
-  checkOptions('model', action === 'import' ? [...MODEL, 'weights'] : MODEL, given, options);
+  checkOptions('model', [...MODEL, ...MODEL_OWN[action]], given, options);
   return { kind: 'model', action, path, options };
 }
 

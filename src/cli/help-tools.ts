@@ -61,7 +61,8 @@ take over from earlier tables (decode.reuse) are left out of tokens and hours.
                            that drafts bring are taken for all of their entity type and framework; without it a text has
                            decode.maxNewTokens, one a step
   --pool-texts FILE        with it: Parquet with the texts of the pools
-  --costs FILE             JSON with the cost table of the machine to use, {"batch", "rows", "milliseconds"}
+  --costs FILE             JSON with the cost table of the machine to use, {"batch", "rows", "milliseconds"}: one of the
+                           package's data-samples/costs (GPUs), or what dare model costs PATH --out FILE measured
   --batch N                texts decoded together; default decode.concurrency, or the table's largest batch, or 16
   --nodes N                draft nodes of a step; default decode.nodes, or 16
   --limit N                look at so many prompts of each kind, and so many texts; default 400

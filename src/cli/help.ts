@@ -217,15 +217,22 @@ Examples
   model: `Usage
   dare model inspect PATH [options]
   dare model import PATH [options]
+  dare model costs PATH [options]
 
 PATH is a Hugging Face folder, a GGUF or an ONNX file. inspect tells what the model is: architecture, size, context,
 tokenizer, chat template, how its weights are stored, the memory that decoding needs, and whether it is supported,
 else why not (one sentence a reason; the exit code is 0 then too, and "supported" in the JSON line false). import
-converts the weights and builds the decoder graph in the cache, as the first decoding would.
+converts the weights and builds the decoder graph in the cache, as the first decoding would. costs measures what decode
+steps take on this machine, as the first decoding does (what the cache has isn't measured again), and writes the table
+that dare plan --costs and dare simulate --costs take.
 
 Options
   --cache DIR              folder of prepared models (default ~/.cache/dare/models), the configuration's model.cache
-  --weights T              of import: float32 (default), int8 or int4, the configuration's model.weights
+  --weights T              of import: float32 (default), int8 or int4, the configuration's model.weights; of costs: these,
+                           float16 or auto (default)
+  --concurrency N          of costs: texts decoded together at most; default as many as decoding takes
+  --out FILE               of costs: where the table goes; without it, it stands in the cache only
+  --set path.to.key=value  of costs: change a key under model (model.device=webgpu); repeatable
   --json                   stderr carries JSON log lines only, no sentences and no progress bar
   --quiet                  stderr carries warnings and errors only
   --debug                  log more, and show where an error arose
@@ -234,7 +241,8 @@ Options
 
 Examples
   dare model inspect data-samples/model
-  dare model import models/Qwen3-0.6B --cache /scratch/models`,
+  dare model import models/Qwen3-0.6B --cache /scratch/models
+  dare model costs models/Qwen3-0.6B --set model.device=webgpu --out h200-qwen3-0.6b.json`,
 };
 
 export function overview(): string {
@@ -250,7 +258,7 @@ export function overview(): string {
 Usage
   dare <stage> --config FILE [options]
   dare <stage> --help
-  dare model inspect|import PATH
+  dare model inspect|import|costs PATH
   dare --version
 
 Stages, in the order of the data's way

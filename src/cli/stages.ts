@@ -125,9 +125,19 @@ export async function runExplain(
 export async function runModel(
   action: ModelAction,
   path: string,
-  { cache, weights }: Options,
+  { cache, weights, concurrency, set, out }: Options,
   tools: StageTools,
 ): Promise<CommandResult> {
+  if (action === 'costs') {
+    const { modelCosts } = await import('../../pipeline/model-costs.js');
+    return await modelCosts(path, tools, {
+      ...(cache === undefined ? {} : { cache }),
+      ...(weights === undefined ? {} : { weights }),
+      ...(concurrency === undefined ? {} : { concurrency }),
+      ...(set === undefined ? {} : { set }),
+      ...(out === undefined ? {} : { out }),
+    });
+  }
   const { importModel, inspect } = await import('../../pipeline/model.js');
   return action === 'inspect'
     ? inspect(path, cache)

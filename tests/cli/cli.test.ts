@@ -79,7 +79,8 @@ test('dare model explains itself', async () => {
     const { code, stdout, stderr } = await dare(args);
     assert.equal([code, stderr], [0, '']);
     assert.ok(stdout.startsWith('dare model: '), stdout);
-    for (const word of ['dare model inspect PATH', 'dare model import PATH', '--cache DIR', 'Exit codes'])
+    const actions = ['inspect', 'import', 'costs'].map((action) => `dare model ${action} PATH`);
+    for (const word of [...actions, '--cache DIR', '--out FILE', 'Exit codes'])
       assert.ok(stdout.includes(word), word);
   }
 });
@@ -154,7 +155,10 @@ const WRONG: readonly [args: string[], message: string, stage?: string][] = [
     "the configuration none.yaml can't be read: there is no such file",
     'prompts',
   ],
-  [['model'], 'no action given: expected dare model inspect PATH or dare model import PATH', 'model'],
+  [['model'], 'no action given: expected dare model inspect PATH or dare model import PATH or', 'model'],
+  [['model', 'import', 'm', '--out', 'o'], 'dare model has no option --out', 'model'],
+  [['model', 'costs', 'm', '--out', 's3://b/o'], '--out is s3://b/o: expected a path', 'model'],
+  [['model', 'costs', 'nowhere', '--set', 'model.device=gpu'], 'model.device', 'model costs'],
   [['model', 'inspct', 'm'], 'did you mean inspect?', 'model'],
   [['model', 'import'], 'the path of the model is missing', 'model'],
   [['model', 'inspect', 'm', 'n'], 'unexpected argument "n"', 'model'],
