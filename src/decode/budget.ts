@@ -73,7 +73,7 @@ export type BudgetRules = Pick<
   'mode' | 'nodes' | 'minPathProbability' | 'costs' | 'reproducible'
 >;
 
-/** Whether every sequence has a budget of its own: where a text depends on its drafts, and must not on its neighbours. */
+/** Whether every sequence is decided for by itself (`OwnBudgets`): where a text depends on its drafts, and must not on its neighbours. */
 export function hasOwnBudgets({
   mode,
   reproducible,
@@ -82,12 +82,18 @@ export function hasOwnBudgets({
   return mode === 'relaxed' && reproducible && minPathProbability === undefined;
 }
 
+/** The budget of sequences that are decided for together. */
 export function budgetFor(rules: BudgetRules): Budget {
   const { mode, nodes, minPathProbability, costs } = rules;
   if (mode === 'autoregressive' || nodes === 0) return new FixedBudget({ nodes: 0, minPathProbability: 1 });
   if (minPathProbability !== undefined) return new FixedBudget({ nodes, minPathProbability });
+  return new CostBudget(given(costs), nodes);
+}
+
+/** @throws Error when there is none: measuring it comes before decoding */
+export function given(costs: CostTable | undefined): CostTable {
   if (costs === undefined) throw new Error('rows are weighed without a cost table');
-  return new CostBudget(costs, nodes, hasOwnBudgets(rules) ? costs.batch.at(-1) : undefined);
+  return costs;
 }
 
 /** Milliseconds of the host for a row, on any machine, to draft and to judge it: tables hold the model's time alone. */
@@ -98,13 +104,8 @@ const fading = 0.5 ** (1 / halfLife);
 /** Weights of what is assumed before anything was seen: steps at the first one's best rate, tokens that came as estimated. */
 const assumedSteps = 8;
 const assumedTokens = 4;
-/** Draft rows of a step that are assumed of sequences that nothing is known of. */
-const assumedRows = 4;
 
-/**
- * Weighs rows against a cost table. Decides for the sequences of a step together, or for one alone as if the step's other
- * sequences were like it: then it depends on nothing but that sequence.
- */
+/** Weighs the rows of a step's sequences against each other by a cost table. */
 export class CostBudget implements Budget {
   /** Tokens of the steps so far, and what steps of single rows would have brought in the same time. */
   private tokens = 0;
@@ -121,19 +122,16 @@ export class CostBudget implements Budget {
   /**
    * @param model what steps take inside the model
    * @param nodes of a draft, at most
-   * @param batch sequences that share a step; those that are decided for together if left out
    */
   constructor(
     model: CostTable,
     private readonly nodes: number,
-    private readonly batch?: number,
   ) {
     this.table = withHost(model);
   }
 
   limit(sequences: number): DraftLimit {
-    const batch = this.batch ?? sequences;
-    const curve = this.curveOf(batch);
+    const curve = this.curveOf(sequences);
     // a step's first rows may be free, and every draft as large as it can be: what counts is what more than usual cost
     const cheapest = curve.cheapestRow(1 + (this.seen === 0 ? 0 : this.rows / this.seen));
     const minPathProbability = (this.speedup / curve.at(1)) * (cheapest / this.trust);
@@ -174,42 +172,17 @@ export class CostBudget implements Budget {
   }
 
   private priceOf(sequences: number): Price {
-    const { batch, table } = this;
-    const together = batch ?? sequences;
-    // nothing stays empty beside a sequence that has the step to itself
-    const padding = together === 1 ? 0 : (table.padding ?? 0);
-    const curve = this.curveOf(together);
+    const { padding = 0 } = this.table;
+    const curve = this.curveOf(sequences);
     const plain = curve.at(1);
-    if (batch === undefined) {
-      return (drafted, longest) =>
-        (sequences * (curve.at(1 + drafted / sequences) + padding * (sequences * longest - drafted))) / plain;
-    }
-    const places = padding === 0 ? () => 0 : this.emptyPlaces(batch);
-    return (drafted) => (curve.at(1 + drafted) + batch * padding * places(drafted)) / plain;
-  }
-
-  /**
-   * Places that a draft of so many rows leaves empty beside it, as the only one so long: a row costs them where no other
-   * sequence has one there. The others' lengths are taken as geometric, their mean between this one's usual length and what
-   * is assumed: by its own alone, a text that begins with short drafts would never get longer ones.
-   */
-  private emptyPlaces(batch: number): (drafted: number) => number {
-    const mean = (assumedSteps * assumedRows + this.rows) / (assumedSteps + this.seen);
-    const longer = 1 / (1 + 1 / mean);
-    const sums = [0];
-    return (drafted) => {
-      for (let row = sums.length; row <= drafted; row++) {
-        const noOther = (1 - longer ** row) ** (batch - 1);
-        sums.push((sums[row - 1] as number) + (batch - 1) * noOther);
-      }
-      return sums[drafted] as number;
-    };
+    return (drafted, longest) =>
+      (sequences * (curve.at(1 + drafted / sequences) + padding * (sequences * longest - drafted))) / plain;
   }
 
   /** Lengths that drafts are tried to be cut at. */
   private lengthsOf(gains: readonly Float64Array[]): number[] {
     const longest = gains.reduce((most, rows) => Math.max(most, rows.length), 0);
-    if (this.batch !== undefined || gains.length === 1 || (this.table.padding ?? 0) === 0) return [longest];
+    if (gains.length === 1 || (this.table.padding ?? 0) === 0) return [longest];
     return [...triedLengths.filter((length) => length < longest), longest];
   }
 

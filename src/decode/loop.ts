@@ -3,6 +3,7 @@ import type { Drafting, SequenceDrafts } from '../draft/drafting.js';
 import type { Engine, StepInput, StepOptions, TreeRows, Verdicts } from '../engine/engine.js';
 import { runError } from '../errors.js';
 import { addReports, type Budget, budgetFor, hasOwnBudgets } from './budget.js';
+import { OwnBudgets } from './own-budget.js';
 import { Sampler } from './sampler.js';
 import {
   type DecodeSettings,
@@ -73,6 +74,8 @@ export class DecodeLoop {
   private readonly stepOptions: StepOptions;
   /** Where the rows of all sequences are weighed against each other. */
   private readonly budget: Budget | undefined;
+  /** Where each is decided for by itself. */
+  private readonly own: OwnBudgets | undefined;
   /** Whether there will be drafts at all. */
   private readonly drafts: boolean;
 
@@ -91,7 +94,8 @@ export class DecodeLoop {
     const sampler = new Sampler(settings.sampling);
     this.model = { endTokens, context, hiddenSize, lines: drafts === 'line', sampler, detokenise };
     this.stepOptions = { logits: needsLogits(settings) };
-    this.budget = hasOwnBudgets(settings) ? undefined : budgetFor(settings);
+    if (hasOwnBudgets(settings)) this.own = new OwnBudgets(settings);
+    else this.budget = budgetFor(settings);
     this.drafts = settings.mode !== 'autoregressive' && settings.nodes > 0;
     this.freeSlots = Array.from({ length: engine.slots }, (_, i) => engine.slots - 1 - i);
   }
@@ -170,7 +174,8 @@ export class DecodeLoop {
     const { cohort, shared } = request.pools;
     const usualLength = cohort?.meanLength ?? shared?.meanLength;
     const sequence = new Sequence(request, this.settings, drafts, this.model, usualLength);
-    return { ...request, sequence, drafts, budget: this.budget ?? budgetFor(this.settings) };
+    const budget = this.budget ?? (this.own as OwnBudgets).of(request.pools);
+    return { ...request, sequence, drafts, budget };
   }
 
   private async step(): Promise<void> {
@@ -212,12 +217,11 @@ export class DecodeLoop {
   }
 
   /** Takes a step's verdicts on a sequence; returns the rows to keep in the cache. */
-  private judge({ sequence, drafts, budget }: Active, verdicts: Verdicts): number[] {
+  private judge({ sequence, drafts }: Active, verdicts: Verdicts): number[] {
     const { tree } = sequence;
     const kept = sequence.accept(verdicts);
     const { accepted } = sequence.lastStep;
     this.judged.push({ sequence, tree, accepted, matched: drafts.matched });
-    if (this.budget === undefined) budget.record(sequence.lastStep);
     return kept;
   }
 

@@ -1,15 +1,18 @@
 import type { TreeRows } from '../engine/engine.js';
 import type { Calibrate } from '../pool/builder.js';
-import { chancePoints, encodeChances, estimateAt, pointOf } from '../pool/chances.js';
+import { Chances, chancePoints, encodeChances, estimateAt, pointOf } from '../pool/chances.js';
 import { contextLength } from '../pool/cohort.js';
-import type { ChanceMaps } from '../pool/file.js';
+import type { RelaxedMaps } from '../pool/file.js';
 import { OwnText } from '../pool/own.js';
+import { encodeProfile, profileNodes } from '../pool/profile.js';
 import { WithoutDocument } from '../pool/without.js';
 import { type DraftBudget, Drafter } from './drafter.js';
 import { isotonic } from './isotonic.js';
 
 /** Nodes of the trees that are drafted: a usual budget. What larger trees add hardly ever comes. */
 const nodes = 16;
+/** Of so many drafts of mode relaxed one is made large, for the profile. */
+const profiled = 16;
 /** Outcomes at each point that the estimates count for: nodes of one text resemble each other, so these are many. */
 const prior = 100;
 
@@ -20,6 +23,7 @@ const estimates = Array.from({ length: chancePoints }, (_, i) => estimateAt(i + 
  * if the pools had been built without it, so nothing is built twice, and one cohort's pool at a time is opened. Other texts
  * of the same entity stay in, and prompts aren't known. Drafts of mode relaxed have maps of their own, since their first
  * choices are raised; what else the model would have accepted isn't known there: paths come where the text goes on along them.
+ * Of these drafts some are kept as a profile: from it follows how large drafts should be that are each sized by itself.
  */
 export const calibrate: Calibrate = (settings, groups, shared, members) => {
   const { endToken } = settings;
@@ -29,6 +33,7 @@ export const calibrate: Calibrate = (settings, groups, shared, members) => {
   const own = new OwnText(vocabulary, shared.maxLength);
   const strict = new ModeFit();
   const relaxed = new ModeFit();
+  const profile = new ProfileFit();
   for (const { entityType, documents, open } of groups) {
     const cohort = open?.();
     for (const document of documents) {
@@ -44,11 +49,18 @@ export const calibrate: Calibrate = (settings, groups, shared, members) => {
       ] as const) {
         drafter.begin(pools);
         const see = (estimate: number, came: boolean) => fit.add(entityType, estimate, came);
-        replayDrafts(drafter, document, skip, { nodes, relaxed: isRelaxed }, see);
+        const sample = (last: number, depth: number) => {
+          if (!profile.wants()) return;
+          drafter.draft(last, { nodes: profileNodes, minPathProbability: 0, depth, relaxed: true });
+          profile.add(entityType, drafter.gains.slice());
+        };
+        const replayed = { nodes, relaxed: isRelaxed };
+        replayDrafts(drafter, document, skip, replayed, see, isRelaxed ? sample : undefined);
       }
     }
   }
-  return { ...strict.maps(), relaxed: relaxed.maps() };
+  const maps = relaxed.maps();
+  return { ...strict.maps(), relaxed: { ...maps, ...profile.encoded(maps.chances, maps.chancesBy) } };
 };
 
 /** Fits of the drafts of one mode. */
@@ -64,12 +76,50 @@ class ModeFit {
     ofType.add(estimate, came);
   }
 
-  maps(): Required<ChanceMaps> {
+  maps(): { chances: number[]; chancesBy: [string, number[]][] } {
     const values = this.all.values();
     const byName = [...this.byType].sort(([a], [b]) => (a < b ? -1 : 1));
     return {
       chances: encodeChances(values),
-      chancesBy: byName.map(([entityType, ofType]) => [entityType, encodeChances(ofType.values(values))]),
+      chancesBy: byName.map(([entityType, ofType]): [string, number[]] => [
+        entityType,
+        encodeChances(ofType.values(values)),
+      ]),
+    };
+  }
+}
+
+/** Estimates of some drafts, of all texts and of each entity type. */
+class ProfileFit {
+  private drafts = 0;
+  private readonly all: Float64Array[] = [];
+  private readonly byType = new Map<string, Float64Array[]>();
+
+  /** Whether the next draft is to be among them: over all texts, since a text's first drafts aren't like its later ones. */
+  wants(): boolean {
+    return this.drafts++ % profiled === 0;
+  }
+
+  add(entityType: string | null, estimates: Float64Array): void {
+    this.all.push(estimates);
+    if (entityType === null) return;
+    const ofType = this.byType.get(entityType) ?? [];
+    this.byType.set(entityType, ofType);
+    ofType.push(estimates);
+  }
+
+  /** What the estimates are worth by these maps, as it stands in a pool's metadata. */
+  encoded(chances: number[], chancesBy: [string, number[]][]): Pick<RelaxedMaps, 'profile' | 'profileBy'> {
+    if (this.all.length === 0) return {};
+    const maps = new Map(chancesBy);
+    const encode = (drafts: readonly Float64Array[], encoded: readonly number[]) => {
+      const map = new Chances(encoded);
+      return encodeProfile(drafts.map((estimates) => estimates.map((estimate) => map.of(estimate))));
+    };
+    const byName = [...this.byType].sort(([a], [b]) => (a < b ? -1 : 1));
+    return {
+      profile: encode(this.all, chances),
+      profileBy: byName.map(([name, drafts]) => [name, encode(drafts, maps.get(name) ?? chances)]),
     };
   }
 }
@@ -87,6 +137,7 @@ export interface ReplayedDrafter {
  * @param drafter has begun, and was given nothing yet
  * @param from at least 1
  * @param budget of each draft: its nodes
+ * @param sample called before each draft with its last token and depth; may make others
  */
 export function replayDrafts(
   drafter: ReplayedDrafter,
@@ -94,11 +145,13 @@ export function replayDrafts(
   from: number,
   { nodes, relaxed = false }: { nodes: number; relaxed?: boolean },
   see: (chance: number, came: boolean) => void,
+  sample?: (last: number, depth: number) => void,
 ): void {
   for (const token of text.subarray(0, from)) drafter.append(token);
   for (let at = from; at < text.length; ) {
     const depth = text.length - at;
     const last = text[at - 1] as number;
+    sample?.(last, depth);
     const { tokens, parents } = drafter.draft(last, { nodes, minPathProbability: 0, depth, relaxed });
     const { gains } = drafter;
     const depths = new Int32Array(tokens.length).fill(-1);

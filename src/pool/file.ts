@@ -11,7 +11,8 @@ import { listsIn, schemaText, writeLists } from './arrow.js';
 import { Chances, certain, chancePoints } from './chances.js';
 import { columnKeys, columnLengths, faultIn, largestOf, versionOf } from './columns.js';
 import { decodeEscapes, escapeClasses } from './escape.js';
-import type { Learnt, LearntMaps } from './ngrams.js';
+import type { Learnt, LearntMaps, Profiles } from './ngrams.js';
+import { decodeProfile, profileDrafts, profileNodes } from './profile.js';
 import { nodeWidth, Pool, type PoolTexts, type TrieColumns } from './trie.js';
 
 /** What a pool was made of; stands in the schema's metadata under the key `dare.pool`, as JSON. */
@@ -37,8 +38,8 @@ export interface PoolMetadata {
   chances?: number[] | undefined;
   /** The same for texts of one entity type, by its name, in the order of names. */
   chancesBy?: [entityType: string, chances: number[]][] | undefined;
-  /** Both for drafts of mode relaxed, whose first choices are raised before anything was seen. */
-  relaxed?: ChanceMaps | undefined;
+  /** Both for drafts of mode relaxed, whose first choices are raised before anything was seen, and what drafts are like. */
+  relaxed?: RelaxedMaps | undefined;
   /** First half of the sha256 over the columns, the weights and the chances: equal texts make equal versions. */
   version: string;
 }
@@ -46,9 +47,17 @@ export interface PoolMetadata {
 /** What estimated chances are worth, as they stand in the metadata. */
 export type ChanceMaps = Pick<PoolMetadata, 'chances' | 'chancesBy'>;
 
+/** Beside them what drafts are like. */
+export interface RelaxedMaps extends ChanceMaps {
+  /** Some drafts; see `encodeProfile`. */
+  profile?: string | undefined;
+  /** Of texts of one entity type, by its name, in the order of names. */
+  profileBy?: [entityType: string, profile: string][] | undefined;
+}
+
 const metadataKey = 'dare.pool';
 /** Counts up when the columns or the metadata change. */
-export const poolFormat = 4;
+export const poolFormat = 5;
 const size = z
   .number()
   .int()
@@ -58,6 +67,12 @@ const chancesSchema = z.array(z.number().int().min(0).max(certain)).length(chanc
 const mapsSchema = z.object({
   chances: chancesSchema.optional(),
   chancesBy: z.array(z.tuple([z.string(), chancesSchema])).optional(),
+});
+/** Base64 of `profileDrafts` drafts at most. */
+const profileSchema = z.string().max(Math.ceil((profileNodes * profileDrafts) / 3) * 4);
+const relaxedSchema = mapsSchema.extend({
+  profile: profileSchema.optional(),
+  profileBy: z.array(z.tuple([z.string(), profileSchema])).optional(),
 });
 const metadataSchema = mapsSchema.extend({
   tokenizer: z.string(),
@@ -72,7 +87,7 @@ const metadataSchema = mapsSchema.extend({
   places: size,
   largestToken: z.number().int().min(-1),
   weights: z.array(z.number().int().min(1).max(9999)).length(escapeClasses).optional(),
-  relaxed: mapsSchema.optional(),
+  relaxed: relaxedSchema.optional(),
   version: z.string(),
 });
 
@@ -171,7 +186,7 @@ function learntOf({ weights, relaxed, ...strict }: LearntMetadata, name: string)
   return {
     escapes: weights && decodeEscapes(weights),
     ...mapsOf(strict, name),
-    relaxed: relaxed && mapsOf(relaxed, name),
+    relaxed: relaxed && { ...mapsOf(relaxed, name), ...profilesOf(relaxed, name) },
   };
 }
 
@@ -181,6 +196,20 @@ function mapsOf({ chances, chancesBy = [] }: ChanceMaps, name: string): LearntMa
   return {
     chances: chances && new Chances(chances),
     chancesBy: new Map(chancesBy.map(([entityType, map]) => [entityType, new Chances(map)])),
+  };
+}
+
+function profilesOf({ profile, profileBy = [] }: RelaxedMaps, name: string): Profiles {
+  const decode = (encoded: string) => {
+    try {
+      return decodeProfile(encoded);
+    } catch (error) {
+      throw broken(name, messageOf(error));
+    }
+  };
+  return {
+    profile: profile === undefined ? undefined : decode(profile),
+    profileBy: new Map(profileBy.map(([entityType, encoded]) => [entityType, decode(encoded)])),
   };
 }
 

@@ -1,5 +1,6 @@
 import type { Chances } from './chances.js';
 import type { Escapes } from './escape.js';
+import type { DraftProfile } from './profile.js';
 
 /** What estimated chances are worth; as they are estimated if left out. */
 export interface LearntMaps {
@@ -9,12 +10,19 @@ export interface LearntMaps {
   readonly chancesBy?: ReadonlyMap<string, Chances> | undefined;
 }
 
+/** What drafts are like; it isn't known if left out. */
+export interface Profiles {
+  readonly profile?: DraftProfile | undefined;
+  /** Of texts of one entity type, by its name. */
+  readonly profileBy?: ReadonlyMap<string, DraftProfile> | undefined;
+}
+
 /** What was learnt from texts when pools were built; `usualEscapes`, and chances as they are estimated, if left out. */
 export interface Learnt extends LearntMaps {
   /** How far counts are trusted. */
   readonly escapes?: Escapes | undefined;
   /** Of the drafts of mode relaxed. */
-  readonly relaxed?: LearntMaps | undefined;
+  readonly relaxed?: (LearntMaps & Profiles) | undefined;
 }
 
 /** Where a walk stands: a context that the table knows, and its length in tokens. Node 0 is the empty context. */

@@ -26,12 +26,12 @@ class WeighedDrafter implements ReplayDrafter {
     { vocabularySize, endTokens }: TextModel,
     pools: ReadonlyMap<PoolKey, SharedArrayBuffer>,
     table: CostTable,
-    batch: number,
+    private readonly batch: number,
   ) {
     this.drafter = new Drafter(vocabularySize, endTokens);
     const opened = openPools([...pools].map(([key, bytes]) => ({ key, bytes })));
     this.source = new SourceDrafter(this.drafter, opened, 'mixed');
-    this.budget = new CostBudget(table, (table.rows.at(-1) as number) - 1, batch);
+    this.budget = new CostBudget(table, (table.rows.at(-1) as number) - 1);
   }
 
   begin(text: ReplayText): void {
@@ -46,17 +46,21 @@ class WeighedDrafter implements ReplayDrafter {
   }
 
   draft(last: number, asked: DraftBudget): TreeRows {
-    const { budget, drafter, pause, emitted } = this;
-    if (this.report !== undefined) budget.record({ ...this.report, accepted: emitted - 1, tokens: emitted });
+    const { budget, drafter, pause, emitted, batch } = this;
+    if (this.report !== undefined) {
+      const accepted = batch * (emitted - 1);
+      budget.record({ ...this.report, accepted, tokens: batch * emitted });
+    }
     this.emitted = 0;
     const drafts = !pause.skips();
-    const limit = drafts ? budget.limit(1) : { nodes: 0, minPathProbability: 1 };
+    const limit = drafts ? budget.limit(batch) : { nodes: 0, minPathProbability: 1 };
     const { tokens, parents } = this.source.draft(last, { ...asked, ...limit });
     const { gains } = drafter;
-    const [kept = 0] = budget.choose([gains]);
+    const [kept = 0] = budget.choose(new Array<Float64Array>(batch).fill(gains));
     if (drafts) pause.after(kept);
-    const expected = gains.subarray(0, kept).reduce((sum, gain) => sum + gain, 0);
-    this.report = { sequences: 1, draftRows: kept, longest: kept, expected, accepted: 0, tokens: 0 };
+    const expected = batch * gains.subarray(0, kept).reduce((sum, gain) => sum + gain, 0);
+    const rows = { draftRows: batch * kept, longest: kept };
+    this.report = { sequences: batch, ...rows, expected, accepted: 0, tokens: 0 };
     return { tokens: tokens.subarray(0, kept + 1), parents: parents.subarray(0, kept + 1) };
   }
 }

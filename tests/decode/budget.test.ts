@@ -170,7 +170,6 @@ test('rows that are cheap for one text are too expensive for sixteen', () => {
     new CostBudget(table, 63).choose(Array.from({ length: 16 }, () => gains)),
     new Array(16).fill(0),
   );
-  assert.equal(new CostBudget(table, 63, 16).choose([gains]), [0], 'one decided for as one of sixteen');
 });
 
 test('estimates that prove wrong are trusted less, and again after a while', () => {
@@ -209,45 +208,12 @@ test('a long draft that leaves places empty beside it must be worth them', () =>
   assert.is(rows({ ...cheap, padding: 9 }, [falling]), 1, 'nothing else is in the step');
 });
 
-test('one decided for by itself pays for places where others rarely have rows', () => {
-  const cheap = {
-    batch: [1, 16],
-    rows: [1, 9],
-    milliseconds: [
-      [16, 17],
-      [16, 17],
-    ],
-    padding: 0.1,
-  };
-  const gains = Float64Array.of(0.9, 0.8, 0.7, 0.6, 0.5);
-  const after = (usual: number) => {
-    const budget = new CostBudget(cheap, 63, 16);
-    budget.choose([gains]);
-    for (let step = 0; step < 50; step++)
-      budget.record({ sequences: 1, draftRows: usual, longest: usual, expected: 1, accepted: 1, tokens: 2 });
-    return budget.choose([gains])[0] as number;
-  };
-  assert.is(after(5), 5);
-  assert.ok(after(0) < 4);
-});
-
 test('sizes that were asked for are kept to, without a table', () => {
   const rules = { mode: 'greedy', nodes: 5, minPathProbability: 0.2, reproducible: true } as const;
   const budget = budgetFor(rules);
   assert.equal(budget.limit(3), { nodes: 5, minPathProbability: 0.2 });
   assert.equal(budget.choose([Float64Array.of(0.5, 0.21), new Float64Array(0)]), [2, 0]);
   assert.is(budgetFor({ ...rules, mode: 'autoregressive' }).limit(1).nodes, 0);
-});
-
-test("only mode relaxed, reproducible, decides as if every batch were the table's largest", () => {
-  const chosen = (change: object) =>
-    budgetFor({ mode: 'relaxed', nodes: 63, costs: table, reproducible: true, ...change }).choose([
-      Float64Array.of(0.5),
-    ]);
-  assert.equal(chosen({}), [0]);
-  assert.equal(chosen({ reproducible: false }), [1]);
-  assert.equal(chosen({ mode: 'greedy' }), [1]);
-  assert.equal(chosen({ mode: 'sample' }), [1]);
 });
 
 test.run();

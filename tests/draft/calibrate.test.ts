@@ -6,6 +6,7 @@ import { Drafter, type DraftPools } from '../../src/draft/drafter.js';
 import { PoolBuilder, poolKey, sharedKey } from '../../src/pool/builder.js';
 import { Chances, certain, chancePoints, encodeChances, estimateAt } from '../../src/pool/chances.js';
 import { openPool } from '../../src/pool/file.js';
+import type { DraftProfile } from '../../src/pool/profile.js';
 import { Pool } from '../../src/pool/trie.js';
 
 test('outcomes decide where there are many, estimates where there are few', () => {
@@ -111,6 +112,13 @@ test('chances are those of the entity type that a cohort is of', () => {
     openPool(built.find((pool) => pool.key === key)?.bytes as SharedArrayBuffer, key).pool;
   const shared = open(sharedKey);
   assert.equal([...(shared.chancesBy?.keys() ?? [])], ['item', 'user']);
+  const { profile = [], profileBy } = shared.relaxed ?? {};
+  /** Tokens that the first four nodes of drafts are expected to bring, on average. */
+  const expected = (drafts: DraftProfile = []) =>
+    drafts.reduce((sum, gains) => sum + gains.subarray(0, 4).reduce((a, b) => a + b, 0), 0) / drafts.length;
+  assert.equal([...(profileBy?.keys() ?? [])], ['item', 'user']);
+  const [ofItems, ofUsers] = [expected(profileBy?.get('item')), expected(profileBy?.get('user'))];
+  assert.ok(ofItems > ofUsers && expected(profile) < ofItems && expected(profile) > ofUsers);
   const gainsBy = (pools: DraftPools) => {
     const drafter = new Drafter(13, new Set([0]));
     drafter.begin(pools);

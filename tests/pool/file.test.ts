@@ -24,11 +24,13 @@ import {
   openPool,
   type PoolMetadata,
   type PoolSource,
+  poolFormat,
   readPoolFile,
   verifyPool,
 } from '../../src/pool/file.js';
 import { loadPools, setVersion, writePools } from '../../src/pool/folder.js';
 import { Followers } from '../../src/pool/ngrams.js';
+import { decodeProfile, encodeProfile } from '../../src/pool/profile.js';
 import { nodeFields, nodeWidth, type Pool, type TrieColumns } from '../../src/pool/trie.js';
 import { errorOf, inFolder } from '../lake/temporary.js';
 import { fibonacciWord, tokenList } from './oracle.js';
@@ -108,7 +110,7 @@ test("Arrow's own reader finds one row with a list for each column, and the meta
     assert.equal(table.getChild(name)?.get(0).toArray(), columns[key], name);
   }
   const { 'dare.pool': format, seal, ...rest } = JSON.parse(table.schema.metadata.get('dare.pool') as string);
-  assert.equal([format, typeof seal, rest], [4, 'string', metadata]);
+  assert.equal([format, typeof seal, rest], [poolFormat, 'string', metadata]);
 });
 
 test('equal texts make equal bytes and versions, other texts other versions', () => {
@@ -215,8 +217,11 @@ test('a pool of an older or newer format is refused as such', () => {
   const bytes = tableToIPC(new Table(older, batches as RecordBatch[]), 'file');
   assert.match(failureOf(bytes).message, 'pool.arrow is a pool of an older format');
   const newer = Buffer.from(new Uint8Array(encoded().bytes));
-  newer.write('{"dare.pool":5', newer.indexOf('{"dare.pool":4'));
-  assert.match(failureOf(newer).message, 'pool.arrow is a pool of format 5; this release reads format 4');
+  newer.write('{"dare.pool":9', newer.indexOf(`{"dare.pool":${poolFormat}`));
+  assert.match(
+    failureOf(newer).message,
+    `pool.arrow is a pool of format 9; this release reads format ${poolFormat}`,
+  );
 });
 
 /** Writes a number into the row of a node. */
@@ -433,6 +438,27 @@ test('chances: kept with the pool, part of its version, whole and never falling'
     const { bytes: brokenOfType } = encodePool(buildTrie(documents, 4), ofType);
     assert.throws(() => openPool(brokenOfType, 'pool.arrow'), message);
   }
+});
+
+test('what drafts are like: kept with the pool, part of its version, refused where it is damaged', () => {
+  const profile = encodeProfile([Float64Array.of(0.9, 0.5), new Float64Array(0)]);
+  const chances = Array.from({ length: chancePoints }, (_, i) => 300 * (i + 1));
+  const withRelaxed = (relaxed: PoolSource['relaxed']) =>
+    encodePool(buildTrie(documents, 4), { ...source, chances, relaxed });
+  const { bytes, metadata } = withRelaxed({ chances, profile, profileBy: [['item', profile]] });
+  const { relaxed } = openPool(bytes, 'pool.arrow').pool;
+  assert.equal(relaxed?.profile, decodeProfile(profile));
+  assert.equal(relaxed?.profileBy?.get('item'), decodeProfile(profile));
+  assert.equal(verifyPool(bytes, 'pool.arrow'), metadata);
+  assert.is.not(withRelaxed({ chances }).metadata.version, metadata.version);
+  const odd = profile.slice(4);
+  for (const wrong of [{ profile: odd }, { profileBy: [['item', odd]] satisfies [string, string][] }])
+    assert.throws(
+      () => openPool(withRelaxed(wrong).bytes, 'pool.arrow'),
+      /no whole pool file: a profile has 125 bytes/,
+    );
+  const long = 'A'.repeat(100_000);
+  assert.throws(() => openPool(withRelaxed({ profile: long }).bytes, 'pool.arrow'), /its metadata lacks/);
 });
 
 test.run();

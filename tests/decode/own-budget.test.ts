@@ -1,0 +1,100 @@
+/** Rules for drafts of texts that are decided for by themselves, against every rule and every pair of drafts. */
+import fc from 'fast-check';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { withHost } from '../../src/decode/budget.js';
+import { bestLimit, OwnBudgets } from '../../src/decode/own-budget.js';
+import { type CostTable, stepMilliseconds } from '../../src/engine/cost-table.js';
+import { buildTrie } from '../../src/pool/build.js';
+import type { DraftProfile } from '../../src/pool/profile.js';
+import { Pool } from '../../src/pool/trie.js';
+import { costTables } from '../engine/cost-tables.js';
+
+/** Chances that lie between those that rules are made of. */
+const between = fc.integer({ min: 0, max: 12 }).map((power) => 0.9 ** (power + 0.5));
+const profiles = fc.array(
+  fc.array(between, { maxLength: 5 }).map((gains) => Float64Array.from(gains).sort().reverse()),
+  { minLength: 1, maxLength: 4 },
+);
+
+/** Tokens a millisecond of steps of two texts, each with any of the drafts. */
+function speed(profile: DraftProfile, table: CostTable, nodes: number, least: number): number {
+  const kept = profile.map((gains) => gains.slice(0, nodes).filter((gain) => gain >= least));
+  let tokens = 0;
+  let time = 0;
+  for (const one of kept) {
+    for (const other of kept) {
+      const rows = one.length + other.length;
+      const empty = 2 * Math.max(one.length, other.length) - rows;
+      tokens += [...one, ...other].reduce((sum, gain) => sum + gain, 2);
+      time += empty * (table.padding ?? 0);
+    }
+  }
+  const mean = kept.reduce((sum, { length }) => sum + length, 0) / kept.length;
+  return tokens / (time + kept.length ** 2 * stepMilliseconds(withHost(table), 2, 1 + mean));
+}
+
+/** The largest batch is two texts. */
+const tables = fc
+  .tuple(costTables, fc.constantFrom(0, 1, 40))
+  .map(([{ rows, milliseconds }, padding]): CostTable => {
+    return { batch: [1, 2], rows, milliseconds: [milliseconds[0] ?? [], milliseconds.at(-1) ?? []], padding };
+  });
+
+test('no rule of a least chance and a most of rows brings more tokens a millisecond', () => {
+  fc.assert(
+    fc.property(profiles, tables, fc.integer({ min: 0, max: 6 }), (profile, table, nodes) => {
+      const limit = bestLimit(profile, table, nodes);
+      assert.ok(limit.nodes <= nodes);
+      const reached = speed(profile, table, limit.nodes, limit.minPathProbability);
+      for (let most = 0; most <= nodes; most++) {
+        for (const least of [1, ...profile.flatMap((gains) => [...gains])]) {
+          const other = speed(profile, table, most, least);
+          assert.ok(reached >= other * (1 - 1e-6), `${reached} against ${other} with ${most}, ${least}`);
+        }
+      }
+    }),
+  );
+});
+
+const table: CostTable = {
+  batch: [1, 16],
+  rows: [1, 9],
+  milliseconds: [
+    [10, 12],
+    [16, 160],
+  ],
+};
+
+test('rows that are cheap for one text are none of a table for sixteen', () => {
+  const profile = [Float64Array.of(0.5, 0.4, 0.3, 0.2)];
+  assert.is(bestLimit(profile, { ...table, batch: [1], milliseconds: [[10, 12]] }, 63).nodes, 4);
+  assert.is(bestLimit(profile, table, 63).nodes, 0);
+});
+
+test('texts of a kind share a rule by their entity type; where it is rare that of all texts, without pools the usual one', () => {
+  const cheap = { ...table, batch: [1], milliseconds: [[10, 11]] };
+  const budgets = new OwnBudgets({ costs: cheap, nodes: 63 });
+  const drafts = (count: number, ...gains: number[]) =>
+    Array.from({ length: count }, () => Float64Array.from(gains));
+  const relaxed = {
+    profile: drafts(50, 0.9, 0.8),
+    profileBy: new Map([
+      ['item', drafts(40, 0.9, 0.8, 0.7)],
+      ['user', drafts(3, 0.9)],
+    ]),
+  };
+  const columns = buildTrie([Int32Array.of(1, 2)], 3);
+  const shared = new Pool(columns, 3, { relaxed });
+  const limit = (entityType: string) =>
+    budgets.of({ shared, cohort: new Pool(columns, 3, {}, { entityType }) });
+  assert.is(limit('item').limit(1).nodes, 3);
+  assert.is(limit('user').limit(1).nodes, 2);
+  assert.is(limit('user'), limit('user'), 'nothing is learnt by it');
+  assert.is(budgets.of({ shared }).limit(1).nodes, 2);
+  assert.ok(budgets.of({}).limit(1).nodes > 0);
+  assert.is(new OwnBudgets({ nodes: 0 }).of({ shared }).limit(1).nodes, 0);
+  assert.throws(() => new OwnBudgets({ nodes: 5 }), /without a cost table/);
+});
+
+test.run();
