@@ -73,7 +73,7 @@ export async function compareArms(
     const { train, test } = splitClicks(data, seed);
     const chances = new Map<string, Float64Array>();
     for (const { name, features } of all) {
-      chances.set(name, predictClicks(train, test, features, seed));
+      chances.set(name, await predictClicks(train, test, features, seed));
       await trained();
     }
     splits.push({ test, chances });

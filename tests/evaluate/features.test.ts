@@ -1,12 +1,13 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { symmetricEigen } from '../../src/cohorts/eigen.js';
-import { type Clicks, predictClicks } from '../../src/evaluate/click-model.js';
+import { type Clicks, type Features, predictClicks, usualTraining } from '../../src/evaluate/click-model.js';
 import { components, coordinates } from '../../src/evaluate/components.js';
 import { entityVectors, FeatureSpace } from '../../src/evaluate/features.js';
 import { generator } from '../../src/evaluate/generator.js';
 import { auc } from '../../src/evaluate/ranking.js';
 import type { EvaluatedText } from '../../src/evaluate/rows.js';
+import { errorOf } from '../lake/temporary.js';
 import { plantedClicks, truth } from './planted.js';
 
 const random = generator(11);
@@ -101,14 +102,32 @@ function half(clicks: Clicks, first: boolean): Clicks {
   return { users: of(clicks.users), items: of(clicks.items), liked };
 }
 
-test('the click model tells clicks on items that it never saw, by their features alone', () => {
+test('the click model tells clicks on items that it never saw, by their features alone', async () => {
   const data = plantedClicks();
   const [train, test] = [half(data, true), half(data, false)];
-  const score = (features: typeof truth | undefined) =>
-    auc(predictClicks(train, test, features, 1), test.liked);
-  const [blind, seeing] = [score(undefined), score(truth)];
+  const predicted = (features?: typeof truth) => predictClicks(train, test, features, 1);
+  const [blind, seeing] = [auc(await predicted(), test.liked), auc(await predicted(truth), test.liked)];
   assert.ok(blind < 0.6 && seeing > 0.75, `${blind} ${seeing}`);
-  assert.equal([...predictClicks(train, test, truth, 1)], [...predictClicks(train, test, truth, 1)]);
+});
+
+test('a seed decides what the click model tells, whatever it was trained with before', async () => {
+  const data = plantedClicks();
+  const training = { ...usualTraining, epochs: 1 };
+  const predicted = (features: Features | undefined, seed: number) =>
+    predictClicks(data, data, features, seed, training);
+  const before = [await predicted(undefined, 1), await predicted(truth, 1)];
+  for (const rows of [1, 7, 300]) {
+    const few = { users: data.users.slice(0, rows), items: data.items.slice(0, rows) };
+    await predictClicks({ ...few, liked: data.liked.slice(0, rows) }, data, truth, rows, training);
+  }
+  assert.equal([await predicted(undefined, 1), await predicted(truth, 1)], before);
+  assert.not.equal(await predicted(truth, 2), before[1]);
+});
+
+test('features that are no numbers end in an error', async () => {
+  const data = plantedClicks();
+  const broken = { ...truth, users: truth.users.map(() => Number.NaN) };
+  assert.match((await errorOf(() => predictClicks(data, data, broken, 1))).message, /not numbers/);
 });
 
 test.run();
