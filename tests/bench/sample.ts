@@ -24,7 +24,7 @@ const partition = 'bench';
 const sources = [
   'data-samples/dare.yaml',
   'data-samples/movies.csv',
-  'data-samples/ratings.csv',
+  'data-samples/ratings.csv.gz',
   'sql/inputs',
   'sql/segment',
   'sql/prompts',

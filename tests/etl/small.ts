@@ -1,7 +1,8 @@
 /** A part of the sample that is decoded in seconds: the users with most ratings, and the movies that they rated most. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot } from '../../src/paths.js';
+import { sampleLines } from '../sample-lines.js';
 
 export const MOVIES = 40;
 export const USERS = 30;
@@ -10,7 +11,7 @@ export const USERS = 30;
 export function writeRaw(folder: string, movieCount = MOVIES, userCount = USERS): string {
   const raw = join(folder, 'raw');
   mkdirSync(raw);
-  const [header = [], ...ratings] = read('ratings.csv');
+  const [header = [], ...ratings] = read('ratings.csv.gz');
   const users = mostFrequent(ratings, USER, userCount);
   const ofUsers = ratings.filter((rating) => users.has(rating[USER]));
   const movies = mostFrequent(ofUsers, MOVIE, movieCount);
@@ -42,11 +43,7 @@ function rowsOf(name: string, ids: ReadonlySet<string | undefined>): string[][] 
 
 /** Lines cut at commas: a field with commas in quotes is several pieces, which `write` joins again. */
 function read(name: string): string[][] {
-  const text = readFileSync(join(packageRoot, 'data-samples', name), 'utf8');
-  return text
-    .trimEnd()
-    .split('\n')
-    .map((line) => line.split(','));
+  return sampleLines(name).map((line) => line.split(','));
 }
 
 function write(file: string, lines: readonly string[][]): void {

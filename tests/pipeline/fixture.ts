@@ -15,6 +15,7 @@ import { stringify } from 'yaml';
 import { packageRoot } from '../../src/paths.js';
 import { dare, type Finished } from '../cli/spawn.js';
 import { writeTable } from '../prompts/fixture.js';
+import { sampleLines } from '../sample-lines.js';
 
 export const sampleModel = join(packageRoot, 'data-samples/model');
 
@@ -30,12 +31,8 @@ export const users = 30;
  * A few of the users like none of the movies: they get no prompt.
  */
 export function smallCatalogue(folder: string): { config: string; prompts: number } {
-  const lines = (name: string) =>
-    readFileSync(join(packageRoot, 'data-samples', name), 'utf8')
-      .trimEnd()
-      .split('\n');
-  const movies = lines('movies.csv').slice(0, items + 1);
-  const [header = '', ...all] = lines('ratings.csv');
+  const movies = sampleLines('movies.csv').slice(0, items + 1);
+  const [header = '', ...all] = sampleLines('ratings.csv.gz');
   const movieIds = new Set(movies.slice(1).map((line) => line.split(',')[0]));
   const ratings = all.filter((line) => movieIds.has(line.split(',')[1]));
   const userIds = new Set([...new Set(ratings.map((line) => line.split(',')[0]))].slice(0, users));

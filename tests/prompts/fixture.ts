@@ -66,7 +66,7 @@ export const sampleInputs = {
     },
   },
   ratings: {
-    path: join(packageRoot, 'data-samples/ratings.csv'),
+    path: join(packageRoot, 'data-samples/ratings.csv.gz'),
     user: 'user_id',
     item: 'movie_id',
     value: 'rating',

@@ -8,6 +8,7 @@ import type { Config } from '../../src/config/schema.js';
 import { Duck } from '../../src/lake/duck.js';
 import { openInputs } from '../../src/lake/inputs.js';
 import { packageRoot } from '../../src/paths.js';
+import { sampleLines } from '../sample-lines.js';
 import { draw, withFolder } from './data.js';
 import { nmi } from './nmi.js';
 import { plantedLabels } from './planted.js';
@@ -44,11 +45,9 @@ function withGroups(groups: number | 'auto'): Config {
 
 /** The file's rows in another order, by hash. */
 function shuffled(folder: string, name: string): string {
-  const [header, ...rows] = readFileSync(join(packageRoot, 'data-samples', name), 'utf8')
-    .trimEnd()
-    .split(/\r?\n/);
+  const [header, ...rows] = sampleLines(name);
   const keyed = rows.map((row, n) => [draw(n), row] as const).sort((a, b) => a[0] - b[0]);
-  const path = join(folder, name);
+  const path = join(folder, name.replace('.gz', ''));
   writeFileSync(path, `${[header, ...keyed.map(([, row]) => row)].join('\n')}\n`);
   return path;
 }
@@ -62,7 +61,7 @@ test("the sample: 7 to 9 groups by themselves, which agree with the planted tast
     const inOtherOrder = {
       ...inputs,
       items: { ...inputs.items, path: [shuffled(folder, 'movies.csv')] },
-      ratings: { ...inputs.ratings, path: [shuffled(folder, 'ratings.csv')] },
+      ratings: { ...inputs.ratings, path: [shuffled(folder, 'ratings.csv.gz')] },
     };
     const others = [
       await run(folder, withGroups('auto'), 2),
