@@ -10,6 +10,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { noteOfLacking } from './lacking.js';
+import { cache, sharedCache } from './model-cache.js';
 
 interface Outcome {
   file: string;
@@ -37,6 +38,7 @@ const outcomes: Outcome[] = unregistered.map((file) =>
   failure(file, 'imports uvu but is not named *.test.ts'),
 );
 const queue = [...files];
+const environment = { ...process.env, [sharedCache]: cache };
 const started = performance.now();
 await Promise.all([work(), work()]);
 
@@ -109,7 +111,7 @@ function failure(file: string, output: string): Outcome {
 
 function capture(command: string, args: string[]): Promise<{ code: number | null; output: string }> {
   return new Promise((resolve) => {
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(command, args, { env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
     const chunks: Buffer[] = [];
     child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
     child.stderr.on('data', (chunk: Buffer) => chunks.push(chunk));

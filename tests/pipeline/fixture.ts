@@ -1,26 +1,16 @@
 import { spawn } from 'node:child_process';
-import {
-  copyFileSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { stringify } from 'yaml';
 import { packageRoot } from '../../src/paths.js';
 import { dare, type Finished } from '../cli/spawn.js';
+import { cache } from '../model-cache.js';
 import { writeTable } from '../prompts/fixture.js';
 
 export const sampleModel = join(packageRoot, 'data-samples/model');
 
-/** A folder for converted models that the tests of one file share: converting the model once is enough. */
-export const cache = mkdtempSync(join(tmpdir(), 'dare-cache-'));
-process.on('exit', () => rmSync(cache, { recursive: true, force: true }));
+export { cache };
 
 export const items = 40;
 export const users = 30;
