@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { DecodeWorker } from '../../src/decode/client.js';
+import { packageRoot } from '../../src/paths.js';
 import { dare, type Finished, resultOf } from '../cli/spawn.js';
 import { greedy, requestOf, tokenizer } from '../decode/fixture.js';
 import {
@@ -25,6 +26,9 @@ import {
   somePrompts,
   writePrompts,
 } from './fixture.js';
+
+// for the processes that are started here
+process.env.NODE_OPTIONS = `--import ${join(packageRoot, 'dist/tests/engine/webgpu/unhurried.js')}`;
 
 const gpuTest = hasSwiftShader ? test : test.skip;
 if (!hasSwiftShader) test('nothing without a GPU', withoutGpu);
