@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { stringify } from 'yaml';
 import { packageRoot } from '../../src/paths.js';
-import { dare, type Finished } from '../cli/spawn.js';
+import { commandLine, dare, type Finished } from '../cli/spawn.js';
 import { cache } from '../model-cache.js';
 import { writeTable } from '../prompts/fixture.js';
 
@@ -130,7 +130,7 @@ export function limited(
   limits: { uid?: number; fileKiB?: number; home?: string; env?: Record<string, string> },
 ): Promise<Finished> {
   const limit = limits.fileKiB === undefined ? '' : `ulimit -f ${limits.fileKiB}; trap '' XFSZ; `;
-  const command = [process.execPath, join(packageRoot, 'dist/src/cli.js'), ...args];
+  const command = [process.execPath, ...commandLine, ...args];
   const identity = limits.uid === undefined ? {} : { uid: limits.uid, gid: limits.uid };
   // ONNX Runtime keeps a file in the home folder and warns where it can't
   const home = limits.home === undefined ? {} : { HOME: limits.home };

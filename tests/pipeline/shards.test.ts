@@ -19,8 +19,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Duck, listOfFiles } from '../../src/lake/duck.js';
 import { readShard } from '../../src/lake/shards.js';
-import { packageRoot } from '../../src/paths.js';
-import { dare, type Finished, resultOf } from '../cli/spawn.js';
+import { commandLine, dare, type Finished, resultOf } from '../cli/spawn.js';
 import { readTable } from '../prompts/fixture.js';
 import { smallCatalogue } from './fixture.js';
 import { keptRows, killedAt } from './killed.js';
@@ -230,7 +229,7 @@ test('shards that a whole run has overtaken are gone: the newer table stays', as
 test('two runs at once: the second is refused with the process and start of the first', async () => {
   const slowly = ['--concurrency', '1', '--set', 'decode.maxNewTokens=256', '--mode', 'greedy'];
   const args = ['decode', '--config', config, '--partition', 'b', ...slowly];
-  const first = spawn(process.execPath, [join(packageRoot, 'dist/src/cli.js'), ...args], {
+  const first = spawn(process.execPath, [...commandLine, ...args], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   let said = '';
