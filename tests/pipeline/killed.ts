@@ -50,7 +50,7 @@ export function killedAt(
         ? setTimeout(kill, moment.milliseconds)
         : setInterval(() => {
             if (isReached(moment)) kill();
-          }, 1);
+          }, 3);
     child.on('error', reject);
     child.on('close', (code, signal) => {
       clearInterval(timer);
