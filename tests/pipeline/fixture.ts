@@ -12,6 +12,9 @@ export const sampleModel = join(packageRoot, 'data-samples/model');
 
 export { cache };
 
+/** One text after the other, by one thread: several would wait for each other busily, which takes cores from other tests. */
+export const oneByOne = ['--set', 'decode.concurrency=1', '--set', 'model.threads=1'];
+
 export const items = 40;
 export const users = 30;
 
@@ -157,7 +160,7 @@ export function limited(
 export async function interruptDecode(folder: string, options: readonly string[]): Promise<string> {
   const prompts = await writePrompts(folder, somePrompts(40));
   const files = ['--model', sampleModel, '--prompts', prompts, '--out', join(folder, 'texts.parquet')];
-  const slowly = ['--concurrency', '1', '--set', 'decode.maxNewTokens=256', '--set', `model.cache=${cache}`];
+  const slowly = [...oneByOne, '--set', 'decode.maxNewTokens=256', '--set', `model.cache=${cache}`];
   const kill = { after: 'decode: 0 of 40', signal: 'SIGINT' } as const;
   const stopped = await dare(['decode', ...files, ...slowly, ...options], folder, kill);
   assert.is(stopped.code, 130, stopped.stderr);
