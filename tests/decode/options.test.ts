@@ -56,7 +56,8 @@ async function decode(
   if (worker === undefined) {
     const { vocabularySize: vocabulary } = tokenizer;
     worker = await DecodeWorker.start({
-      engine: { model: modelFolder, cache, slots, threads: 2, device: 'cpu' },
+      // at one text a time several threads would wait for each other busily
+      engine: { model: modelFolder, cache, slots, threads: slots === 1 ? 1 : 2, device: 'cpu' },
       vocabulary,
       endTokens: [endToken],
     });
