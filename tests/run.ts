@@ -44,6 +44,8 @@ const long = /^tests\/(etl|pipeline)\//;
 const queue = [...files.filter((file) => long.test(file)), ...files.filter((file) => !long.test(file))];
 // one more than there are cores: files often wait, for a disk or for a process that ends
 const sideBySide = Math.min(availableParallelism(), 4) + 1;
+// so that the folder is removed
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1));
 const environment = { ...process.env, [sharedCache]: cache };
 const started = performance.now();
 await Promise.all(Array.from({ length: sideBySide }, work));
