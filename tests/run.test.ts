@@ -1,12 +1,13 @@
 /** The runner on a few test files of its own. */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { packageRoot } from '../src/paths.js';
+import { sharedCache } from './model-cache.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'dare-runner-'));
 test.after(() => rmSync(folder, { recursive: true, force: true }));
@@ -15,11 +16,14 @@ const urlOf = (file: string) => JSON.stringify(pathToFileURL(join(packageRoot, f
 const imports = [
   `import { test } from ${urlOf('node_modules/uvu/dist/index.mjs')};`,
   `import { lacking } from ${urlOf('dist/tests/lacking.js')};`,
+  `import { cache } from ${urlOf('dist/tests/model-cache.js')};`,
 ].join('\n');
 
 const files: Record<string, string> = {
   plain: `test('one', () => undefined); test('two', () => undefined);`,
   ray: `for (const i of [1, 2]) test('r' + i, () => lacking('ray', 'make it')); test('three', () => undefined);`,
+  one: `test('one', () => console.log('note: ' + cache));`,
+  two: `test('two', () => console.log('note: ' + cache));`,
   gpu: `test('nothing', () => lacking('gpu', 'buy one')); test.skip('a', () => 1); test.skip('b', () => 1);`,
 };
 
@@ -42,7 +46,7 @@ function run(
   const { status, stdout } = spawnSync(process.execPath, [join(packageRoot, 'dist/tests/run.js')], {
     cwd: place,
     encoding: 'utf8',
-    env: { ...process.env, DARE_TEST_REQUIRE: require },
+    env: { ...process.env, DARE_TEST_REQUIRE: require, [sharedCache]: undefined },
   });
   return { code: status, last: stdout.trimEnd().split('\n').slice(-3), output: stdout };
 }
@@ -59,6 +63,15 @@ test('nothing is said where nothing is lacking', () => {
   const { code, output } = run(['plain']);
   assert.is(code, 0);
   assert.not.match(output, /did nothing/);
+});
+
+test('the files of a run share a folder for models, which is gone afterwards', () => {
+  const { code, output } = run(['one', 'two']);
+  assert.is(code, 0, output);
+  const [one, two, ...more] = [...output.matchAll(/note: (.*)/g)].map(([, folder]) => folder as string);
+  assert.equal([two, more], [one, []]);
+  assert.match(one as string, /dare-cache-/);
+  assert.not.ok(existsSync(one as string));
 });
 
 for (const [require, closing] of [

@@ -1,6 +1,6 @@
 /** Cost tables are measured once for a machine and model, and kept in the model cache. */
-import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash, randomUUID } from 'node:crypto';
+import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { DareError } from '../errors.js';
@@ -39,11 +39,11 @@ export async function engineCosts(
   const table = rounded(await measureCosts(engine, hardware === 'cpu'));
   try {
     mkdirSync(join(cache, 'costs'), { recursive: true });
-    write(file, `${JSON.stringify({ about, ...table })}\n`);
+    const others = keep(file, `${JSON.stringify({ about, ...table })}\n`);
+    return others === undefined ? { table, file, fresh: true } : { table: others, file, fresh: false };
   } catch (error) {
     throw cacheError(error, file);
   }
-  return { table, file, fresh: true };
 }
 
 /** Undefined where there is none, or one that was cut off: it is measured again then. */
@@ -57,13 +57,30 @@ function readTable(file: string): CostTable | undefined {
   }
 }
 
-function write(file: string, text: string): void {
-  const temporary = `${file}.${process.pid}.tmp`;
+/**
+ * Writes the file, whole or not at all, unless another process has meanwhile: the first table counts, so that runs side by
+ * side weigh drafts alike. Returns the other's where there is one.
+ */
+function keep(file: string, text: string): CostTable | undefined {
+  const temporary = `${file}.${randomUUID()}.tmp`;
   try {
     writeFileSync(temporary, text);
-    renameSync(temporary, file);
+    if (isLinked(temporary, file)) return undefined;
+    const others = readTable(file);
+    if (others === undefined) renameSync(temporary, file);
+    return others;
   } finally {
     rmSync(temporary, { force: true });
+  }
+}
+
+/** False where there is a file already, or the file system has no links. */
+function isLinked(from: string, to: string): boolean {
+  try {
+    linkSync(from, to);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cachedFolder, cacheError } from './cache-folder.js';
@@ -46,7 +47,8 @@ export function prepareModel(path: string, cache: string, weights: CpuWeights = 
 
 function writeGraph(shape: DecoderShape, weights: CpuWeights, target: string, graphFile: string): void {
   const bytes = buildDecoder(shape, weights, readWeightMap(target), weightFile);
-  const temporary = `${graphFile}.${process.pid}.tmp`;
+  // containers that share the cache have the same process ids
+  const temporary = `${graphFile}.${randomUUID()}.tmp`;
   try {
     writeFileSync(temporary, bytes);
     renameSync(temporary, graphFile);

@@ -1,12 +1,16 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { packageRoot } from '../../src/paths.js';
+import { brief } from '../brief.js';
 
 export interface Finished {
   code: number | null;
   stdout: string;
   stderr: string;
 }
+
+/** What Node runs for `dare`. */
+export const commandLine: readonly string[] = [...brief, join(packageRoot, 'dist/src/cli.js')];
 
 /** Sends `signal` once stderr holds `after`, all of them. */
 export interface Kill {
@@ -18,7 +22,7 @@ export interface Kill {
 
 /** Runs the compiled command line in `cwd`, as a user's shell would. */
 export function dare(args: readonly string[], cwd: string = packageRoot, kill?: Kill): Promise<Finished> {
-  const command = [join(packageRoot, 'dist/src/cli.js'), ...args];
+  const command = [...commandLine, ...args];
   return new Promise((resolve, reject) => {
     const { after = [], signal, toAll = false } = kill ?? {};
     const child = spawn(process.execPath, command, {

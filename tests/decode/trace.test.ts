@@ -1,7 +1,4 @@
 /** What traces say is what was decided: they add up to the text, and asking for one changes nothing. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { DecodeWorker } from '../../src/decode/client.js';
@@ -9,6 +6,7 @@ import type { DecodeRules, Outcome } from '../../src/decode/sequence.js';
 import { markEnded, type NodeVerdict, type TracedStep, traceStep } from '../../src/decode/trace.js';
 import { type RowVerdicts, verify } from '../../src/decode/verify.js';
 import { poolKey } from '../../src/pool/builder.js';
+import { cache } from '../model-cache.js';
 import {
   cohortOf,
   endToken,
@@ -20,20 +18,18 @@ import {
   tokenizer,
 } from './fixture.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'dare-trace-'));
 const held = references.filter((_, place) => place % 8 === 0);
 let worker: DecodeWorker;
 
 test.before(async () => {
   worker = await DecodeWorker.start({
-    engine: { model: modelFolder, cache: join(folder, 'cache'), slots: 16, threads: 2, device: 'cpu' },
+    engine: { model: modelFolder, cache, slots: 16, threads: 2, device: 'cpu' },
     vocabulary: tokenizer.vocabularySize,
     endTokens: [endToken],
   });
 });
 test.after(async () => {
   await worker.close();
-  rmSync(folder, { recursive: true, force: true });
 });
 
 function decode(settings: DecodeRules, traced: boolean): Promise<Outcome[]> {

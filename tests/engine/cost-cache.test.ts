@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { engineCosts } from '../../src/engine/cost-cache.js';
+import { engineCosts, type MeasuredCosts } from '../../src/engine/cost-cache.js';
 import { loadCostTable } from '../../src/engine/cost-table.js';
 import { openEngine } from '../../src/engine/open.js';
 import { DareError } from '../../src/errors.js';
@@ -53,6 +53,16 @@ test('a file that was cut off is measured again', async () => {
   }
   await opened.engine.close();
   assert.is(files().length, 2, 'nothing is left beside it');
+});
+
+test('of two that measure at the same time the first table counts, for both', async () => {
+  const [one, two] = [await open(3), await open(3)];
+  const measured = await Promise.all([one, two].map((opened) => engineCosts(opened, { cache, threads: 1 })));
+  assert.equal(measured.map(({ fresh }) => fresh).sort(), [false, true]);
+  assert.equal(measured[1]?.table, measured[0]?.table);
+  assert.equal(loadCostTable((measured[0] as MeasuredCosts).file), measured[0]?.table);
+  for (const { engine } of [one, two]) await engine.close();
+  assert.is(files().length, 3, 'nothing is left beside it');
 });
 
 test('a cache that cannot be written is an error with the file', async () => {

@@ -1,15 +1,10 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { CpuEngine } from '../../src/engine/cpu.js';
 import type { TreeRows, Verdicts } from '../../src/engine/engine.js';
 import { endToken, modelFolder, type Reference, references } from '../decode/fixture.js';
-
-const cache = mkdtempSync(join(tmpdir(), 'dare-engine-'));
-test.after(() => rmSync(cache, { recursive: true, force: true }));
+import { cache } from '../model-cache.js';
 
 /** Decisions of the model that the shape of a batch may turn. */
 const smallMargin = 1e-3;

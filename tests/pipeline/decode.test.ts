@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import { TextModel } from '../../src/text/tokenizer.js';
 import { dare, type Finished, resultOf } from '../cli/spawn.js';
 import { filesBelow, inFolder, isKept, readTable, schemaOf, writeTable } from '../prompts/fixture.js';
-import { cache, sampleModel, somePrompts, textColumns, textRows, writePrompts } from './fixture.js';
+import { cache, oneByOne, sampleModel, somePrompts, textColumns, textRows, writePrompts } from './fixture.js';
 
 interface Run extends Finished {
   out: string;
@@ -202,7 +202,7 @@ test('pools: named in the rows; a cohort without one drafts from the shared pool
     assert.is(resultOf(run).unknownCohort, 2);
     assert.match(run.stderr, /warning: 2 prompts are of a cohort without a pool/);
     // a pool changes how many steps a text takes, not a greedy text
-    const greedy = ['--mode', 'greedy', '--concurrency', '1'];
+    const greedy = ['--mode', 'greedy', ...oneByOne];
     const text = ({ rows }: Run) => rows.map((row) => row.text);
     const file = join(folder, 'prompts.parquet');
     const drafted = text(await succeed(folder, file, [...greedy, '--pools', pools]));

@@ -10,9 +10,10 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { dare, type Finished, resultOf } from '../cli/spawn.js';
 import { lacking } from '../lacking.js';
+import { copyCache } from '../model-cache.js';
 import { assertUntouched, bytesBelow, filesBelow } from '../prompts/fixture.js';
 import { Disk } from './disk.js';
-import { cache, limited, sampleModel, smallCatalogue } from './fixture.js';
+import { limited, sampleModel, smallCatalogue } from './fixture.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'dare-disk-'));
 chmodSync(folder, 0o755);
@@ -139,7 +140,7 @@ const nobody = process.getuid?.() === 0 ? { uid: 65534 } : {};
 for (const { name, change, where } of closed) {
   test(`${name} by a user who may not write the ${where}: exit code 1, the lake is as it was`, async () => {
     const own = mkdtempSync(join(folder, 'own-'));
-    cpSync(cache, join(own, 'cache'), { recursive: true });
+    copyCache(join(own, 'cache'));
     execFileSync('chmod', ['-R', 'a+rwX', own]);
     for (const beside of ['_work', '_unfinished']) {
       mkdirSync(join(lake, beside), { recursive: true });

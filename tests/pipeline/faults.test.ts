@@ -2,7 +2,6 @@
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
-  cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -14,6 +13,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { dare, type Finished, resultOf } from '../cli/spawn.js';
+import { copyCache } from '../model-cache.js';
 import { filesBelow, inFolder, isKept, writeTable } from '../prompts/fixture.js';
 import {
   cache,
@@ -249,7 +249,7 @@ test('a read-only output folder: exit code 1, nothing written', async () => {
   await inFolder(async (folder) => {
     const prompts = await writePrompts(folder);
     const own = join(folder, 'cache');
-    cpSync(cache, own, { recursive: true });
+    copyCache(own);
     execFileSync('chmod', ['-R', 'a+rwX', own]);
     mkdirSync(join(folder, 'out'));
     chmodSync(folder, 0o755);

@@ -1,27 +1,20 @@
 import { spawn } from 'node:child_process';
-import {
-  copyFileSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { stringify } from 'yaml';
 import { packageRoot } from '../../src/paths.js';
-import { dare, type Finished } from '../cli/spawn.js';
+import { commandLine, dare, type Finished } from '../cli/spawn.js';
+import { cache } from '../model-cache.js';
 import { writeTable } from '../prompts/fixture.js';
 import { sampleLines } from '../sample-lines.js';
 
 export const sampleModel = join(packageRoot, 'data-samples/model');
 
-/** A folder for converted models that the tests of one file share: converting the model once is enough. */
-export const cache = mkdtempSync(join(tmpdir(), 'dare-cache-'));
-process.on('exit', () => rmSync(cache, { recursive: true, force: true }));
+export { cache };
+
+/** One text after the other, by one thread: several would wait for each other busily, which takes cores from other tests. */
+export const oneByOne = ['--set', 'decode.concurrency=1', '--set', 'model.threads=1'];
 
 export const items = 40;
 export const users = 30;
@@ -137,7 +130,7 @@ export function limited(
   limits: { uid?: number; fileKiB?: number; home?: string; env?: Record<string, string> },
 ): Promise<Finished> {
   const limit = limits.fileKiB === undefined ? '' : `ulimit -f ${limits.fileKiB}; trap '' XFSZ; `;
-  const command = [process.execPath, join(packageRoot, 'dist/src/cli.js'), ...args];
+  const command = [process.execPath, ...commandLine, ...args];
   const identity = limits.uid === undefined ? {} : { uid: limits.uid, gid: limits.uid };
   // ONNX Runtime keeps a file in the home folder and warns where it can't
   const home = limits.home === undefined ? {} : { HOME: limits.home };
@@ -164,7 +157,7 @@ export function limited(
 export async function interruptDecode(folder: string, options: readonly string[]): Promise<string> {
   const prompts = await writePrompts(folder, somePrompts(40));
   const files = ['--model', sampleModel, '--prompts', prompts, '--out', join(folder, 'texts.parquet')];
-  const slowly = ['--concurrency', '1', '--set', 'decode.maxNewTokens=256', '--set', `model.cache=${cache}`];
+  const slowly = [...oneByOne, '--set', 'decode.maxNewTokens=256', '--set', `model.cache=${cache}`];
   const kill = { after: 'decode: 0 of 40', signal: 'SIGINT' } as const;
   const stopped = await dare(['decode', ...files, ...slowly, ...options], folder, kill);
   assert.is(stopped.code, 130, stopped.stderr);

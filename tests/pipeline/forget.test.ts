@@ -28,7 +28,7 @@ import {
   sampleInputs,
   writeTable,
 } from '../prompts/fixture.js';
-import { editJson, sampleModel, smallCatalogue } from './fixture.js';
+import { editJson, oneByOne, sampleModel, smallCatalogue } from './fixture.js';
 import { keptRows, killedAt } from './killed.js';
 
 type Row = Record<string, unknown>;
@@ -74,7 +74,7 @@ test('a user and an item are taken out of a lake in the middle of its work', asy
     ]) as [string[], string[]];
     resultFrom(await dare(first));
     const kept = join(lake.unfinished('texts', 'b'), 'part-2-of-2');
-    assert.ok((await killedAt([...second, '--concurrency', '1'], { folder: kept, rows: 6 })).killed);
+    assert.ok((await killedAt([...second, ...oneByOne], { folder: kept, rows: 6 })).killed);
     const finished = keptRows(kept);
 
     const texts = await readTable(lake.file('texts', 'a'));

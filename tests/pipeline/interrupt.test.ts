@@ -5,7 +5,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { dare, resultOf } from '../cli/spawn.js';
 import { assertUntouched, bytesBelow, inFolder } from '../prompts/fixture.js';
-import { cache, sampleModel, smallCatalogue, somePrompts, writePrompts } from './fixture.js';
+import { cache, oneByOne, sampleModel, smallCatalogue, somePrompts, writePrompts } from './fixture.js';
 
 const signals = [
   ['SIGINT', 130],
@@ -13,7 +13,7 @@ const signals = [
 ] as const;
 
 // long texts one by one, so that the signal arrives before the end
-const slowly = ['--concurrency', '1', '--set', 'decode.maxNewTokens=256'];
+const slowly = [...oneByOne, '--set', 'decode.maxNewTokens=256'];
 const briefly = ['--set', 'decode.maxNewTokens=4', '--quiet'];
 
 /** Decodes into `folder`, then again until the first line of progress, then sends each of the signals. */

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { listFolder } from '../../src/lake/folder.js';
-import { packageRoot } from '../../src/paths.js';
+import { commandLine } from '../cli/spawn.js';
 
 /** The seed of a test's random moments: that of the environment (`SEED`), to see a failure again, else another each time. */
 export function someSeed(): number {
@@ -35,7 +35,7 @@ export function killedAt(
   moment: Moment,
 ): Promise<{ killed: boolean; code: number | null; stdout: string; stderr: string }> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [join(packageRoot, 'dist/src/cli.js'), ...args], {
+    const child = spawn(process.execPath, [...commandLine, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const said = { stdout: '', stderr: '' };
@@ -50,7 +50,7 @@ export function killedAt(
         ? setTimeout(kill, moment.milliseconds)
         : setInterval(() => {
             if (isReached(moment)) kill();
-          }, 1);
+          }, 3);
     child.on('error', reject);
     child.on('close', (code, signal) => {
       clearInterval(timer);

@@ -14,7 +14,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { dare, resultOf } from '../cli/spawn.js';
 import { filesBelow, inFolder, isKept, readTable } from '../prompts/fixture.js';
-import { cache, sampleModel, somePrompts, writePrompts } from './fixture.js';
+import { cache, oneByOne, sampleModel, somePrompts, writePrompts } from './fixture.js';
 import { bytesIn, keptRows, killedAt, type Moment, randomFrom, someSeed } from './killed.js';
 
 const random = randomFrom(someSeed());
@@ -111,7 +111,7 @@ function someMoment(folder: string, duration: number): Moment {
 test('rounds and mode relaxed: a run that was killed makes the same pools, and from them the same texts', async () => {
   await inFolder(async (folder) => {
     const prompts = await writePrompts(folder, somePrompts(count));
-    const settings = ['--concurrency', '1', '--set', 'decode.rounds={ first: 0.2, growth: 2 }'];
+    const settings = [...oneByOne, '--set', 'decode.rounds={ first: 0.2, growth: 2 }'];
     const whole = join(folder, 'whole.parquet');
     const undisturbed = await succeed(command(prompts, whole, settings));
     assert.ok((undisturbed.rounds as number) > 2);

@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import { tableNames } from '../../src/lake/lake.js';
 import { dare, type Finished, resultOf } from '../cli/spawn.js';
 import { filesBelow, inFolder, query, readTable } from '../prompts/fixture.js';
-import { copyModel, items, smallCatalogue, users } from './fixture.js';
+import { copyModel, items, oneByOne, smallCatalogue, users } from './fixture.js';
 
 const rows = items + users;
 
@@ -200,7 +200,7 @@ test('SIGINT while decoding: exit code 130, no half file anywhere in the lake', 
     const lake = join(folder, 'lake');
     const interrupt = { after: `decode: 0 of ${prompts}`, signal: 'SIGINT' } as const;
     // long texts one by one, so that the signal arrives before the end
-    const slowly = ['--set', 'decode.concurrency=1', '--set', 'decode.maxNewTokens=256'];
+    const slowly = [...oneByOne, '--set', 'decode.maxNewTokens=256'];
     const stopped = await dare(['run', '--config', config, ...slowly], folder, interrupt);
     assert.is(stopped.code, 130, stopped.stderr);
     const { warnings, ...result } = resultOf(stopped);

@@ -19,10 +19,9 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Duck, listOfFiles } from '../../src/lake/duck.js';
 import { readShard } from '../../src/lake/shards.js';
-import { packageRoot } from '../../src/paths.js';
-import { dare, type Finished, resultOf } from '../cli/spawn.js';
+import { commandLine, dare, type Finished, resultOf } from '../cli/spawn.js';
 import { readTable } from '../prompts/fixture.js';
-import { smallCatalogue } from './fixture.js';
+import { oneByOne, smallCatalogue } from './fixture.js';
 import { keptRows, killedAt } from './killed.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'dare-shards-'));
@@ -102,7 +101,7 @@ test('a finished shard that is run again: nothing to do, its true counts, the ex
 });
 
 test('a shard that is killed goes on where it was', async () => {
-  const args = ['decode', ...onLake, '--shard', '3/3', '--concurrency', '1'];
+  const args = ['decode', ...onLake, '--shard', '3/3', ...oneByOne];
   const kept = join(unfinished, 'part-3-of-3');
   assert.ok((await killedAt(args, { folder: kept, rows: 4 })).killed);
   const before = keptRows(kept);
@@ -228,9 +227,9 @@ test('shards that a whole run has overtaken are gone: the newer table stays', as
 });
 
 test('two runs at once: the second is refused with the process and start of the first', async () => {
-  const slowly = ['--concurrency', '1', '--set', 'decode.maxNewTokens=256', '--mode', 'greedy'];
+  const slowly = [...oneByOne, '--set', 'decode.maxNewTokens=256', '--mode', 'greedy'];
   const args = ['decode', '--config', config, '--partition', 'b', ...slowly];
-  const first = spawn(process.execPath, [join(packageRoot, 'dist/src/cli.js'), ...args], {
+  const first = spawn(process.execPath, [...commandLine, ...args], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   let said = '';

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { DecodeWorker } from '../../src/decode/client.js';
+import { packageRoot } from '../../src/paths.js';
 import { dare, type Finished, resultOf } from '../cli/spawn.js';
 import { greedy, requestOf, tokenizer } from '../decode/fixture.js';
 import {
@@ -26,6 +27,9 @@ import {
   writePrompts,
 } from './fixture.js';
 
+// for the processes that are started here
+process.env.NODE_OPTIONS = `--import ${join(packageRoot, 'dist/tests/engine/webgpu/unhurried.js')}`;
+
 const gpuTest = hasSwiftShader ? test : test.skip;
 if (!hasSwiftShader) test('nothing without a GPU', withoutGpu);
 
@@ -40,35 +44,55 @@ function decode(
   return limited(['decode', '--model', model, '--prompts', prompts, '--out', out, ...settings], { env });
 }
 
-gpuTest('the texts of webgpu are those of the CPU, and what decodes is said', async () => {
-  await inFolder(async (folder) => {
-    const prompts = await writePrompts(folder, somePrompts(3));
-    const texts: unknown[] = [];
-    for (const device of ['cpu', 'webgpu']) {
-      const out = join(folder, `${device}.parquet`);
-      const set = [
-        `model.device=${device}`,
-        'model.weights=float32',
-        'decode.mode=greedy',
-        'decode.concurrency=2',
-      ];
-      const finished = await decode(sampleModel, prompts, out, set);
-      assert.is(finished.code, 0, finished.stderr);
-      assert.is(resultOf(finished).rows, 3);
-      assert.match(finished.stderr, device === 'cpu' ? /decoding on cpu/ : /decoding on webgpu, swiftshader/);
-      texts.push(
-        (await readTable(out)).map(({ prompt_id, text, output_tokens, error }) => [
-          prompt_id,
-          text,
-          output_tokens,
-          error,
-        ]),
-      );
-    }
-    assert.is((texts[0] as unknown[]).length, 3);
-    assert.equal(texts[1], texts[0]);
+/** A model of one small layer with the tokenizer of the sample's; returns its folder. */
+function smallModel(folder: string, change: (name: string, values: Float32Array) => void = () => {}): string {
+  const model = llama({ ...smallest, vocabulary: tokenizer.vocabularySize });
+  const path = copyModel(folder);
+  const tensors = Object.entries(model.tensors).map(([name, shape]) => {
+    const values = tensorOf(name, shape);
+    change(name, values);
+    return { name, shape, bytes: new Uint8Array(values.buffer) };
   });
-});
+  writeFileSync(join(path, 'config.json'), JSON.stringify(model.config));
+  writeFileSync(join(path, 'model.safetensors'), safetensors(tensors, 'F32'));
+  return path;
+}
+
+// what steps cost is measured where there are drafts: half a minute of a CPU that plays the GPU for the sample's model
+for (const [what, modelIn, mode] of [
+  ["the sample's model", () => sampleModel, 'autoregressive'],
+  ['a small model with drafts', smallModel, 'greedy'],
+] as const) {
+  gpuTest(`${what}: the texts of webgpu are those of the CPU, and what decodes is said`, async () => {
+    await inFolder(async (folder) => {
+      const model = modelIn(folder);
+      const prompts = await writePrompts(folder, somePrompts(3));
+      const texts: unknown[] = [];
+      for (const device of ['cpu', 'webgpu']) {
+        const out = join(folder, `${device}.parquet`);
+        const set = [
+          `model.device=${device}`,
+          'model.weights=float32',
+          `decode.mode=${mode}`,
+          'decode.concurrency=2',
+        ];
+        const finished = await decode(model, prompts, out, set);
+        assert.is(finished.code, 0, finished.stderr);
+        assert.is(resultOf(finished).rows, 3);
+        assert.match(
+          finished.stderr,
+          device === 'cpu' ? /decoding on cpu/ : /decoding on webgpu, swiftshader/,
+        );
+        const rows = await readTable(out);
+        texts.push(
+          rows.map(({ prompt_id, text, output_tokens, error }) => [prompt_id, text, output_tokens, error]),
+        );
+      }
+      assert.is((texts[0] as unknown[]).length, 3);
+      assert.equal(texts[1], texts[0]);
+    });
+  });
+}
 
 gpuTest('SIGINT within a step: exit code 130, nothing left', async () => {
   await inFolder(async (folder) => {
@@ -82,7 +106,9 @@ gpuTest('SIGINT within a step: exit code 130, nothing left', async () => {
       '--out',
       join(folder, 'out', 'texts.parquet'),
     ];
-    const settings = ['--set', `model.cache=${cache}`, '--set', 'model.device=webgpu', '--concurrency', '2'];
+    // without drafts no costs are measured before the first step
+    const plain = ['--mode', 'autoregressive', '--concurrency', '2'];
+    const settings = ['--set', `model.cache=${cache}`, '--set', 'model.device=webgpu', ...plain];
     const kill = { after: 'decoding on webgpu', signal: 'SIGINT' } as const;
     const finished = await dare(['decode', ...args, ...settings], folder, kill);
     assert.is(finished.code, 130, finished.stderr);
@@ -133,15 +159,9 @@ for (const [what, set, says, env] of faults) {
 
 gpuTest('NaN among the weights: exit code 1, and no half file', async () => {
   await inFolder(async (folder) => {
-    const model = llama({ ...smallest, vocabulary: tokenizer.vocabularySize });
-    const path = copyModel(folder);
-    const tensors = Object.entries(model.tensors).map(([name, shape]) => {
-      const values = tensorOf(name, shape);
+    const path = smallModel(folder, (name, values) => {
       if (name === 'lm_head.weight') values[7] = Number.NaN;
-      return { name, shape, bytes: new Uint8Array(values.buffer) };
     });
-    writeFileSync(join(path, 'config.json'), JSON.stringify(model.config));
-    writeFileSync(join(path, 'model.safetensors'), safetensors(tensors, 'F32'));
     mkdirSync(join(folder, 'out'));
     const out = join(folder, 'out', 'texts.parquet');
     const finished = await decode(path, await writePrompts(folder), out, ['model.device=webgpu']);

@@ -1,7 +1,4 @@
 /** What a replay predicts against what decoding with the model gives, on prompts whose texts aren't in the pools. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { DecodeLoop } from '../../src/decode/loop.js';
@@ -25,19 +22,18 @@ import {
   requestOf,
   tokenizer,
 } from '../decode/fixture.js';
+import { cache } from '../model-cache.js';
 import { record } from './record.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'dare-reconcile-'));
 const { engine } = await openEngine({
   model: modelFolder,
-  cache: join(folder, 'cache'),
+  cache,
   slots: 8,
   threads: 2,
   device: 'cpu',
 });
 test.after(async () => {
   await engine.close();
-  rmSync(folder, { recursive: true, force: true });
 });
 
 const held = references.filter((_, place) => place % 2 === 0);

@@ -12,7 +12,17 @@ import { DareError } from '../../../src/errors.js';
 import { greedy, requestOf } from '../../decode/fixture.js';
 import { type FamilyCase, references, safetensors, tensorOf } from '../../model/fixture.js';
 import { errorOf } from '../../prompts/fixture.js';
-import { cache, hasGpu, llama, smallest, someIds, someTree, withoutGpu, writeFamily } from './fixture.js';
+import {
+  cache,
+  hasGpu,
+  llama,
+  smallest,
+  someFolder,
+  someIds,
+  someTree,
+  withoutGpu,
+  writeFamily,
+} from './fixture.js';
 
 const gpuTest = hasGpu ? test : test.skip;
 if (!hasGpu) test('nothing without a GPU', withoutGpu);
@@ -112,7 +122,7 @@ gpuTest(
     const most = Math.min(gpu.device.limits.maxBufferSize, gpu.device.limits.maxStorageBufferBindingSize);
     const hidden = 2 ** 12;
     const model = llama({ ...smallest, hidden, vocabulary: Math.ceil(most / hidden / 4) });
-    const path = join(cache, 'large');
+    const path = someFolder();
     mkdirSync(path, { recursive: true });
     writeFileSync(join(path, 'config.json'), JSON.stringify(model.config));
     // zeros that take no room on the disk

@@ -9,6 +9,8 @@ import { GpuDevice } from '../../../src/engine/webgpu/device.js';
 import { WebGpuEngine } from '../../../src/engine/webgpu/engine.js';
 import { lacking } from '../../lacking.js';
 import { type FamilyCase, writeModel } from '../../model/fixture.js';
+import { cache } from '../../model-cache.js';
+import './unhurried.js';
 
 /** Of Debian's package chromium: a GPU played by the CPU. */
 export const swiftShader = '/usr/lib/chromium/vk_swiftshader_icd.json';
@@ -30,12 +32,16 @@ export const tolerance = weights === 'float16' ? 0.1 : 1e-3;
 
 const folder = mkdtempSync(join(tmpdir(), 'dare-webgpu-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
-export const cache = join(folder, 'cache');
 let folders = 0;
+
+export { cache };
+
+/** The name of a folder that isn't there yet; it is removed in the end. */
+export const someFolder = (): string => join(folder, `${folders++}`);
 
 /** Writes a model; returns its folder. */
 export function writeFamily(model: FamilyCase): string {
-  const path = join(folder, `${folders++}`);
+  const path = someFolder();
   writeModel(path, model);
   return path;
 }
