@@ -12,7 +12,7 @@ import { isotonic } from './isotonic.js';
 /** Nodes of the trees that are drafted: a usual budget. What larger trees add hardly ever comes. */
 const nodes = 16;
 /** Of so many drafts of mode relaxed one is made large, for the profile. */
-const profiled = 16;
+const profiled = 8;
 /** Outcomes at each point that the estimates count for: nodes of one text resemble each other, so these are many. */
 const prior = 100;
 

@@ -231,15 +231,22 @@ export class PoolBuilder {
     signal?.throwIfAborted();
     if (this.texts === 0 || this.tokens < least) return this.build();
     const jobs = this.jobs();
-    const thread = new CohortThread(this.settings, signal);
+    const { columns, builds } = await this.tries(jobs, new CohortThread(this.settings, signal));
+    // one after the other: each is given back once its file is made
+    return this.withShared(jobs, () => builds.shift() as CohortBuild, columns);
+  }
+
+  /** Those of the cohorts from the thread, which is closed then: its memory isn't needed any more; and the shared one. */
+  private async tries(
+    jobs: readonly CohortJob[],
+    thread: CohortThread,
+  ): Promise<{ columns: TrieColumns; builds: CohortBuild[] }> {
     try {
       const building = Promise.all(jobs.map((job) => thread.build(job)));
       // its failure is told where it is awaited
       building.catch(() => undefined);
       const columns = buildTrie(allOf(jobs), this.settings.maxLength);
-      const builds = await building;
-      // one after the other: each is given back once its file is made
-      return this.withShared(jobs, () => builds.shift() as CohortBuild, columns);
+      return { columns, builds: await building };
     } finally {
       await thread.close();
     }

@@ -6,8 +6,11 @@ import type { Pool } from './trie.js';
 
 /** Tokens of documents that a fit is made from: more of them change next to nothing. */
 export const fitTokens = 40_000;
-/** The same for what chances are worth: drafts of half of them tell it as well, and take longer. */
-export const calibrationTokens = 20_000;
+/**
+ * The same for what chances are worth: their drafts take longer, and more of them tell little more. On texts held out, 5,000,
+ * 10,000, 20,000 and 40,000 tokens leave log-losses of the nodes' chances within 0.3% of each other.
+ */
+export const calibrationTokens = 10_000;
 /** Rounds of expectation-maximisation: after these the fit hardly moves. */
 const rounds = 8;
 /**

@@ -2,17 +2,20 @@ import { type Counted, Followers, type Learnt, type PoolState } from './ngrams.j
 import type { OwnText } from './own.js';
 import type { Pool } from './trie.js';
 
-/** The followers that a context keeps, in order: all there are, or the first of them. */
+/**
+ * One of the document's contexts: its node of `own`, and the followers that it keeps, in order, all there are or the first of
+ * them. They are kept because the contexts of one text are asked for again and again.
+ */
 interface Left {
+  readonly ownNode: number;
   total: number;
   distinct: number;
-  tokens: readonly number[];
-  counts: readonly number[];
-  /** How many were asked for. */
+  /** Where they stand in `kept`, and how many there are. */
+  start: number;
+  size: number;
+  /** How many were asked for; 0 before any was. */
   limit: number;
 }
-
-const nothing: Left = { total: 0, distinct: 0, tokens: [], counts: [], limit: Number.POSITIVE_INFINITY };
 
 // filled anew by each call that uses them
 let wide = new Followers(64);
@@ -25,10 +28,10 @@ let best = new Followers(8);
 export class WithoutDocument implements Counted, Learnt {
   readonly maxLength: number;
   readonly escapes: Learnt['escapes'];
-  /** The document's contexts: node of `own` by that of the pool. */
-  private readonly contexts = new Map<number, number>();
-  /** What was asked for already: the contexts of one text are asked for again and again. */
-  private readonly left = new Map<number, Left>();
+  /** The document's contexts by node of the pool. */
+  private readonly contexts = new Map<number, Left>();
+  /** Followers of its contexts: tokens and counts in turn. */
+  private readonly kept: number[] = [];
   /** Numbers of contexts that occur once, in the document: from the first up to the end. */
   private first = 0;
   private end = 0;
@@ -69,8 +72,8 @@ export class WithoutDocument implements Counted, Learnt {
 
   /** As of `Pool`: the most frequent tokens first, of equal ones the smaller id. */
   followers(node: number, into: Followers): void {
-    const ownNode = this.contexts.get(node);
-    if (ownNode !== undefined) this.leftOf(node, ownNode, into.limit, into);
+    const left = this.contexts.get(node);
+    if (left !== undefined) this.leftOf(node, left, into);
     else if (node >= this.first && node < this.end) into.total = into.distinct = into.size = 0;
     else this.pool.followers(node, into);
   }
@@ -79,8 +82,8 @@ export class WithoutDocument implements Counted, Learnt {
   countAfter(node: number, token: number): number {
     if (node >= this.first && node < this.end) return 0;
     const all = this.pool.countAfter(node, token);
-    const ownNode = this.contexts.get(node);
-    return ownNode === undefined ? all : all - this.own.countAfter(ownNode, token);
+    const left = this.contexts.get(node);
+    return left === undefined ? all : all - this.own.countAfter(left.ownNode, token);
   }
 
   /** Notes the document's contexts at one of its places, the longest first. */
@@ -90,7 +93,7 @@ export class WithoutDocument implements Counted, Learnt {
       if (at < pool.nodes) {
         // shorter ones were there then, too
         if (contexts.has(at)) return;
-        contexts.set(at, ownAt);
+        contexts.set(at, { ownNode: ownAt, total: 0, distinct: 0, start: 0, size: 0, limit: 0 });
       }
       if (length === 0) return;
       at = pool.shorter(at, length);
@@ -98,34 +101,35 @@ export class WithoutDocument implements Counted, Learnt {
     }
   }
 
-  private leftOf(node: number, ownNode: number, limit: number, into: Followers): void {
-    let left = this.left.get(node);
-    if (left === undefined || (left.limit < limit && left.tokens.length < left.distinct)) {
-      left = this.takeOff(node, ownNode, limit);
-      this.left.set(node, left);
-    }
+  private leftOf(node: number, left: Left, into: Followers): void {
+    const { limit, tokens, counts } = into;
+    if (left.limit < limit && (left.limit === 0 || left.size < left.distinct))
+      this.takeOff(node, left, limit);
+    const size = Math.min(limit, left.size);
     into.total = left.total;
     into.distinct = left.distinct;
-    into.size = Math.min(limit, left.tokens.length);
-    for (let i = 0; i < into.size; i++) {
-      into.tokens[i] = left.tokens[i] as number;
-      into.counts[i] = left.counts[i] as number;
+    into.size = size;
+    for (let i = 0, at = left.start; i < size; i++, at += 2) {
+      tokens[i] = this.kept[at] as number;
+      counts[i] = this.kept[at + 1] as number;
     }
   }
 
-  private takeOff(node: number, ownNode: number, limit: number): Left {
+  private takeOff(node: number, left: Left, limit: number): void {
     const { pool, own } = this;
+    const { ownNode } = left;
+    left.limit = limit;
     // beside the tokens that lose counts, as many as are asked for
     const limitOfAll = limit + (own.children[ownNode] as number);
     if (wide.limit < limitOfAll) wide = new Followers(2 * limitOfAll);
     pool.followers(node, wide);
     // the text's end is an occurrence, too
     const total = wide.total - (own.count[ownNode] as number);
-    if (total <= 0) return nothing;
+    if (total <= 0) return;
     let distinct = wide.distinct;
     for (let child = own.first[ownNode] as number; child >= 0; child = own.next[child] as number)
       if (pool.countAfter(node, own.token[child] as number) === own.count[child]) distinct--;
-    if (distinct === 0) return nothing;
+    if (distinct === 0) return;
     if (best.limit < limit) best = new Followers(limit);
     best.size = 0;
     for (let i = 0; i < Math.min(limitOfAll, wide.size); i++) {
@@ -133,13 +137,11 @@ export class WithoutDocument implements Counted, Learnt {
       const count = (wide.counts[i] as number) - own.countAfter(ownNode, token);
       if (count > 0) insert(best, limit, token, count);
     }
-    const tokens: number[] = [];
-    const counts: number[] = [];
-    for (let i = 0; i < best.size; i++) {
-      tokens.push(best.tokens[i] as number);
-      counts.push(best.counts[i] as number);
-    }
-    return { total, distinct, tokens, counts, limit };
+    left.total = total;
+    left.distinct = distinct;
+    left.start = this.kept.length;
+    left.size = best.size;
+    for (let i = 0; i < best.size; i++) this.kept.push(best.tokens[i] as number, best.counts[i] as number);
   }
 }
 
