@@ -4,7 +4,7 @@
  * tokens - rate * time largest, `rate` being the quotient that is reached so (Dinkelbach 1967).
  */
 
-import { type CostCurve, type CostTable, costCurve } from '../engine/cost-table.js';
+import { type CostCurve, type CostTable, costCurve, usualHost } from '../engine/cost-table.js';
 import type { DecodeSettings } from './sequence.js';
 
 /** How large drafts are made before the best of their rows are chosen. */
@@ -96,12 +96,6 @@ export function given(costs: CostTable | undefined): CostTable {
   return costs;
 }
 
-/**
- * Milliseconds of the host for a row, on any machine, to draft and to judge it: tables hold the model's time alone. Measured:
- * 4 to 5 us on an AMD EPYC and on a GPU's host. Where next to nothing matches, half of it made greedy decoding of 16 texts 5%
- * slower; where much does, a little more or less changes nothing.
- */
-export const hostRow = 0.005;
 /** What was seen counts half as much after so many steps. */
 const halfLife = 32;
 const fading = 0.5 ** (1 / halfLife);
@@ -201,9 +195,9 @@ export class CostBudget implements Budget {
 
 /** The table of whole steps: the model's, and the host's, which does one row after the other. */
 export function withHost(table: CostTable): CostTable {
-  const { batch, rows, milliseconds } = table;
+  const { batch, rows, milliseconds, host = usualHost } = table;
   const whole = milliseconds.map((line, b) =>
-    line.map((value, r) => value + hostRow * (batch[b] as number) * (rows[r] as number)),
+    line.map((value, r) => value + host * (batch[b] as number) * (rows[r] as number)),
   );
   return { ...table, milliseconds: whole };
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { DecodeConfig } from '../config/schema.js';
-import type { CostTable } from '../engine/cost-table.js';
+import { type CostTable, usualHost } from '../engine/cost-table.js';
 import type { RunKey } from '../lake/kept-rows.js';
 import type { Shard } from '../lake/shards.js';
 import { packageVersion } from '../paths.js';
@@ -57,8 +57,8 @@ export function runKey(inputs: RunInputs): RunKey {
 }
 
 /** sha256 (hex) over a cost table. */
-export function costsKey({ batch, rows, milliseconds, padding = 0 }: CostTable): string {
+export function costsKey({ batch, rows, milliseconds, padding = 0, host = usualHost }: CostTable): string {
   return createHash('sha256')
-    .update(JSON.stringify([batch, rows, milliseconds, padding]))
+    .update(JSON.stringify([batch, rows, milliseconds, padding, host]))
     .digest('hex');
 }

@@ -19,7 +19,7 @@ export interface MeasuredCosts {
 }
 
 /** Raised whenever steps take other times, or are measured in another way. */
-const costVersion = 5;
+const costVersion = 6;
 
 /**
  * What an engine's steps cost, from the folder `costs` of the model cache; measured where there is no file of this machine,
@@ -85,9 +85,9 @@ function isLinked(from: string, to: string): boolean {
 }
 
 /** Nanoseconds are noise, and unreadable. */
-function rounded({ batch, rows, milliseconds, padding = 0 }: CostTable): CostTable {
+function rounded({ batch, rows, milliseconds, padding = 0, ...others }: CostTable): CostTable {
   const times = milliseconds.map((line) => line.map((value) => Math.max(0.001, Number(value.toFixed(3)))));
-  return { batch, rows, milliseconds: times, padding: Number(padding.toFixed(5)) };
+  return { batch, rows, milliseconds: times, padding: Number(padding.toFixed(5)), ...others };
 }
 
 function processor(): string {

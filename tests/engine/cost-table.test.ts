@@ -154,6 +154,8 @@ test('what is no cost table is refused in one sentence', () => {
   );
   refused(altered({ padding: -1 }), /at least 0/);
   assert.is(parseCostTable(altered({ padding: 0.5 }), 'costs.json').padding, 0.5);
+  refused(altered({ host: 'x' }), /"host" must be a number/);
+  assert.is(parseCostTable(altered({ host: 0.004 }), 'costs.json').host, 0.004);
   assert.throws(() => loadCostTable(join(folder, 'none.json')), /can't be read/);
 });
 
