@@ -46,7 +46,7 @@ test('a title, a rating, a new user: just the rows whose prompts changed are dec
     edit(join(folder, 'ratings.csv'), ',5,', ',1,');
     const ratings = join(folder, 'ratings.csv');
     const [movie] = (readFileSync(movies, 'utf8').split('\n')[2] as string).split(',');
-    writeFileSync(ratings, `${readFileSync(ratings, 'utf8')}99999,${movie},5,2024-01-01\r\n`);
+    writeFileSync(ratings, `${readFileSync(ratings, 'utf8')}99999,${movie},5,2024-01-01\n`);
 
     cpSync(join(folder, 'lake'), join(folder, 'kept-lake'), { recursive: true });
     for (const partition of ['a', 'b']) {

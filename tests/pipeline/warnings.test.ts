@@ -12,7 +12,7 @@ import { smallCatalogue } from './fixture.js';
 const folder = mkdtempSync(join(tmpdir(), 'dare-warnings-'));
 const { config } = smallCatalogue(folder);
 // segment, prompts and publish read the ratings, and each warns of this one
-appendFileSync(join(folder, 'ratings.csv'), '1,987654,5,2024-01-01T00:00:00Z\r\n');
+appendFileSync(join(folder, 'ratings.csv'), '1,987654,5,2024-01-01T00:00:00Z\n');
 test.after(() => rmSync(folder, { recursive: true, force: true }));
 
 const unknown = /1 of \d+ ratings in \S+ are of items that inputs\.items does not have, such as "987654"/;
