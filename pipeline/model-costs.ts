@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { loadStandalone } from '../src/config/load.js';
 import { decodeSettings, engineOptions } from '../src/decode/settings.js';
+import { inputError } from '../src/errors.js';
 import { makeFolder, replaceFile } from '../src/lake/lake.js';
 import { loadTextModel } from '../src/model/text.js';
 import { costsSummary } from '../src/report/costs.js';
@@ -35,6 +36,7 @@ export async function modelCosts(
     ...(weights === undefined ? {} : { weights }),
     ...(concurrency === undefined ? {} : { concurrency }),
   };
+  refuseOthers(set);
   const config = loadStandalone(set, flags);
   const model = resolve(path);
   const options = engineOptions(model, config);
@@ -77,4 +79,14 @@ export async function modelCosts(
 function named(text: string, model: string): string {
   const { about, ...table } = JSON.parse(text) as { about: Record<string, unknown> };
   return `${JSON.stringify({ about: { model, ...about }, ...table })}\n`;
+}
+
+/** Settings of how texts are decoded change nothing here: whoever gives one expects something else. */
+function refuseOthers(set: readonly string[]): void {
+  const other = set.find((setting) => !/^(model\.|decode\.concurrency=)/.test(setting));
+  if (other === undefined) return;
+  throw inputError(
+    `--set ${other} changes nothing about what steps cost`,
+    'Expected a key under model, or decode.concurrency.',
+  );
 }

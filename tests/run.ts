@@ -7,7 +7,8 @@
  * usage: node dist/tests/run.js [part of a file name ...]
  * Environment: DARE_TEST_REQUIRE: what must not be lacking (lacking.ts); SEED: of tests that kill at random moments.
  */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { brief } from './brief.js';
@@ -44,8 +45,15 @@ const long = /^tests\/(etl|pipeline)\//;
 const queue = [...files.filter((file) => long.test(file)), ...files.filter((file) => !long.test(file))];
 // one more than there are cores: files often wait, for a disk or for a process that ends
 const sideBySide = Math.min(availableParallelism(), 4) + 1;
-// so that the folder is removed
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1));
+const running = new Set<ChildProcess>();
+// so that the folder is removed, after those that use it have ended
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    queue.length = 0;
+    for (const child of running) child.kill('SIGKILL');
+    void Promise.all([...running].map((child) => once(child, 'close'))).then(() => process.exit(1));
+  });
+}
 const environment = { ...process.env, [sharedCache]: cache };
 const started = performance.now();
 await Promise.all(Array.from({ length: sideBySide }, work));
@@ -120,6 +128,8 @@ function failure(file: string, output: string): Outcome {
 function capture(command: string, args: string[]): Promise<{ code: number | null; output: string }> {
   return new Promise((resolve) => {
     const child = spawn(command, args, { env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
+    running.add(child);
+    child.on('close', () => running.delete(child));
     const chunks: Buffer[] = [];
     child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
     child.stderr.on('data', (chunk: Buffer) => chunks.push(chunk));

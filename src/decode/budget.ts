@@ -68,10 +68,7 @@ export class FixedBudget implements Budget {
 }
 
 /** Settings that a budget follows from. */
-export type BudgetRules = Pick<
-  DecodeSettings,
-  'mode' | 'nodes' | 'minPathProbability' | 'costs' | 'reproducible'
->;
+export type BudgetRules = Pick<DecodeSettings, 'mode' | 'nodes' | 'minPathProbability' | 'costs'>;
 
 /** Whether every sequence is decided for by itself (`OwnBudgets`): where a text depends on its drafts, and must not on its neighbours. */
 export function hasOwnBudgets({

@@ -27,7 +27,7 @@ interface Waiting extends SequenceRequest {
 interface Ready extends Waiting {
   sequence: Sequence;
   drafts: SequenceDrafts;
-  /** That of all sequences, or its own. */
+  /** That of all sequences, or of all that draft from pools alike. */
   budget: Budget;
 }
 

@@ -2,7 +2,7 @@
  * Drafts of one size rule for all texts of a kind: where a text must not depend on what is decoded beside it, how large its
  * drafts are can't be learnt from the batch. The rule follows from what drafts are like (a profile that pools have), and from
  * what steps cost: of all rules of the kind "rows of at least this chance, at most so many" the one with the most tokens a
- * millisecond in steps of texts that are all alike.
+ * millisecond in steps of texts that are all alike. An engine that takes lines alone gets the rule for trees: a little too small.
  */
 import type { DraftPools } from '../draft/drafter.js';
 import { type CostTable, costCurve } from '../engine/cost-table.js';
@@ -16,7 +16,7 @@ const usualProfile: DraftProfile = [
   new Float64Array(0),
   new Float64Array(0),
 ];
-/** Fewer drafts of an entity type say less of it than those of all texts. */
+/** Fewer drafts of an entity type say less of it than those of all texts; fewer of all texts say nothing. */
 const fewest = 32;
 /** Chances that are tried as the least of a row, 10% apart. */
 const leastChances = Array.from({ length: 60 }, (_, i) => 0.9 ** i);
@@ -69,9 +69,9 @@ export class OwnBudgets {
 }
 
 function profileOf({ cohort, shared }: DraftPools): DraftProfile {
-  const { profile = usualProfile, profileBy } = shared?.relaxed ?? {};
-  const ofType = profileBy?.get(cohort?.entityType ?? '');
-  return ofType !== undefined && ofType.length >= fewest ? ofType : profile;
+  const { profile, profileBy } = shared?.relaxed ?? {};
+  const known = [profileBy?.get(cohort?.entityType ?? ''), profile];
+  return known.find((drafts) => drafts !== undefined && drafts.length >= fewest) ?? usualProfile;
 }
 
 /**

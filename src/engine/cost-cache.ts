@@ -59,7 +59,8 @@ function readTable(file: string): CostTable | undefined {
 
 /**
  * Writes the file, whole or not at all, unless another process has meanwhile: the first table counts, so that runs side by
- * side weigh drafts alike. Returns the other's where there is one.
+ * side weigh drafts alike. Returns the other's where there is one. On a file system without links two that write in the
+ * same moment may each keep their own.
  */
 function keep(file: string, text: string): CostTable | undefined {
   const temporary = `${file}.${randomUUID()}.tmp`;

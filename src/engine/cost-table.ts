@@ -24,12 +24,13 @@ export interface CostTable {
   host?: number | undefined;
 }
 
-/**
- * Where threads of their own draft, beside a GPU, as measured on an H200's host. On a CPU, where all is done by the thread that
- * decodes, it is 4 to 5 us (AMD EPYC): with 2 greedy decoding of 16 texts was 5% slower where next to nothing matches.
- */
+/** Beside a GPU, where other threads draft as a rule; measured on the host of an H200. */
 export const usualHost = 0.002;
-export const ownHost = 0.005;
+/**
+ * On a CPU, where the thread that decodes drafts too: 4 to 5 us were measured (AMD EPYC). With 2 greedy decoding of 16 texts
+ * verified rows that weren't worth it, and was 5% slower where next to nothing matches.
+ */
+export const hostOnCpu = 0.005;
 
 const ascending = (what: string) =>
   z

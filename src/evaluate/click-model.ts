@@ -21,7 +21,7 @@ export interface Clicks {
 
 /** What is known of users and items beside who they are; rows of zeros where nothing is. */
 export interface Features {
-  /** Numbers of an entity. */
+  /** Numbers of an entity, at least 1. */
   width: number;
   /** [users, width], [items, width] */
   users: Float32Array;
@@ -32,7 +32,9 @@ export interface Training {
   /** Entries of a user's and an item's vector. */
   factors: number;
   epochs: number;
-  /** Clicks that a step learns from; more where an epoch would have more than `steps` of them, all where there are fewer. */
+  /**
+   * Clicks that a step learns from, at most: an epoch's are split evenly. More where an epoch would have more than `steps` steps.
+   */
   batch: number;
   steps: number;
   /** Of Adagrad. */

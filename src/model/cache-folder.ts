@@ -1,5 +1,7 @@
+import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads';
 import { DareError, runError } from '../errors.js';
 import { fileError } from '../lake/file-error.js';
 
@@ -24,8 +26,18 @@ export function cachedFolder(target: string, build: (folder: string) => void): v
   }
 }
 
-/** How the name of a folder that this process is building goes on. */
-const unfinished = `.tmp-${process.pid}-`;
+/**
+ * How the name of a folder that this process is building goes on, its threads included. Not by the process id: containers
+ * that share a cache have the same ones.
+ */
+const unfinished = `.tmp-${processMark()}-`;
+
+function processMark(): string {
+  const key = 'dare: mark of the process';
+  // environment data are handed to threads, and not to other processes
+  if (getEnvironmentData(key) === undefined) setEnvironmentData(key, randomUUID().slice(0, 8));
+  return getEnvironmentData(key) as string;
+}
 
 /** Removes what a thread of this process was building in `cache` when it was ended. */
 export function removeUnfinished(cache: string): void {

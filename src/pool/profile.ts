@@ -15,7 +15,10 @@ const none = 255;
 /** Chances of drafts, [drafts][nodes], none higher than the one before it. */
 export type DraftProfile = readonly Float64Array[];
 
-/** As it stands in a pool's metadata: base64 of a byte for each of `profileNodes` of each draft; of more drafts some, evenly. */
+/**
+ * As it stands in a pool's metadata: base64 of a byte for each of `profileNodes` of each draft; of more drafts some,
+ * evenly.
+ */
 export function encodeProfile(drafts: DraftProfile): string {
   const count = Math.min(drafts.length, profileDrafts);
   const bytes = new Uint8Array(count * profileNodes).fill(none);
@@ -33,6 +36,8 @@ export function encodeProfile(drafts: DraftProfile): string {
 /** @throws RangeError for what is no profile: another size, or chances that rise within a draft */
 export function decodeProfile(encoded: string): DraftProfile {
   const bytes = Buffer.from(encoded, 'base64');
+  // what is no base64 would be skipped
+  if (bytes.toString('base64') !== encoded) throw new RangeError('a profile is no base64');
   const count = bytes.length / profileNodes;
   if (!Number.isInteger(count) || count < 1 || count > profileDrafts)
     throw new RangeError(

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { streamKey } from '../../src/decode/random.js';
 import type { DecodeSettings, SequenceRequest } from '../../src/decode/sequence.js';
+import { calibrate } from '../../src/draft/calibrate.js';
 import { packageRoot } from '../../src/paths.js';
 import { type BuiltPool, PoolBuilder } from '../../src/pool/builder.js';
 import { TextModel } from '../../src/text/tokenizer.js';
@@ -53,10 +54,17 @@ export function requestOf(ids: Iterable<number>, id = '', seed = 0): SequenceReq
   return { promptIds: Int32Array.from(ids), stream: streamKey(seed, id) };
 }
 
-/** Pools of the reference texts whose place isn't `left out`; cohort 'item' or 'user'. */
-export function poolsWithout(leftOut: (place: number) => boolean): Map<string, SharedArrayBuffer> {
+/**
+ * Pools of the reference texts whose place isn't `left out`; cohort 'item' or 'user'.
+ * @param learnt whether they know what chances are worth and what drafts are like, as those of runs do
+ */
+export function poolsWithout(
+  leftOut: (place: number) => boolean,
+  learnt = true,
+): Map<string, SharedArrayBuffer> {
   const { fingerprint, generationPrompt } = tokenizer;
-  const builder = new PoolBuilder({ tokenizer: fingerprint, maxLength: 6, generationPrompt, endToken });
+  const settings = { tokenizer: fingerprint, maxLength: 6, generationPrompt, endToken };
+  const builder = new PoolBuilder(settings, learnt ? calibrate : undefined);
   references.forEach(({ id, output_ids: ids }, place) => {
     if (!leftOut(place)) builder.add('any', cohortOf(id), ids.slice(0, -1), true);
   });

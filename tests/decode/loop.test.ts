@@ -118,6 +118,20 @@ test('greedy texts are the same whatever steps cost, and drafts grow where they 
   assert.ok(few * 2 < many, `${few} draft rows against ${many}`);
 });
 
+test('drafts of relaxed texts are as large as the pools say that they should be', async () => {
+  const settings: DecodeRules = { ...weighed, mode: 'relaxed', nodes: 63 };
+  const drafted: number[] = [];
+  for (const learnt of [true, false]) {
+    const known = poolsWithout((place) => place % 2 === 0, learnt);
+    const outcomes = await decode(16, held, settings, known, gentle);
+    const sum = (of: (outcome: Outcome) => number) => outcomes.reduce((total, one) => total + of(one), 0);
+    drafted.push(sum((one) => one.draftedTokens) / sum((one) => one.decodeSteps));
+  }
+  const [told = 0, guessed = 0] = drafted;
+  // the assumed profile has 8 nodes at most; texts of this model are surer than that
+  assert.ok(told > 1.2 * guessed, `${told} draft rows a step against ${guessed}`);
+});
+
 for (const [name, relaxed, costs] of [
   ['drafts of a given size', greedy, undefined],
   ['drafts that are weighed', { ...weighed, nodes: 63 }, gentle],

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { withHost } from '../../src/decode/budget.js';
+import { hasOwnBudgets, withHost } from '../../src/decode/budget.js';
 import { bestLimit, OwnBudgets } from '../../src/decode/own-budget.js';
 import { type CostTable, stepMilliseconds } from '../../src/engine/cost-table.js';
 import { buildTrie } from '../../src/pool/build.js';
@@ -92,9 +92,24 @@ test('texts of a kind share a rule by their entity type; where it is rare that o
   assert.is(limit('user').limit(1).nodes, 2);
   assert.is(limit('user'), limit('user'), 'nothing is learnt by it');
   assert.is(budgets.of({ shared }).limit(1).nodes, 2);
+  const few = new Pool(columns, 3, { relaxed: { profile: [new Float64Array(0)] } });
+  assert.is(budgets.of({ shared: few }), budgets.of({}), 'a single draft says nothing');
   assert.ok(budgets.of({}).limit(1).nodes > 0);
   assert.is(new OwnBudgets({ nodes: 0 }).of({ shared }).limit(1).nodes, 0);
   assert.throws(() => new OwnBudgets({ nodes: 5 }), /without a cost table/);
+});
+
+test('only relaxed texts that are to be reproducible, with rows that are weighed, have a rule', () => {
+  const relaxed = { mode: 'relaxed', reproducible: true } as const;
+  const cases: [Parameters<typeof hasOwnBudgets>[0], boolean][] = [
+    [relaxed, true],
+    [{ ...relaxed, reproducible: false }, false],
+    [{ ...relaxed, minPathProbability: 0.1 }, false],
+    [{ ...relaxed, mode: 'greedy' }, false],
+    [{ ...relaxed, mode: 'sample' }, false],
+    [{ ...relaxed, mode: 'autoregressive' }, false],
+  ];
+  for (const [rules, expected] of cases) assert.is(hasOwnBudgets(rules), expected, JSON.stringify(rules));
 });
 
 test.run();

@@ -35,7 +35,7 @@ const settings: Record<string, DecodeSettings> = {
   autoregressive: { ...greedy, mode: 'autoregressive', maxNewTokens: 24 },
   greedy: { ...greedy, maxNewTokens: 24, nodes: 12, minPathProbability: 0.01 },
   'greedy, rows weighed together': withCosts,
-  'relaxed, rows weighed for each text': {
+  'relaxed, drafts by a rule': {
     ...withCosts,
     mode: 'relaxed',
     topK: 4,

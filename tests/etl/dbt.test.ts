@@ -2,6 +2,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Duck } from '../../src/lake/duck.js';
@@ -20,7 +21,10 @@ const BEFORE = ['build', '-s', '+inputs'];
 const AFTER = ['build', '-s', 'source:dare+'];
 
 test.before(() => {
-  writeRaw(folder);
+  const plain = join(writeRaw(folder), 'ratings.csv');
+  // as the sample has them
+  writeFileSync(`${plain}.gz`, gzipSync(readFileSync(plain)));
+  rmSync(plain);
   for (const name of ['inputs', 'marts']) mkdirSync(join(folder, name));
 });
 test.after(() => rmSync(folder, { recursive: true }));
@@ -110,7 +114,7 @@ test(
       'model.dare.user_features': join(folder, `marts/user_features-${FIRST}.parquet`),
       'source.dare.raw.movies': join(folder, 'raw/movies.csv'),
       'source.dare.raw.users': join(folder, 'raw/users.csv'),
-      'source.dare.raw.ratings': join(folder, 'raw/ratings.csv'),
+      'source.dare.raw.ratings': join(folder, 'raw/ratings.csv.gz'),
     };
     for (const [name, file] of Object.entries(files)) {
       const columns = (await typesOf(file)).map(({ column_name }) => column_name);
@@ -242,6 +246,8 @@ async function query(sql: string, params: Record<string, string>): Promise<Recor
 }
 
 function typesOf(file: string): Promise<Record<string, unknown>[]> {
-  const scan = file.endsWith('.csv') ? 'read_csv($file)' : 'read_parquet($file, hive_partitioning = true)';
+  const scan = /\.csv(\.gz)?$/.test(file)
+    ? 'read_csv($file)'
+    : 'read_parquet($file, hive_partitioning = true)';
   return query(`select column_name, column_type from (describe select * from ${scan})`, { file });
 }

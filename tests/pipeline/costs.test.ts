@@ -57,12 +57,14 @@ test('a table is of a model that there is, with settings that there are', async 
   assert.match((await costs('nowhere')).message, /no model at|nowhere/);
   assert.match((await costs(sampleModel, '--set', 'model.devise=cpu')).message, /did you mean device/);
   assert.match((await costs(sampleModel, '--concurrency', 'x')).message, /concurrency/);
+  assert.match((await costs(sampleModel, '--set', 'decode.nodes=3')).message, /changes nothing/);
 });
 
 test('every table of the package can be planned with', () =>
   inFolder(async (root) => {
     assert.ok(existsSync(join(shipped, 'README.md')));
     const files = readdirSync(shipped).filter((name) => name !== 'README.md');
+    assert.ok(files.length > 0);
     for (const name of files) {
       assert.match(name, /^[a-z0-9.-]+\.json$/);
       await planWith(join(shipped, name), root);

@@ -38,6 +38,7 @@ test('what is no profile is refused', () => {
     all.set(first);
     return Buffer.from(all).toString('base64');
   };
+  assert.throws(() => decodeProfile(`${bytes(profileNodes)}*`), /no base64/);
   assert.throws(() => decodeProfile(''), /0 bytes, expected 64 for each/);
   assert.throws(() => decodeProfile(bytes(profileNodes - 1)), /63 bytes/);
   assert.throws(
