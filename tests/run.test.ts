@@ -1,6 +1,7 @@
 /** The runner on a few test files of its own. */
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, watch, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -24,6 +25,10 @@ const files: Record<string, string> = {
   ray: `for (const i of [1, 2]) test('r' + i, () => lacking('ray', 'make it')); test('three', () => undefined);`,
   one: `test('one', () => console.log('note: ' + cache));`,
   two: `test('two', () => console.log('note: ' + cache));`,
+  endless: `import { renameSync, writeFileSync } from 'node:fs'; test('endless', () => {
+    writeFileSync('begun.tmp', JSON.stringify({ cache, pid: process.pid })); renameSync('begun.tmp', 'begun');
+    return new Promise((resolve) => setTimeout(resolve, 600_000));
+  });`,
   gpu: `test('nothing', () => lacking('gpu', 'buy one')); test.skip('a', () => 1); test.skip('b', () => 1);`,
 };
 
@@ -32,6 +37,17 @@ function run(
   names: readonly string[],
   require = '',
 ): { code: number | null; last: string[]; output: string } {
+  const place = written(names);
+  const { status, stdout } = spawnSync(process.execPath, [join(packageRoot, 'dist/tests/run.js')], {
+    cwd: place,
+    encoding: 'utf8',
+    env: { ...process.env, DARE_TEST_REQUIRE: require, [sharedCache]: undefined },
+  });
+  return { code: status, last: stdout.trimEnd().split('\n').slice(-3), output: stdout };
+}
+
+/** A folder with some of the files. */
+function written(names: readonly string[]): string {
   const place = mkdtempSync(join(folder, 'run-'));
   for (const name of names) {
     const body = `${imports}\n${files[name]}\ntest.run();\n`;
@@ -43,12 +59,7 @@ function run(
       writeFileSync(join(place, at, `${name}.test.${suffix}`), body);
     }
   }
-  const { status, stdout } = spawnSync(process.execPath, [join(packageRoot, 'dist/tests/run.js')], {
-    cwd: place,
-    encoding: 'utf8',
-    env: { ...process.env, DARE_TEST_REQUIRE: require, [sharedCache]: undefined },
-  });
-  return { code: status, last: stdout.trimEnd().split('\n').slice(-3), output: stdout };
+  return place;
 }
 
 test('tests that do nothing pass, and are counted by what they lack', () => {
@@ -72,6 +83,26 @@ test('the files of a run share a folder for models, which is gone afterwards', (
   assert.equal([two, more], [one, []]);
   assert.match(one as string, /dare-cache-/);
   assert.not.ok(existsSync(one as string));
+});
+
+test('a run that is stopped ends its files, and leaves no folder', async () => {
+  const place = written(['endless']);
+  const changes = watch(place);
+  const run = spawn(process.execPath, [join(packageRoot, 'dist/tests/run.js')], {
+    cwd: place,
+    env: { ...process.env, [sharedCache]: undefined },
+  });
+  const ended = once(run, 'exit');
+  while (!existsSync(join(place, 'begun'))) await once(changes, 'change');
+  changes.close();
+  const { cache, pid } = JSON.parse(readFileSync(join(place, 'begun'), 'utf8')) as {
+    cache: string;
+    pid: number;
+  };
+  run.kill('SIGTERM');
+  assert.equal(await ended, [1, null]);
+  assert.throws(() => process.kill(pid, 0), /ESRCH/);
+  assert.not.ok(existsSync(cache));
 });
 
 for (const [require, closing] of [
