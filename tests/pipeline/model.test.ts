@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import {
   cpSync,
   existsSync,
@@ -10,6 +11,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { importModel, inspect } from '../../pipeline/model.js';
@@ -167,12 +169,25 @@ test('an import that is stopped leaves nothing behind', async () => {
   );
 });
 
-test('only what this process left unfinished is removed', () => {
+test('only what this process left unfinished is removed, by a thread of it too', async () => {
   const cache = join(folder, 'unfinished');
-  for (const name of ['a', `a.tmp-${process.pid}-x`, 'a.tmp-1-x'])
+  // containers that share a cache have the same process ids
+  for (const name of ['a', `b.tmp-${process.pid}-x`, 'b.tmp-1-x'])
     mkdirSync(join(cache, name), { recursive: true });
+  const module = new URL('../../src/model/cache-folder.js', import.meta.url).href;
+  const thread = new Worker(
+    `import(${JSON.stringify(module)}).then(({ cachedFolder }) =>
+      cachedFolder(${JSON.stringify(join(cache, 'b'))}, (own) => {
+        require('node:worker_threads').parentPort.postMessage(own);
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+      }));`,
+    { eval: true },
+  );
+  const [own] = (await once(thread, 'message')) as [string];
+  await thread.terminate();
+  assert.ok(existsSync(own), 'what was ended in the middle is there still');
   removeUnfinished(cache);
-  assert.equal(readdirSync(cache).sort(), ['a', 'a.tmp-1-x']);
+  assert.equal(readdirSync(cache).sort(), ['a', 'b.tmp-1-x', `b.tmp-${process.pid}-x`].sort());
   removeUnfinished(join(folder, 'nowhere'));
 });
 
