@@ -44,8 +44,8 @@ export async function modelCosts(
   const tokenizer = loadTextModel(model, engine.cache);
   tools.progress.start('costs');
   const measured = await withWorker(engine, tokenizer, tools.signal, async (worker) => {
-    // rules under which decoding needs costs, whatever the settings say of decoding
-    worker.use({ ...decodeSettings(loadStandalone().decode), mode: 'greedy' });
+    // rules under which decoding needs costs
+    worker.use({ ...decodeSettings(config.decode), mode: 'greedy' });
     const { device, slots, fingerprint } = worker;
     return { costs: await worker.costs(), device, slots, fingerprint, weights: worker.weights };
   });

@@ -226,8 +226,7 @@ export class DecodeLoop {
   }
 
   private askForDraft(active: Active): void {
-    const together = this.budget === undefined ? 1 : this.active.length;
-    active.sequence.requestDraft(active.budget.limit(together));
+    active.sequence.requestDraft(active.budget.limit(this.active.length));
     active.asked = true;
   }
 

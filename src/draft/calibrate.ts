@@ -63,28 +63,43 @@ export const calibrate: Calibrate = (settings, groups, shared, members) => {
   return { ...strict.maps(), relaxed: { ...maps, ...profile.encoded(maps.chances, maps.chancesBy) } };
 };
 
+/** What is gathered of all texts, and of those of each entity type. */
+class ByType<Gathered> {
+  readonly all: Gathered;
+  private readonly types = new Map<string, Gathered>();
+
+  constructor(private readonly empty: () => Gathered) {
+    this.all = empty();
+  }
+
+  add(entityType: string | null, take: (gathered: Gathered) => void): void {
+    take(this.all);
+    if (entityType === null) return;
+    const ofType = this.types.get(entityType) ?? this.empty();
+    this.types.set(entityType, ofType);
+    take(ofType);
+  }
+
+  /** Of each type, in the order of their names. */
+  each<Made>(make: (gathered: Gathered, entityType: string) => Made): [entityType: string, made: Made][] {
+    const byName = [...this.types].sort(([a], [b]) => (a < b ? -1 : 1));
+    return byName.map(([entityType, gathered]) => [entityType, make(gathered, entityType)]);
+  }
+}
+
 /** Fits of the drafts of one mode. */
 class ModeFit {
-  private readonly all = new ChanceFit();
-  private readonly byType = new Map<string, ChanceFit>();
+  private readonly fits = new ByType(() => new ChanceFit());
 
   add(entityType: string | null, estimate: number, came: boolean): void {
-    this.all.add(estimate, came);
-    if (entityType === null) return;
-    const ofType = this.byType.get(entityType) ?? new ChanceFit();
-    this.byType.set(entityType, ofType);
-    ofType.add(estimate, came);
+    this.fits.add(entityType, (fit) => fit.add(estimate, came));
   }
 
   maps(): { chances: number[]; chancesBy: [string, number[]][] } {
-    const values = this.all.values();
-    const byName = [...this.byType].sort(([a], [b]) => (a < b ? -1 : 1));
+    const values = this.fits.all.values();
     return {
       chances: encodeChances(values),
-      chancesBy: byName.map(([entityType, ofType]): [string, number[]] => [
-        entityType,
-        encodeChances(ofType.values(values)),
-      ]),
+      chancesBy: this.fits.each((ofType) => encodeChances(ofType.values(values))),
     };
   }
 }
@@ -92,8 +107,7 @@ class ModeFit {
 /** Estimates of some drafts, of all texts and of each entity type. */
 class ProfileFit {
   private drafts = 0;
-  private readonly all: Float64Array[] = [];
-  private readonly byType = new Map<string, Float64Array[]>();
+  private readonly kept = new ByType<Float64Array[]>(() => []);
 
   /** Whether the next draft is to be among them: over all texts, since a text's first drafts aren't like its later ones. */
   wants(): boolean {
@@ -101,25 +115,20 @@ class ProfileFit {
   }
 
   add(entityType: string | null, estimates: Float64Array): void {
-    this.all.push(estimates);
-    if (entityType === null) return;
-    const ofType = this.byType.get(entityType) ?? [];
-    this.byType.set(entityType, ofType);
-    ofType.push(estimates);
+    this.kept.add(entityType, (drafts) => drafts.push(estimates));
   }
 
   /** What the estimates are worth by these maps, as it stands in a pool's metadata. */
   encoded(chances: number[], chancesBy: [string, number[]][]): Pick<RelaxedMaps, 'profile' | 'profileBy'> {
-    if (this.all.length === 0) return {};
+    if (this.kept.all.length === 0) return {};
     const maps = new Map(chancesBy);
     const encode = (drafts: readonly Float64Array[], encoded: readonly number[]) => {
       const map = new Chances(encoded);
       return encodeProfile(drafts.map((estimates) => estimates.map((estimate) => map.of(estimate))));
     };
-    const byName = [...this.byType].sort(([a], [b]) => (a < b ? -1 : 1));
     return {
-      profile: encode(this.all, chances),
-      profileBy: byName.map(([name, drafts]) => [name, encode(drafts, maps.get(name) ?? chances)]),
+      profile: encode(this.kept.all, chances),
+      profileBy: this.kept.each((drafts, entityType) => encode(drafts, maps.get(entityType) ?? chances)),
     };
   }
 }

@@ -3,13 +3,12 @@
  * out of the pools. The last line of stdout is JSON; a table for people goes to stderr.
  * usage: npm run -s bench -- --help; README.md beside this file
  */
-import { cpus } from 'node:os';
 import { loadStandalone } from '../../src/config/load.js';
 import type { Mode } from '../../src/config/schema.js';
 import { DecodeWorker } from '../../src/decode/client.js';
 import { promptIds } from '../../src/decode/row.js';
 import { decodeSettings, defaultModelCache } from '../../src/decode/settings.js';
-import { DareError, inputError, messageOf } from '../../src/errors.js';
+import { inputError } from '../../src/errors.js';
 import type { PromptRow } from '../../src/lake/pages.js';
 import { loadTextModel } from '../../src/model/text.js';
 import type { PoolKey } from '../../src/pool/builder.js';
@@ -17,10 +16,12 @@ import type { ReplayText } from '../../src/simulate/replay.js';
 import type { TextModel } from '../../src/text/tokenizer.js';
 import { ownMode, peerMode, type Setting } from './contender.js';
 import { chooseBenchPrompts, heldOutPools } from './inputs.js';
+import { machine } from './machine.js';
 import type { Result } from './measure.js';
 import { type BenchOptions, readOptions, usage } from './options.js';
 import { Peer } from './peers/peer.js';
 import { predictSpeeds, replayText } from './predict.js';
+import { runProgram, say } from './program.js';
 import { sampleFiles } from './sample.js';
 import { shuffledPrompt } from './shuffle.js';
 import { table } from './table.js';
@@ -29,13 +30,7 @@ import { chooseSettings, type Groups, measure } from './turns.js';
 /** Their texts can be compared with each other. */
 const MODES = ['autoregressive', 'greedy', 'relaxed'] as const satisfies readonly Mode[];
 
-try {
-  await main();
-} catch (error) {
-  const hint = error instanceof DareError && error.hint !== undefined ? `\n${error.hint}` : '';
-  process.stderr.write(`bench: ${messageOf(error)}${hint}\n`);
-  process.exit(error instanceof DareError ? error.exitCode : 1);
-}
+await runProgram('bench', main);
 
 async function main(): Promise<void> {
   const options = readOptions();
@@ -77,15 +72,13 @@ async function main(): Promise<void> {
       predictedTokensPerSecond: speeds.get(keyOf(result)) ?? null,
     }));
     say(table(results, fastest));
-    const processors = cpus();
     const report = {
-      machine: `${processors.length} x ${processors[0]?.model.trim() ?? process.arch}`,
+      ...machine(),
       device: prompter.device,
       weights: prompter.weights,
       model: options.model,
       peers: Object.fromEntries(peers.map(({ name, greeting }) => [name, greeting.about])),
       prompts: prompts.length,
-      date: new Date().toISOString().slice(0, 10),
       command: ['npm run -s bench --', ...process.argv.slice(2)].join(' '),
       results,
     };
@@ -175,8 +168,4 @@ function byEntity(prompts: readonly PromptRow[]): Groups {
     groups.set(entity, [...(groups.get(entity) ?? []), prompt]);
   }
   return [...groups];
-}
-
-function say(text: string): void {
-  process.stderr.write(`${text}\n`);
 }

@@ -3,18 +3,19 @@
  * JSON; tables for people go to stderr.
  * usage: node dist/tests/bench/kernels.js --help; gpu.md beside this file
  */
-import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { WEIGHTS } from '../../src/config/schema.js';
 import { defaultModelCache } from '../../src/decode/settings.js';
 import { prepareEnvironment } from '../../src/engine/environment.js';
 import { GpuDevice } from '../../src/engine/webgpu/device.js';
 import { WebGpuEngine } from '../../src/engine/webgpu/engine.js';
-import { DareError, inputError, messageOf } from '../../src/errors.js';
+import { inputError } from '../../src/errors.js';
 import type { DecoderShape } from '../../src/model/config.js';
 import { openModel } from '../../src/model/source.js';
 import { KernelProfiler, type PrefixTime, type StepProfile } from './kernel-profile.js';
 import { stepWork } from './kernel-work.js';
+import { machine } from './machine.js';
+import { runProgram, say } from './program.js';
 import { sampleModel } from './sample.js';
 
 const usage = `node dist/tests/bench/kernels.js [options]
@@ -27,13 +28,7 @@ const usage = `node dist/tests/bench/kernels.js [options]
   --weights TYPE    float16, float32 or auto (default)
 `;
 
-try {
-  await main();
-} catch (error) {
-  const hint = error instanceof DareError && error.hint !== undefined ? `\n${error.hint}` : '';
-  process.stderr.write(`kernels: ${messageOf(error)}${hint}\n`);
-  process.exit(error instanceof DareError ? error.exitCode : 1);
-}
+await runProgram('kernels', main);
 
 async function main(): Promise<void> {
   const options = readOptions();
@@ -64,13 +59,11 @@ async function main(): Promise<void> {
     const emptyPass = await profiler.emptyPass();
     for (const prefix of profiler.prefixes) say(prefixLine(prefix));
     say(`an empty pass with its timestamps, a part of each dispatch's time: ${emptyPass.toFixed(2)} us`);
-    const processors = cpus();
     const report = {
-      machine: `${processors.length} x ${processors[0]?.model.trim() ?? process.arch}`,
+      ...machine(),
       adapter: gpu.name,
       model,
       weights: engine.weights,
-      date: new Date().toISOString().slice(0, 10),
       command: ['node dist/tests/bench/kernels.js', ...process.argv.slice(2)].join(' '),
       emptyPass: round(emptyPass),
       prefixes: profiler.prefixes.map((prefix) => ({ ...prefix, microseconds: round(prefix.microseconds) })),
@@ -190,8 +183,4 @@ function figure(value: number): string {
 
 function round(value: number): number {
   return Number(value.toFixed(2));
-}
-
-function say(text: string): void {
-  process.stderr.write(`${text}\n`);
 }

@@ -4,7 +4,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { budgetFor, CostBudget, type StepReport, withHost } from '../../src/decode/budget.js';
 import { type CostTable, stepMilliseconds } from '../../src/engine/cost-table.js';
-import { costTables } from '../engine/cost-tables.js';
+import { costTables, cheapAlone as table } from '../engine/cost-tables.js';
 
 const gainsOf = (most: number) =>
   fc
@@ -90,15 +90,6 @@ function reportOf(gains: Float64Array, kept: number): StepReport {
   const expected = gains.subarray(0, kept).reduce((sum, gain) => sum + gain, 0);
   return { sequences: 1, draftRows: kept, longest: kept, expected, accepted: expected, tokens: 1 + expected };
 }
-
-const table: CostTable = {
-  batch: [1, 16],
-  rows: [1, 9],
-  milliseconds: [
-    [10, 12],
-    [16, 160],
-  ],
-};
 
 test('where each row costs more than the one before the limit leaves out none that would have been chosen', () => {
   fc.assert(

@@ -8,7 +8,7 @@ import { type CostTable, stepMilliseconds } from '../../src/engine/cost-table.js
 import { buildTrie } from '../../src/pool/build.js';
 import type { DraftProfile } from '../../src/pool/profile.js';
 import { Pool } from '../../src/pool/trie.js';
-import { costTables } from '../engine/cost-tables.js';
+import { costTables, cheapAlone as table } from '../engine/cost-tables.js';
 
 /** Chances that lie between those that rules are made of. */
 const between = fc.integer({ min: 0, max: 12 }).map((power) => 0.9 ** (power + 0.5));
@@ -56,15 +56,6 @@ test('no rule of a least chance and a most of rows brings more tokens a millisec
     }),
   );
 });
-
-const table: CostTable = {
-  batch: [1, 16],
-  rows: [1, 9],
-  milliseconds: [
-    [10, 12],
-    [16, 160],
-  ],
-};
 
 test('rows that are cheap for one text are none of a table for sixteen', () => {
   const profile = [Float64Array.of(0.5, 0.4, 0.3, 0.2)];

@@ -13,3 +13,13 @@ export const costTables = fc
     const measured = points(batch).map((_, b) => points(rows).map((_, r) => values[b * 7 + r] as number));
     return { batch: points(batch), rows: points(rows), milliseconds: makeMonotone(measured) };
   });
+
+/** Rows cost one text little, and sixteen texts as much as texts of their own. */
+export const cheapAlone: CostTable = {
+  batch: [1, 16],
+  rows: [1, 9],
+  milliseconds: [
+    [10, 12],
+    [16, 160],
+  ],
+};

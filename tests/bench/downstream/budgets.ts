@@ -13,8 +13,8 @@ import { DecodeWorker } from '../../../src/decode/client.js';
 import { decodeSettings, defaultModelCache } from '../../../src/decode/settings.js';
 import { loadTextModel } from '../../../src/model/text.js';
 import { chooseBenchPrompts, heldOutPools } from '../inputs.js';
+import { machine } from '../machine.js';
 import { runOnce } from '../measure.js';
-import { machine } from './machine.js';
 
 const text = { type: 'string' } as const;
 const { values } = parseArgs({

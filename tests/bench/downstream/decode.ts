@@ -15,9 +15,9 @@ import { parseArgs } from 'node:util';
 import { decodeStandalone } from '../../../pipeline/decode.js';
 import { poolsStandalone } from '../../../pipeline/pools.js';
 import type { StageResult } from '../../../src/stage.js';
+import { machine } from '../machine.js';
 import { runSql } from '../run-sql.js';
 import { benchTools } from '../sample.js';
-import { machine } from './machine.js';
 
 /** Greedy comes last: its texts are the autoregressive ones, it is there for its steps. */
 const modes = ['autoregressive', 'relaxed', 'greedy'] as const;
