@@ -24,7 +24,6 @@ if (!hasGpu) test('nothing without a GPU', withoutGpu);
 /** Dispatches of a step of one layer, whose attention isn't divided. */
 const ofOneLayer: Record<Exclude<StepKernel, 'attention join'>, number> = {
   embedding: 1,
-  norm: 2,
   qkv: 1,
   'rotary and cache': 1,
   attention: 1,
@@ -38,7 +37,7 @@ const ofOneLayer: Record<Exclude<StepKernel, 'attention join'>, number> = {
 
 test('a pass counts from the end of the one before, copies from there in any case', () => {
   const passes = [
-    { kernel: 'norm', variant: 'norm' },
+    { kernel: 'qkv', variant: 'matmul-rows' },
     { kernel: 'down', variant: 'matmul-rows' },
     { kernel: 'verdicts', variant: 'verdict' },
     { kernel: 'read-back', variant: '' },

@@ -7,7 +7,6 @@ import { blockColumns, largest, type StepTables } from './tables.js';
 export interface Activations {
   /** float32 [rows, hidden] */
   residual: GPUBuffer;
-  normed: GPUBuffer;
   qkv: GPUBuffer;
   queries: GPUBuffer;
   attended: GPUBuffer;
@@ -208,7 +207,6 @@ export class Buffers {
     if (old !== undefined) this.keepFresh(old.fresh, fresh, rows, keyValues * e);
     this.activations = {
       residual: await make(hidden * 4, 'the residual'),
-      normed: await make(hidden * e, 'normed states'),
       qkv: await make((queries + keyValues) * e, 'queries, keys and values'),
       queries: await make(queries * e, 'queries'),
       attended: await make(queries * e, 'attention'),

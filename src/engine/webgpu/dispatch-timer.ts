@@ -7,7 +7,6 @@ export const timestampFeature = 'timestamp-query';
 /** What a dispatch computes, by its place in the model. */
 export type StepKernel =
   | 'embedding'
-  | 'norm'
   | 'qkv'
   | 'rotary and cache'
   | 'attention'

@@ -13,7 +13,7 @@ export interface AttentionTile {
 }
 
 export type FixedPipelines = Record<
-  'embed' | 'norm' | 'finalNorm' | 'heads' | 'join' | 'verdict',
+  'embed' | 'finalNorm' | 'heads' | 'join' | 'verdict',
   GPUComputePipeline
 > & {
   /** For each of the tile's columns. */
@@ -32,22 +32,19 @@ export async function fixedPipelines(
     kernels.pipeline({ files: ['step', file], bindings, constants });
   const makeOfCache = (file: string, bindings: string, constants: Constants) =>
     kernels.pipeline({ files: ['step', 'cache', file], bindings, constants: { ...sizes, ...constants } });
-  const norm = (select: boolean) =>
-    make('norm', 'urrrww', { HIDDEN: hidden, EPSILON: epsilon, SELECT: select });
   const scale = (headSize ** -0.5).toFixed(12);
   const attention = tile.columns.map((columns) =>
     makeOfCache(tile.kernel, 'urrrrww', { SCALE: scale, QUERIES: tile.queries, COLUMNS: columns }),
   );
-  const [embed, plain, finalNorm, headsPipeline, join, verdict, ...attentions] = await Promise.all([
+  const [embed, finalNorm, headsPipeline, join, verdict, ...attentions] = await Promise.all([
     make('embed', 'urrw', { HIDDEN: hidden }),
-    norm(false),
-    norm(true),
+    make('final-norm', 'urrrww', { HIDDEN: hidden, EPSILON: epsilon }),
     makeOfCache('heads', 'urrrrwww', { QK_NORM: qkNorm, EPSILON: epsilon }),
     make('attention-join', 'urw', { HEADS: heads, HEAD_SIZE: headSize }),
     make('verdict', 'urrw', { VOCABULARY: vocabulary }),
     ...attention,
   ]);
-  return { embed, norm: plain, finalNorm, heads: headsPipeline, attention: attentions, join, verdict };
+  return { embed, finalNorm, heads: headsPipeline, attention: attentions, join, verdict };
 }
 
 /** Queries of a matrix of 16 x 16. */

@@ -38,13 +38,11 @@ interface Linears {
 }
 
 interface LayerGroups {
-  attentionNorm: GPUBindGroup;
   qkv: GPUBindGroup;
   heads: GPUBindGroup;
   attention: GPUBindGroup;
   join: GPUBindGroup;
   attentionOut: GPUBindGroup;
-  mlpNorm: GPUBindGroup;
   gateUp: GPUBindGroup;
   down: GPUBindGroup;
 }
@@ -92,14 +90,15 @@ export class Forward {
       fixedPipelines(kernels, shape, tile),
       WeightLoader.load(gpu, kernels, source),
     ]);
-    const product = (linear: Linear, use: ProductUse) => new Product(kernels, gpu.matrices, linear, use);
+    const memory = gpu.matrices ? gpu.device.limits.maxComputeWorkgroupStorageSize : 0;
+    const product = (linear: Linear, use: ProductUse) => new Product(kernels, memory, linear, use);
     const first = weights.layers[0] as LayerWeights;
     // all layers have the same sizes, so they share pipelines
     const linears = {
-      qkv: product(first.qkv, { epilogue: 'store', head: false }),
-      attentionOut: product(first.attentionOut, { epilogue: 'add', head: false }),
-      gateUp: product(first.gateUp, { epilogue: 'gate', head: false }),
-      down: product(first.down, { epilogue: 'add', head: false }),
+      qkv: product(first.qkv, { epilogue: 'store', norm: shape.normEpsilon }),
+      attentionOut: product(first.attentionOut, { epilogue: 'add' }),
+      gateUp: product(first.gateUp, { epilogue: 'gate', norm: shape.normEpsilon }),
+      down: product(first.down, { epilogue: 'add' }),
     };
     const head = product(weights.head, { epilogue: 'store', head: true });
     const buffers = new Buffers(gpu, shape);
@@ -172,13 +171,11 @@ export class Forward {
     run('embedding', fixed.embed, groups.embed, rows);
     for (const [l, layer] of groups.layers.entries()) {
       if (l > 0 && l % submittedLayers === 0) recorder.submit();
-      run('norm', fixed.norm, layer.attentionNorm, rows);
       run('qkv', qkv.pipeline, layer.qkv, ...qkv.groups);
       run('rotary and cache', fixed.heads, layer.heads, rows + step.moves);
       run('attention', attention, layer.attention, step.tiles, kvHeads, step.splits);
       if (step.splits > 1) run('attention join', fixed.join, layer.join, rows, heads);
       run('attention output', attentionOut.pipeline, layer.attentionOut, ...attentionOut.groups);
-      run('norm', fixed.norm, layer.mlpNorm, rows);
       run('gate and up', gateUp.pipeline, layer.gateUp, ...gateUp.groups);
       run('down', down.pipeline, layer.down, ...down.groups);
     }
@@ -213,14 +210,12 @@ export class Forward {
       const fresh = a.fresh[l] as GPUBuffer;
       const norms = layer.headNorms ?? none;
       return {
-        attentionNorm: bind('urrrww', sizes, tables, residual, layer.attentionNorm, a.normed, h.states),
-        qkv: product(a.normed, layer.qkv, a.qkv),
+        qkv: product(residual, layer.qkv, a.qkv),
         heads: bind('urrrrwww', sizes, tables, a.qkv, weights.rotary, norms, a.queries, fresh, cache),
         attention: bind('urrrrww', sizes, tables, a.queries, fresh, cache, a.attended, a.parts),
         join: bind('urw', sizes, a.parts, a.attended),
         attentionOut: product(a.attended, layer.attentionOut, residual),
-        mlpNorm: bind('urrrww', sizes, tables, residual, layer.mlpNorm, a.normed, h.states),
-        gateUp: product(a.normed, layer.gateUp, a.gated),
+        gateUp: product(residual, layer.gateUp, a.gated),
         down: product(a.gated, layer.down, residual),
       };
     });

@@ -1,4 +1,4 @@
-/** A model's weights on the GPU, in the device's element type; norms, biases and rotary tables stay float32. */
+/** A model's weights on the GPU, in the device's element type; final norm, biases and rotary tables stay float32. */
 import type { DecoderShape } from '../../model/config.js';
 import { ropeFrequencies } from '../../model/rope.js';
 import type { ModelSource } from '../../model/source.js';
@@ -16,12 +16,11 @@ export interface Linear {
 }
 
 export interface LayerWeights {
-  attentionNorm: GPUBuffer;
+  /** With the weight of the norm before it, as gateUp. */
   qkv: Linear;
   /** Query norm, then key norm. */
   headNorms: GPUBuffer | undefined;
   attentionOut: Linear;
-  mlpNorm: GPUBuffer;
   /** Rows of gate and up take turns, so that one thread meets both. */
   gateUp: Linear;
   down: Linear;
@@ -61,13 +60,15 @@ export class WeightLoader {
     private readonly gpu: GpuDevice,
     private readonly source: ModelSource,
     private readonly kernels: Kernels,
-    private readonly pack: GPUComputePipeline,
+    private readonly pack: Record<'plain' | 'gained', GPUComputePipeline>,
     private readonly bytesPerElement: number,
   ) {}
 
   static async load(gpu: GpuDevice, kernels: Kernels, source: ModelSource): Promise<ModelWeights> {
-    const pack = await kernels.pipeline({ files: ['pack'], bindings: 'urw' });
-    return new WeightLoader(gpu, source, kernels, pack, gpu.half ? 2 : 4).model();
+    const packed = (gained: boolean) =>
+      kernels.pipeline({ files: ['pack'], bindings: 'urrw', constants: { GAINED: gained } });
+    const [plain, gained] = await Promise.all([packed(false), packed(true)]);
+    return new WeightLoader(gpu, source, kernels, { plain, gained }, gpu.half ? 2 : 4).model();
   }
 
   private async model(): Promise<ModelWeights> {
@@ -92,17 +93,22 @@ export class WeightLoader {
     const { hidden, intermediate, headSize } = shape;
     const queries = shape.heads * headSize;
     const keys = shape.kvHeads * headSize;
-    const linear = async (inputs: number, parts: Part[], biased: boolean): Promise<Linear> => ({
+    const linear = async (
+      inputs: number,
+      parts: Part[],
+      biased: boolean,
+      norm?: string,
+    ): Promise<Linear> => ({
       inputs,
       outputs: parts.reduce((sum, part) => sum + part.rows, 0),
       weight: await this.matrix(
         inputs,
         parts.map((part) => ({ ...part, name: `${from}${part.name}.weight` })),
+        norm && `${from}${norm}.weight`,
       ),
       bias: biased ? await this.biases(from, parts) : undefined,
     });
     return {
-      attentionNorm: await this.vector([`${from}input_layernorm.weight`], hidden),
       qkv: await linear(
         hidden,
         [
@@ -111,6 +117,7 @@ export class WeightLoader {
           { name: 'self_attn.v_proj', rows: keys },
         ],
         shape.qkvBias,
+        'input_layernorm',
       ),
       headNorms: shape.qkNorm
         ? await this.vector([`${from}self_attn.q_norm.weight`, `${from}self_attn.k_norm.weight`], headSize)
@@ -120,7 +127,6 @@ export class WeightLoader {
         [{ name: 'self_attn.o_proj', rows: hidden }],
         shape.attentionOutBias,
       ),
-      mlpNorm: await this.vector([`${from}post_attention_layernorm.weight`], hidden),
       gateUp: await linear(
         hidden,
         [
@@ -128,13 +134,18 @@ export class WeightLoader {
           { name: 'mlp.up_proj', rows: intermediate, stride: 2, first: 1 },
         ],
         shape.mlpBias,
+        'post_attention_layernorm',
       ),
       down: await linear(intermediate, [{ name: 'mlp.down_proj', rows: hidden }], shape.mlpBias),
     };
   }
 
-  /** Tensors [rows, columns] one below the other (or in turns) as one matrix of the device's element type. */
-  private async matrix(columns: number, parts: readonly Part[]): Promise<GPUBuffer> {
+  /**
+   * Tensors [rows, columns] one below the other (or in turns) as one matrix of the device's element type.
+   * @param norm the weight of a norm that their inputs get first: columns are multiplied by it
+   */
+  private async matrix(columns: number, parts: readonly Part[], norm?: string): Promise<GPUBuffer> {
+    const gains = norm === undefined ? undefined : await this.vector([norm], columns);
     const rows = parts.reduce((sum, part) => sum + part.rows, 0);
     const bytes = (rows + rowMargin) * columns * this.bytesPerElement;
     const target = await this.gpu.storage(bytes, parts[0]?.name ?? 'a weight', tooLarge);
@@ -145,11 +156,12 @@ export class WeightLoader {
         const count = Math.min(rowsOfPiece, part.rows - from);
         const values = this.source.readRows(part.name, [part.rows, columns], from, count);
         const first = part.stride === undefined ? below : (part.first ?? 0);
-        this.packPiece(target, values, [count, columns, part.stride ?? 1, first, from]);
+        this.packPiece(target, values, gains, [count, columns, part.stride ?? 1, first, from]);
         await this.landed(values.length);
       }
       below += part.rows;
     }
+    gains?.destroy();
     return target;
   }
 
@@ -162,14 +174,19 @@ export class WeightLoader {
   }
 
   /** `piece` as struct Piece of pack.wgsl. */
-  private packPiece(target: GPUBuffer, values: Float32Array, piece: readonly number[]): void {
+  private packPiece(
+    target: GPUBuffer,
+    values: Float32Array,
+    gains: GPUBuffer | undefined,
+    piece: readonly number[],
+  ): void {
     const { device } = this.gpu;
     const source = upload(device, values, GPUBufferUsage.STORAGE);
     const sizes = upload(device, Uint32Array.from([...piece, 0, 0, 0]), GPUBufferUsage.UNIFORM);
-    const group = this.kernels.bind('urw', sizes, source, target);
+    const group = this.kernels.bind('urrw', sizes, source, gains ?? source, target);
     const encoder = device.createCommandEncoder();
     const pass = encoder.beginComputePass();
-    pass.setPipeline(this.pack);
+    pass.setPipeline(gains === undefined ? this.pack.plain : this.pack.gained);
     pass.setBindGroup(0, group);
     const rows = piece[0] as number;
     pass.dispatchWorkgroups(Math.min(rows, 32_768), Math.ceil(rows / 32_768));

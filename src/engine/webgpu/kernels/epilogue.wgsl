@@ -1,10 +1,16 @@
 // What a product does with its results: y = x * transpose(w) + bias, then by EPILOGUE
 // 0: stored; 1: added to what is there (the residual); 2: columns are pairs of gate and up: silu(gate) * up is stored.
+// NORMED: the rows of x get an RMS norm first (arXiv 1910.07467); its weight is in w.
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<storage, read> x: array<X>;
 @group(0) @binding(2) var<storage, read> w: array<W>;
 @group(0) @binding(3) var<storage, read> bias: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y: array<Y>;
+
+// What a row is multiplied by, from the sum of its squares.
+fn normOf(squares: f32) -> f32 {
+  return inverseSqrt(squares / f32(K) + EPSILON);
+}
 
 fn rowCount() -> u32 {
   if (HEAD) {
@@ -21,7 +27,7 @@ fn biased(value: f32, column: u32) -> f32 {
 }
 
 fn finish(row: u32, column: u32, value: f32) {
-  if (row >= rowCount() || column >= N) {
+  if (column >= N) {
     return;
   }
   let result = biased(value, column);
@@ -32,12 +38,17 @@ fn finish(row: u32, column: u32, value: f32) {
   }
 }
 
-// column is even: gate; the next one is up
-fn finishPair(row: u32, column: u32, gate: f32, up: f32) {
-  if (row >= rowCount() || column >= N) {
+// The results of a column and the next one; column is even.
+fn finishPair(row: u32, column: u32, first: f32, second: f32) {
+  if (row >= rowCount()) {
     return;
   }
-  let g = biased(gate, column);
-  let u = biased(up, column + 1);
-  y[row * (N / 2) + column / 2] = Y(g / (1.0 + exp(-g)) * u);
+  if (EPILOGUE != 2) {
+    finish(row, column, first);
+    finish(row, column + 1, second);
+  } else if (column < N) {
+    let gate = biased(first, column);
+    let up = biased(second, column + 1);
+    y[row * (N / 2) + column / 2] = Y(gate / (1.0 + exp(-gate)) * up);
+  }
 }

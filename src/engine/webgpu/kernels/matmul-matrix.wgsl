@@ -1,7 +1,8 @@
 // Product for many rows with subgroup matrices (tensor cores). A workgroup computes TILE x TILE results: it brings that
 // many rows of x and of w into its memory, DEPTH eights of numbers at a time, while it multiplies the ones before. Its
-// subgroups lie side by side, WAVE x WAVE results each (16 or 32), and WAVES_K of them share a place and divide the depth, so that
-// small products still fill the GPU. x and w hold float16 numbers, eight in a vec4<u32>.
+// subgroups lie side by side, 32 x 32 results each, and WAVES_K of them share a place and divide the depth, so that small
+// products still fill the GPU. w holds float16 numbers, eight in a vec4<u32>; inputs.wgsl or inputs-normed.wgsl says how x
+// becomes such.
 //
 // Two rules of NVIDIA's compiler decide the speed (H200): matrices in an array end up in memory, so each has a name of its
 // own (twice as fast); and a core has 50 KB for the memory of all workgroups on it, so results pass through the tiles' place.
@@ -9,20 +10,23 @@ alias Left = subgroup_matrix_left<f16, 16, 16>;
 alias Right = subgroup_matrix_right<f16, 16, 16>;
 alias Sums = subgroup_matrix_result<f32, 16, 16>;
 
+const WAVE = 32u;
 const PLACES = (TILE / WAVE) * (TILE / WAVE);
 const THREADS = PLACES * WAVES_K * 32;
 // from one row of a tile to the next, in eights: an odd number spreads rows over memory banks
 const STRIDE = DEPTH + 1;
-const LOADS_X = TILE * DEPTH / THREADS;
-const LOADS_W = TILE * DEPTH / THREADS;
+// eights of each tile that a thread brings
+const LOADS = TILE * DEPTH / THREADS;
 // matrices that a subgroup takes of DEPTH
 const STEPS = DEPTH / 2 / WAVES_K;
 // results pass 16 rows of each subgroup at a time, four numbers in a vec4<u32>
 const RESULT_STRIDE = WAVE / 4 + 1;
 
 var<workgroup> memory: array<vec4<u32>, max(2 * TILE * STRIDE, PLACES * WAVES_K * 16 * RESULT_STRIDE)>;
+// what a row of results is multiplied by
+var<workgroup> scales: array<f32, TILE>;
 
-fn result(at: u32) -> f32 {
+fn number(at: u32) -> f32 {
   return bitcast<f32>(memory[at / 4][at % 4]);
 }
 
@@ -33,21 +37,20 @@ fn finishRows(first: u32, group: vec3u, thread: u32) {
     let place = at / (8 * WAVE);
     let r = at / (WAVE / 2) % 16;
     let c = at % (WAVE / 2) * 2;
-    var gate = 0.0;
-    var up = 0.0;
+    var left = 0.0;
+    var right = 0.0;
     for (var part = 0u; part < WAVES_K; part++) {
       let source = ((place + part * PLACES) * 16 + r) * RESULT_STRIDE * 4 + c;
-      gate += result(source);
-      up += result(source + 1);
+      left += number(source);
+      right += number(source + 1);
     }
-    let row = group.y * TILE + place / (TILE / WAVE) * WAVE + first + r;
+    let row = place / (TILE / WAVE) * WAVE + first + r;
     let column = group.x * TILE + place % (TILE / WAVE) * WAVE + c;
-    if (EPILOGUE == 2) {
-      finishPair(row, column, gate, up);
-    } else {
-      finish(row, column, gate);
-      finish(row, column + 1, up);
+    if (NORMED) {
+      left *= scales[row];
+      right *= scales[row];
     }
+    finishPair(group.y * TILE + row, column, left, right);
   }
 }
 
@@ -58,38 +61,32 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let row = place / (TILE / WAVE) * WAVE * STRIDE;
   let column = (TILE + place % (TILE / WAVE) * WAVE) * STRIDE;
   let depth = wave / PLACES * STEPS * 2;
-  var nextX: array<vec4<u32>, LOADS_X>;
-  var nextW: array<vec4<u32>, LOADS_W>;
+  var nextX: array<Eight, LOADS>;
+  var nextW: array<vec4<u32>, LOADS>;
+  // of what the thread brings of each row of x
+  var squares: array<f32, LOADS>;
   var sum00 = Sums();
   var sum01 = Sums();
   var sum10 = Sums();
   var sum11 = Sums();
-  for (var i = 0u; i < LOADS_X; i++) {
+  for (var i = 0u; i < LOADS; i++) {
     let at = thread + i * THREADS;
-    nextX[i] = x[(group.y * TILE + at / DEPTH) * (K / 8) + at % DEPTH];
-  }
-  for (var i = 0u; i < LOADS_W; i++) {
-    let at = thread + i * THREADS;
+    nextX[i] = eightOf((group.y * TILE + at / DEPTH) * (K / 8) + at % DEPTH);
     nextW[i] = w[(group.x * TILE + at / DEPTH) * (K / 8) + at % DEPTH];
   }
   for (var k = 0u; k < K / 8; k += DEPTH) {
     workgroupBarrier();
-    for (var i = 0u; i < LOADS_X; i++) {
+    for (var i = 0u; i < LOADS; i++) {
       let at = thread + i * THREADS;
-      memory[at / DEPTH * STRIDE + at % DEPTH] = nextX[i];
-    }
-    for (var i = 0u; i < LOADS_W; i++) {
-      let at = thread + i * THREADS;
+      memory[at / DEPTH * STRIDE + at % DEPTH] = packed(nextX[i]);
       memory[(TILE + at / DEPTH) * STRIDE + at % DEPTH] = nextW[i];
+      squares[i] += sumOfSquares(nextX[i]);
     }
     workgroupBarrier();
     if (k + DEPTH < K / 8) {
-      for (var i = 0u; i < LOADS_X; i++) {
+      for (var i = 0u; i < LOADS; i++) {
         let at = thread + i * THREADS;
-        nextX[i] = x[(group.y * TILE + at / DEPTH) * (K / 8) + k + DEPTH + at % DEPTH];
-      }
-      for (var i = 0u; i < LOADS_W; i++) {
-        let at = thread + i * THREADS;
+        nextX[i] = eightOf((group.y * TILE + at / DEPTH) * (K / 8) + k + DEPTH + at % DEPTH);
         nextW[i] = w[(group.x * TILE + at / DEPTH) * (K / 8) + k + DEPTH + at % DEPTH];
       }
     }
@@ -97,28 +94,38 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
       let left0 = subgroupMatrixLoad<Left, row_major>(&memory, row + depth + d, STRIDE);
       let right0 = subgroupMatrixLoad<Right, col_major>(&memory, column + depth + d, STRIDE);
       sum00 = subgroupMatrixMultiplyAccumulate(left0, right0, sum00);
-      if (WAVE > 16) {
-        let right1 = subgroupMatrixLoad<Right, col_major>(&memory, column + 16 * STRIDE + depth + d, STRIDE);
-        sum01 = subgroupMatrixMultiplyAccumulate(left0, right1, sum01);
-        let left1 = subgroupMatrixLoad<Left, row_major>(&memory, row + 16 * STRIDE + depth + d, STRIDE);
-        sum10 = subgroupMatrixMultiplyAccumulate(left1, right0, sum10);
-        sum11 = subgroupMatrixMultiplyAccumulate(left1, right1, sum11);
-      }
+      let right1 = subgroupMatrixLoad<Right, col_major>(&memory, column + 16 * STRIDE + depth + d, STRIDE);
+      sum01 = subgroupMatrixMultiplyAccumulate(left0, right1, sum01);
+      let left1 = subgroupMatrixLoad<Left, row_major>(&memory, row + 16 * STRIDE + depth + d, STRIDE);
+      sum10 = subgroupMatrixMultiplyAccumulate(left1, right0, sum10);
+      sum11 = subgroupMatrixMultiplyAccumulate(left1, right1, sum11);
     }
   }
   workgroupBarrier();
+  if (NORMED) {
+    // as what a thread brought lies in the tile of x
+    for (var i = 0u; i < LOADS; i++) {
+      let at = thread + i * THREADS;
+      memory[at / DEPTH * STRIDE + at % DEPTH].x = bitcast<u32>(squares[i]);
+    }
+    workgroupBarrier();
+    for (var r = thread; r < TILE; r += THREADS) {
+      var sum = 0.0;
+      for (var d = 0u; d < DEPTH; d++) {
+        sum += number((r * STRIDE + d) * 4);
+      }
+      scales[r] = normOf(sum) / SHRINK;
+    }
+    workgroupBarrier();
+  }
   let to = wave * 16 * RESULT_STRIDE;
   subgroupMatrixStore<row_major>(&memory, to, sum00, RESULT_STRIDE);
-  if (WAVE > 16) {
-    subgroupMatrixStore<row_major>(&memory, to + 4, sum01, RESULT_STRIDE);
-  }
+  subgroupMatrixStore<row_major>(&memory, to + 4, sum01, RESULT_STRIDE);
   workgroupBarrier();
   finishRows(0, group, thread);
-  if (WAVE > 16) {
-    workgroupBarrier();
-    subgroupMatrixStore<row_major>(&memory, to, sum10, RESULT_STRIDE);
-    subgroupMatrixStore<row_major>(&memory, to + 4, sum11, RESULT_STRIDE);
-    workgroupBarrier();
-    finishRows(16, group, thread);
-  }
+  workgroupBarrier();
+  subgroupMatrixStore<row_major>(&memory, to, sum10, RESULT_STRIDE);
+  subgroupMatrixStore<row_major>(&memory, to + 4, sum11, RESULT_STRIDE);
+  workgroupBarrier();
+  finishRows(16, group, thread);
 }

@@ -1,9 +1,30 @@
 // Product for few rows: 32 threads share a column's dot products and read its weights once for ROWS rows.
 const LANES = 32u;
 const COLUMNS = 8u;
+const STRIDE = LANES + 1;
 
-var<workgroup> partial: array<f32, ROWS * COLUMNS * (LANES + 1)>;
-var<workgroup> results: array<f32, ROWS * COLUMNS>;
+var<workgroup> partial: array<f32, ROWS * COLUMNS * STRIDE>;
+// of each row's squares
+var<workgroup> squares: array<f32, ROWS * STRIDE>;
+
+fn sumOf(row: u32, column: u32) -> f32 {
+  var sum = 0.0;
+  for (var i = 0u; i < LANES; i++) {
+    sum += partial[(row * COLUMNS + column) * STRIDE + i];
+  }
+  return sum;
+}
+
+fn scaleOf(row: u32) -> f32 {
+  if (!NORMED) {
+    return 1.0;
+  }
+  var sum = 0.0;
+  for (var i = 0u; i < LANES; i++) {
+    sum += squares[row * STRIDE + i];
+  }
+  return normOf(sum);
+}
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
@@ -11,31 +32,28 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   let local = thread / LANES;
   let column = min(group.x * COLUMNS + local, N - 1);
   var sums: array<f32, ROWS>;
+  var own: array<f32, ROWS>;
   for (var k = lane; k < K / 4; k += LANES) {
     let weights = vec4<f32>(w[column * (K / 4) + k]);
     for (var r = 0u; r < ROWS; r++) {
-      sums[r] += dot(weights, vec4<f32>(x[r * (K / 4) + k]));
+      let values = vec4<f32>(x[r * (K / 4) + k]);
+      sums[r] += dot(weights, values);
+      if (NORMED) {
+        own[r] += dot(values, values);
+      }
     }
   }
   for (var r = 0u; r < ROWS; r++) {
-    partial[(r * COLUMNS + local) * (LANES + 1) + lane] = sums[r];
+    partial[(r * COLUMNS + local) * STRIDE + lane] = sums[r];
+    if (NORMED && local == 0) {
+      squares[r * STRIDE + lane] = own[r];
+    }
   }
   workgroupBarrier();
-  for (var at = thread; at < ROWS * COLUMNS; at += 256) {
-    var sum = 0.0;
-    for (var i = 0u; i < LANES; i++) {
-      sum += partial[at * (LANES + 1) + i];
-    }
-    if (EPILOGUE == 2) {
-      results[at] = sum;
-    } else {
-      finish(at / COLUMNS, group.x * COLUMNS + at % COLUMNS, sum);
-    }
-  }
-  if (EPILOGUE == 2) {
-    workgroupBarrier();
-    for (var at = thread; at < ROWS * COLUMNS / 2; at += 256) {
-      finishPair(at * 2 / COLUMNS, group.x * COLUMNS + at * 2 % COLUMNS, results[at * 2], results[at * 2 + 1]);
-    }
+  for (var at = thread; at < ROWS * COLUMNS / 2; at += 256) {
+    let row = at * 2 / COLUMNS;
+    let first = at * 2 % COLUMNS;
+    let scale = scaleOf(row);
+    finishPair(row, group.x * COLUMNS + first, sumOf(row, first) * scale, sumOf(row, first + 1) * scale);
   }
 }

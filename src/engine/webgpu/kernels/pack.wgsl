@@ -9,7 +9,9 @@ struct Piece {
 }
 @group(0) @binding(0) var<uniform> piece: Piece;
 @group(0) @binding(1) var<storage, read> source: array<f32>;
-@group(0) @binding(2) var<storage, read_write> target_: array<E>;
+// what each column is multiplied by, where GAINED
+@group(0) @binding(2) var<storage, read> gains: array<f32>;
+@group(0) @binding(3) var<storage, read_write> target_: array<E>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
@@ -19,6 +21,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   }
   let to = ((piece.start + row) * piece.stride + piece.first) * piece.columns;
   for (var i = thread; i < piece.columns; i += 256) {
-    target_[to + i] = E(source[row * piece.columns + i]);
+    var value = source[row * piece.columns + i];
+    if (GAINED) {
+      value *= gains[i];
+    }
+    target_[to + i] = E(value);
   }
 }

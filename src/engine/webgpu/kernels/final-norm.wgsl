@@ -1,5 +1,5 @@
-// RMS norm (arXiv 1910.07467): normed[row] = residual[row] / sqrt(mean(residual[row]^2) + epsilon) * weight.
-// With SELECT the rows are those of the verdicts, and the result is also kept in float32.
+// RMS norm (arXiv 1910.07467) of the verdicts' rows: residual[row] / sqrt(mean(residual[row]^2) + epsilon) * weight, in the
+// element type for the vocabulary head and in float32 for the vectors. The layers' norms are in their products.
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<storage, read> tables: array<u32>;
 @group(0) @binding(2) var<storage, read> residual: array<f32>;
@@ -15,10 +15,7 @@ var<workgroup> sums: array<f32, THREADS>;
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
-  var row = group.x;
-  if (SELECT) {
-    row = tables[sizes.verdictTable + group.x * VERDICT_WORDS];
-  }
+  let row = tables[sizes.verdictTable + group.x * VERDICT_WORDS];
   var values: array<f32, ITEMS>;
   var weights: array<f32, ITEMS>;
   for (var i = 0u; i < ITEMS; i++) {
@@ -48,9 +45,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     if (at < HIDDEN) {
       let value = values[i] * scale * weights[i];
       normed[group.x * HIDDEN + at] = E(value);
-      if (SELECT) {
-        states[group.x * HIDDEN + at] = value;
-      }
+      states[group.x * HIDDEN + at] = value;
     }
   }
 }
