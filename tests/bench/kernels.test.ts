@@ -21,11 +21,10 @@ import { stepWork } from './kernel-work.js';
 const gpuTest = hasGpu ? test : test.skip;
 if (!hasGpu) test('nothing without a GPU', withoutGpu);
 
-/** Dispatches of a step of one layer, whose attention isn't divided. */
-const ofOneLayer: Record<Exclude<StepKernel, 'attention join'>, number> = {
+/** Dispatches of a step of one layer without norms of heads, whose attention isn't divided. */
+const ofOneLayer: Record<Exclude<StepKernel, 'attention join' | 'norms of heads'>, number> = {
   embedding: 1,
   qkv: 1,
-  'rotary and cache': 1,
   attention: 1,
   'attention output': 1,
   'gate and up': 1,

@@ -8,7 +8,7 @@ export const timestampFeature = 'timestamp-query';
 export type StepKernel =
   | 'embedding'
   | 'qkv'
-  | 'rotary and cache'
+  | 'norms of heads'
   | 'attention'
   | 'attention join'
   | 'attention output'

@@ -3,6 +3,7 @@ import { inputError } from '../../errors.js';
 import type { DecoderShape } from '../../model/config.js';
 import type { GpuDevice } from './device.js';
 import type { Constants, Kernels } from './kernels.js';
+import type { HeadSizes } from './product.js';
 
 /** Queries and columns that an attention workgroup holds. */
 export interface AttentionTile {
@@ -12,10 +13,9 @@ export interface AttentionTile {
   columns: readonly number[];
 }
 
-export type FixedPipelines = Record<
-  'embed' | 'finalNorm' | 'heads' | 'join' | 'verdict',
-  GPUComputePipeline
-> & {
+export type FixedPipelines = Record<'embed' | 'finalNorm' | 'join' | 'verdict', GPUComputePipeline> & {
+  /** Where queries and keys have norms. */
+  heads: GPUComputePipeline | undefined;
   /** For each of the tile's columns. */
   attention: readonly GPUComputePipeline[];
 };
@@ -25,26 +25,30 @@ export async function fixedPipelines(
   shape: DecoderShape,
   tile: AttentionTile,
 ): Promise<FixedPipelines> {
-  const { hidden, heads, kvHeads, headSize, normEpsilon, vocabulary, qkNorm } = shape;
-  const sizes = { HEADS: heads, KV_HEADS: kvHeads, HEAD_SIZE: headSize };
+  const { hidden, heads, headSize, normEpsilon, vocabulary, qkNorm } = shape;
+  const sizes = headSizes(shape);
   const epsilon = normEpsilon.toFixed(12);
   const make = (file: string, bindings: string, constants: Constants) =>
     kernels.pipeline({ files: ['step', file], bindings, constants });
-  const makeOfCache = (file: string, bindings: string, constants: Constants) =>
-    kernels.pipeline({ files: ['step', 'cache', file], bindings, constants: { ...sizes, ...constants } });
+  const makeOfCache = (files: string[], bindings: string, constants: Constants) =>
+    kernels.pipeline({ files: ['step', 'cache', ...files], bindings, constants: { ...sizes, ...constants } });
   const scale = (headSize ** -0.5).toFixed(12);
   const attention = tile.columns.map((columns) =>
-    makeOfCache(tile.kernel, 'urrrrww', { SCALE: scale, QUERIES: tile.queries, COLUMNS: columns }),
+    makeOfCache([tile.kernel], 'urrrrww', { SCALE: scale, QUERIES: tile.queries, COLUMNS: columns }),
   );
   const [embed, finalNorm, headsPipeline, join, verdict, ...attentions] = await Promise.all([
     make('embed', 'urrw', { HIDDEN: hidden }),
     make('final-norm', 'urrrww', { HIDDEN: hidden, EPSILON: epsilon }),
-    makeOfCache('heads', 'urrrrwww', { QK_NORM: qkNorm, EPSILON: epsilon }),
+    qkNorm ? makeOfCache(['moves', 'heads'], 'urrrrwww', { EPSILON: epsilon }) : undefined,
     make('attention-join', 'urw', { HEADS: heads, HEAD_SIZE: headSize }),
     make('verdict', 'urrw', { VOCABULARY: vocabulary }),
     ...attention,
   ]);
   return { embed, finalNorm, heads: headsPipeline, attention: attentions, join, verdict };
+}
+
+export function headSizes({ heads, kvHeads, headSize }: DecoderShape): HeadSizes {
+  return { HEADS: heads, KV_HEADS: kvHeads, HEAD_SIZE: headSize };
 }
 
 /** Queries of a matrix of 16 x 16. */

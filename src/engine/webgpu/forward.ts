@@ -4,7 +4,13 @@ import type { DecoderShape } from '../../model/config.js';
 import type { ModelSource } from '../../model/source.js';
 import { Buffers } from './buffers.js';
 import type { GpuDevice } from './device.js';
-import { type AttentionTile, attentionTile, type FixedPipelines, fixedPipelines } from './fixed.js';
+import {
+  type AttentionTile,
+  attentionTile,
+  type FixedPipelines,
+  fixedPipelines,
+  headSizes,
+} from './fixed.js';
 import type { Kernels } from './kernels.js';
 import { Product, type ProductUse } from './product.js';
 import { ReadBack } from './read-back.js';
@@ -39,7 +45,8 @@ interface Linears {
 
 interface LayerGroups {
   qkv: GPUBindGroup;
-  heads: GPUBindGroup;
+  /** Where queries and keys have norms. */
+  heads: GPUBindGroup | undefined;
   attention: GPUBindGroup;
   join: GPUBindGroup;
   attentionOut: GPUBindGroup;
@@ -95,7 +102,10 @@ export class Forward {
     const first = weights.layers[0] as LayerWeights;
     // all layers have the same sizes, so they share pipelines
     const linears = {
-      qkv: product(first.qkv, { epilogue: 'store', norm: shape.normEpsilon }),
+      qkv: product(first.qkv, {
+        epilogue: shape.qkNorm ? 'store' : headSizes(shape),
+        norm: shape.normEpsilon,
+      }),
       attentionOut: product(first.attentionOut, { epilogue: 'add' }),
       gateUp: product(first.gateUp, { epilogue: 'gate', norm: shape.normEpsilon }),
       down: product(first.down, { epilogue: 'add' }),
@@ -158,12 +168,18 @@ export class Forward {
     const { rows, verdicts } = step;
     const { heads, kvHeads } = this.shape;
     const run = recorder.run.bind(recorder);
+    const moves = fixed.heads === undefined ? step.moves : 0;
+    const qkv = await linears.qkv.plan(rows, moves);
+    // queries, keys and values of a layer, and the last step's kept rows into its cache
+    const runQkv = (layer: LayerGroups) => {
+      if (rows + moves > 0) run('qkv', qkv.pipeline, layer.qkv, ...qkv.groups);
+      if (fixed.heads !== undefined && layer.heads !== undefined)
+        run('norms of heads', fixed.heads, layer.heads, rows + step.moves);
+    };
     if (rows === 0) {
-      // nothing to compute: only the last step's kept rows go to the cache
-      for (const layer of groups.layers) run('rotary and cache', fixed.heads, layer.heads, step.moves);
+      for (const layer of groups.layers) runQkv(layer);
       return;
     }
-    const qkv = await linears.qkv.plan(rows);
     const attentionOut = await linears.attentionOut.plan(rows);
     const gateUp = await linears.gateUp.plan(rows);
     const down = await linears.down.plan(rows);
@@ -171,8 +187,7 @@ export class Forward {
     run('embedding', fixed.embed, groups.embed, rows);
     for (const [l, layer] of groups.layers.entries()) {
       if (l > 0 && l % submittedLayers === 0) recorder.submit();
-      run('qkv', qkv.pipeline, layer.qkv, ...qkv.groups);
-      run('rotary and cache', fixed.heads, layer.heads, rows + step.moves);
+      runQkv(layer);
       run('attention', attention, layer.attention, step.tiles, kvHeads, step.splits);
       if (step.splits > 1) run('attention join', fixed.join, layer.join, rows, heads);
       run('attention output', attentionOut.pipeline, layer.attentionOut, ...attentionOut.groups);
@@ -201,17 +216,26 @@ export class Forward {
     const { activations: a, head: h } = buffers.ofStep;
     const { tables, residual } = a;
     const bind = kernels.bind.bind(kernels);
-    // a kernel without a bias or head norms binds something in their place
+    // a kernel without a bias binds something in its place
     const none = weights.finalNorm;
     const product = (x: GPUBuffer, { weight, bias }: Linear, y: GPUBuffer) =>
       bind(Product.bindings, sizes, x, weight, bias ?? none, y);
     const layers = weights.layers.map((layer, l) => {
       const cache = buffers.cache[l] as GPUBuffer;
       const fresh = a.fresh[l] as GPUBuffer;
-      const norms = layer.headNorms ?? none;
+      const { qkv, headNorms } = layer;
+      const forAttention = [a.queries, fresh, cache] as const;
       return {
-        qkv: product(residual, layer.qkv, a.qkv),
-        heads: bind('urrrrwww', sizes, tables, a.qkv, weights.rotary, norms, a.queries, fresh, cache),
+        qkv:
+          headNorms === undefined
+            ? bind(
+                Product.headBindings,
+                ...[sizes, residual, qkv.weight, qkv.bias ?? none, tables, weights.rotary],
+                ...forAttention,
+              )
+            : product(residual, qkv, a.qkv),
+        heads:
+          headNorms && bind('urrrrwww', sizes, tables, a.qkv, weights.rotary, headNorms, ...forAttention),
         attention: bind('urrrrww', sizes, tables, a.queries, fresh, cache, a.attended, a.parts),
         join: bind('urw', sizes, a.parts, a.attended),
         attentionOut: product(a.attended, layer.attentionOut, residual),

@@ -36,12 +36,14 @@ export interface ModelWeights {
   rotary: GPUBuffer;
 }
 
-/** One Hugging Face tensor among the rows of a weight: its row r goes to row r * stride + first. */
+/** One Hugging Face tensor among the rows of a weight: its row r goes to row r * stride + first; else below the others. */
 interface Part {
   name: string;
   rows: number;
   stride?: number;
   first?: number;
+  /** Rows of half a head: the halves of each head are joined like a zip, for kernels/epilogue-heads.wgsl. */
+  half?: number;
 }
 
 /** Floats of a piece, and about those on their way to the GPU at once: it bounds the memory of host and device. */
@@ -93,6 +95,8 @@ export class WeightLoader {
     const { hidden, intermediate, headSize } = shape;
     const queries = shape.heads * headSize;
     const keys = shape.kvHeads * headSize;
+    // norms of heads are computed between the product and the rotation: kernels/heads.wgsl
+    const half = shape.qkNorm ? {} : { half: headSize / 2 };
     const linear = async (
       inputs: number,
       parts: Part[],
@@ -112,8 +116,8 @@ export class WeightLoader {
       qkv: await linear(
         hidden,
         [
-          { name: 'self_attn.q_proj', rows: queries },
-          { name: 'self_attn.k_proj', rows: keys },
+          { name: 'self_attn.q_proj', rows: queries, ...half },
+          { name: 'self_attn.k_proj', rows: keys, ...half },
           { name: 'self_attn.v_proj', rows: keys },
         ],
         shape.qkvBias,
@@ -155,8 +159,8 @@ export class WeightLoader {
       for (let from = 0; from < part.rows; from += rowsOfPiece) {
         const count = Math.min(rowsOfPiece, part.rows - from);
         const values = this.source.readRows(part.name, [part.rows, columns], from, count);
-        const first = part.stride === undefined ? below : (part.first ?? 0);
-        this.packPiece(target, values, gains, [count, columns, part.stride ?? 1, first, from]);
+        const { stride = 1, half = 0 } = part;
+        this.packPiece(target, values, gains, [count, columns, stride, firstOf(part, below), from, half]);
         await this.landed(values.length);
       }
       below += part.rows;
@@ -182,7 +186,7 @@ export class WeightLoader {
   ): void {
     const { device } = this.gpu;
     const source = upload(device, values, GPUBufferUsage.STORAGE);
-    const sizes = upload(device, Uint32Array.from([...piece, 0, 0, 0]), GPUBufferUsage.UNIFORM);
+    const sizes = upload(device, Uint32Array.from(piece), GPUBufferUsage.UNIFORM);
     const group = this.kernels.bind('urrw', sizes, source, gains ?? source, target);
     const encoder = device.createCommandEncoder();
     const pass = encoder.beginComputePass();
@@ -208,11 +212,11 @@ export class WeightLoader {
   private async biases(from: string, parts: readonly Part[]): Promise<GPUBuffer> {
     const values = new Float32Array(parts.reduce((sum, part) => sum + part.rows, 0));
     let below = 0;
-    for (const { name, rows, stride, first } of parts) {
-      const bias = this.source.read(`${from}${name}.bias`, [rows]);
-      for (let i = 0; i < rows; i++) {
-        values[stride === undefined ? below + i : i * stride + (first ?? 0)] = bias[i] as number;
-      }
+    for (const part of parts) {
+      const { rows, stride = 1, half = 0 } = part;
+      const bias = this.source.read(`${from}${part.name}.bias`, [rows]);
+      const first = firstOf(part, below);
+      for (let i = 0; i < rows; i++) values[zipped(i, half) * stride + first] = bias[i] as number;
       below += rows;
     }
     return upload(this.gpu.device, values, GPUBufferUsage.STORAGE);
@@ -231,6 +235,18 @@ export class WeightLoader {
     }
     return upload(this.gpu.device, table, GPUBufferUsage.STORAGE);
   }
+}
+
+/** Where a part's first row goes. */
+function firstOf({ stride, first }: Part, below: number): number {
+  return stride === undefined ? below : (first ?? 0);
+}
+
+/** Where kernels/pack.wgsl has row r of heads whose halves have so many rows; 0: where it was. */
+function zipped(r: number, half: number): number {
+  if (half === 0) return r;
+  const inHead = r % (2 * half);
+  return r - inHead + (inHead % half) * 2 + Math.floor(inHead / half);
 }
 
 function upload(device: GPUDevice, values: Float32Array | Uint32Array, usage: number): GPUBuffer {

@@ -1,6 +1,6 @@
-// Workgroups 0 .. rows-1: queries and keys of a row get their norm (QK_NORM) and rotary position (half rotation, arXiv
-// 2104.09864); keys and values go to `fresh`. The further workgroups first bring the last step's kept rows from `fresh`
-// into the cache: nothing reads or writes there in this dispatch but they.
+// Of models whose queries and keys get a norm, which takes a whole head: workgroups 0 .. rows-1 give queries and keys of a row
+// their norm and their rotary position (half rotation, arXiv 2104.09864); keys and values go to `fresh`. The further workgroups
+// bring the last step's kept rows into the cache. Of other models a product does it: epilogue-heads.wgsl.
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<storage, read> tables: array<u32>;
 @group(0) @binding(2) var<storage, read> qkv: array<E>;
@@ -32,13 +32,7 @@ fn rootMeanSquare(start: u32) -> f32 {
 @compute @workgroup_size(128)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   if (group.x >= sizes.rows) {
-    let entry = sizes.moveTable + (group.x - sizes.rows) * MOVE_WORDS;
-    let source = (sizes.previous + tables[entry]) * 2 * KV_SIZE;
-    let slot = tables[entry + 1];
-    let column = tables[entry + 2];
-    for (var i = thread; i < 2 * KV_SIZE; i += 128) {
-      cache[cacheIndex(slot, column, i / HEAD_SIZE, i % HEAD_SIZE)] = fresh[source + i];
-    }
+    keepRow(group.x - sizes.rows, thread, 128);
     return;
   }
   let row = group.x;
@@ -49,12 +43,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
     let start = row * ROW_SIZE + head * HEAD_SIZE;
     var a = f32(qkv[start + i]);
     var b = f32(qkv[start + i + HALF]);
-    if (QK_NORM) {
-      let scale = rootMeanSquare(start);
-      let norm = select(0u, HEAD_SIZE, head >= HEADS);
-      a *= scale * norms[norm + i];
-      b *= scale * norms[norm + i + HALF];
-    }
+    let scale = rootMeanSquare(start);
+    let norm = select(0u, HEAD_SIZE, head >= HEADS);
+    a *= scale * norms[norm + i];
+    b *= scale * norms[norm + i + HALF];
     let c = rotary[(position * HALF + i) * 2];
     let s = rotary[(position * HALF + i) * 2 + 1];
     let first = a * c - b * s;

@@ -56,6 +56,10 @@ fn finishRows(first: u32, group: vec3u, thread: u32) {
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
+  if (isBeside(group.y, TILE)) {
+    beside(group.y, group.x, (N + TILE - 1) / TILE, TILE, thread, THREADS);
+    return;
+  }
   let wave = thread / 32;
   let place = wave % PLACES;
   let row = place / (TILE / WAVE) * WAVE * STRIDE;

@@ -28,6 +28,10 @@ fn scaleOf(row: u32) -> f32 {
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
+  if (isBeside(group.y, ROWS)) {
+    beside(group.y, group.x, (N + COLUMNS - 1) / COLUMNS, ROWS, thread, 256);
+    return;
+  }
   let lane = thread % LANES;
   let local = thread / LANES;
   let column = min(group.x * COLUMNS + local, N - 1);

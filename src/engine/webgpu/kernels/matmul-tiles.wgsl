@@ -8,6 +8,10 @@ var<workgroup> right: array<f32, TILE * STRIDE>;
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
+  if (isBeside(group.y, TILE)) {
+    beside(group.y, group.x, (N + TILE - 1) / TILE, TILE, thread, 256);
+    return;
+  }
   let firstRow = group.y * TILE;
   let firstColumn = group.x * TILE;
   let atRow = thread / 16 * 4;

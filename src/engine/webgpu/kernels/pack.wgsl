@@ -1,4 +1,5 @@
-// Brings float32 rows of a weight into the device's element type: row r of this piece goes to row r * stride + first.
+// Brings float32 rows of a weight into the device's element type: row r goes to row r * stride + first, after the two halves
+// of each head were joined like a zip where `half` says how many rows they have.
 struct Piece {
   rows: u32,
   columns: u32,
@@ -6,6 +7,7 @@ struct Piece {
   first: u32,
   // rows of the piece are computed from here on, so that one dispatch needn't hold them all
   start: u32,
+  half: u32,
 }
 @group(0) @binding(0) var<uniform> piece: Piece;
 @group(0) @binding(1) var<storage, read> source: array<f32>;
@@ -19,7 +21,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   if (row >= piece.rows) {
     return;
   }
-  let to = ((piece.start + row) * piece.stride + piece.first) * piece.columns;
+  var place = piece.start + row;
+  if (piece.half > 0) {
+    place = place / (2 * piece.half) * 2 * piece.half + place % piece.half * 2 + place / piece.half % 2;
+  }
+  let to = (place * piece.stride + piece.first) * piece.columns;
   for (var i = thread; i < piece.columns; i += 256) {
     var value = source[row * piece.columns + i];
     if (GAINED) {
