@@ -7,6 +7,8 @@ import { blockColumns, largest, type StepTables } from './tables.js';
 export interface Activations {
   /** float32 [rows, hidden] */
   residual: GPUBuffer;
+  /** The residual in the element type, SHRINK times as large. */
+  shrunk: GPUBuffer;
   qkv: GPUBuffer;
   queries: GPUBuffer;
   attended: GPUBuffer;
@@ -207,6 +209,7 @@ export class Buffers {
     if (old !== undefined) this.keepFresh(old.fresh, fresh, rows, keyValues * e);
     this.activations = {
       residual: await make(hidden * 4, 'the residual'),
+      shrunk: await make(hidden * e, 'the residual'),
       qkv: await make((queries + keyValues) * e, 'queries, keys and values'),
       queries: await make(queries * e, 'queries'),
       attended: await make(queries * e, 'attention'),

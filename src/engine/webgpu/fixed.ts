@@ -37,7 +37,7 @@ export async function fixedPipelines(
     makeOfCache([tile.kernel], 'urrrrww', { SCALE: scale, QUERIES: tile.queries, COLUMNS: columns }),
   );
   const [embed, finalNorm, headsPipeline, join, verdict, ...attentions] = await Promise.all([
-    make('embed', 'urrw', { HIDDEN: hidden }),
+    make('embed', 'urrww', { HIDDEN: hidden }),
     make('final-norm', 'urrrww', { HIDDEN: hidden, EPSILON: epsilon }),
     qkNorm ? makeOfCache(['moves', 'heads'], 'urrrrwww', { EPSILON: epsilon }) : undefined,
     make('attention-join', 'urw', { HEADS: heads, HEAD_SIZE: headSize }),

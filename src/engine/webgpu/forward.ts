@@ -12,7 +12,7 @@ import {
   headSizes,
 } from './fixed.js';
 import type { Kernels } from './kernels.js';
-import { Product, type ProductUse } from './product.js';
+import { type Epilogue, Product, type ProductUse, productBindings } from './product.js';
 import { ReadBack } from './read-back.js';
 import { Recorder } from './recorder.js';
 import { type AttentionPlan, type StepTables, stepSizes } from './tables.js';
@@ -102,10 +102,7 @@ export class Forward {
     const first = weights.layers[0] as LayerWeights;
     // all layers have the same sizes, so they share pipelines
     const linears = {
-      qkv: product(first.qkv, {
-        epilogue: shape.qkNorm ? 'store' : headSizes(shape),
-        norm: shape.normEpsilon,
-      }),
+      qkv: product(first.qkv, { ...attentionEpilogue(shape), norm: shape.normEpsilon }),
       attentionOut: product(first.attentionOut, { epilogue: 'add' }),
       gateUp: product(first.gateUp, { epilogue: 'gate', norm: shape.normEpsilon }),
       down: product(first.down, { epilogue: 'add' }),
@@ -214,12 +211,12 @@ export class Forward {
     const { kernels, weights, buffers } = this;
     const { sizes } = buffers;
     const { activations: a, head: h } = buffers.ofStep;
-    const { tables, residual } = a;
+    const { tables, residual, shrunk } = a;
     const bind = kernels.bind.bind(kernels);
     // a kernel without a bias binds something in its place
     const none = weights.finalNorm;
-    const product = (x: GPUBuffer, { weight, bias }: Linear, y: GPUBuffer) =>
-      bind(Product.bindings, sizes, x, weight, bias ?? none, y);
+    const product = (epilogue: Epilogue, x: GPUBuffer, { weight, bias }: Linear, ...results: GPUBuffer[]) =>
+      bind(productBindings[epilogue], sizes, x, weight, bias ?? none, ...results);
     const layers = weights.layers.map((layer, l) => {
       const cache = buffers.cache[l] as GPUBuffer;
       const fresh = a.fresh[l] as GPUBuffer;
@@ -228,29 +225,30 @@ export class Forward {
       return {
         qkv:
           headNorms === undefined
-            ? bind(
-                Product.headBindings,
-                ...[sizes, residual, qkv.weight, qkv.bias ?? none, tables, weights.rotary],
-                ...forAttention,
-              )
-            : product(residual, qkv, a.qkv),
+            ? product('heads', shrunk, qkv, tables, weights.rotary, ...forAttention)
+            : product('store', shrunk, qkv, a.qkv),
         heads:
           headNorms && bind('urrrrwww', sizes, tables, a.qkv, weights.rotary, headNorms, ...forAttention),
         attention: bind('urrrrww', sizes, tables, a.queries, fresh, cache, a.attended, a.parts),
         join: bind('urw', sizes, a.parts, a.attended),
-        attentionOut: product(a.attended, layer.attentionOut, residual),
-        gateUp: product(residual, layer.gateUp, a.gated),
-        down: product(a.gated, layer.down, residual),
+        attentionOut: product('add', a.attended, layer.attentionOut, residual, shrunk),
+        gateUp: product('gate', shrunk, layer.gateUp, a.gated),
+        down: product('add', a.gated, layer.down, residual, shrunk),
       };
     });
     return {
-      embed: bind('urrw', sizes, tables, weights.embedding, residual),
+      embed: bind('urrww', sizes, tables, weights.embedding, residual, shrunk),
       layers,
       finalNorm: bind('urrrww', sizes, tables, residual, weights.finalNorm, h.normed, h.states),
-      head: product(h.normed, weights.head, h.logits),
+      head: product('store', h.normed, weights.head, h.logits),
       verdict: bind('urrw', sizes, tables, h.logits, h.verdicts),
     };
   }
+}
+
+/** A head's norm takes the whole head, which may lie in several tiles: then kernels/heads.wgsl follows. */
+function attentionEpilogue(shape: DecoderShape): ProductUse {
+  return shape.qkNorm ? { epilogue: 'store' } : { epilogue: 'heads', sizes: headSizes(shape) };
 }
 
 function write(device: GPUDevice, buffer: GPUBuffer, words: Uint32Array): void {

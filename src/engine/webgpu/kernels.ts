@@ -75,6 +75,8 @@ export class Kernels {
       lines.push('diagnostic(off, chromium.subgroup_matrix_uniformity);');
     }
     lines.push(`alias E = ${this.element};`);
+    // float16 ends at 65504, states of some models don't; what gets lost below 1e-6 is nothing beside numbers of that size
+    lines.push(`const SHRINK = ${this.gpu.half ? '0.015625' : '1.0'};`);
     for (const [name, type] of Object.entries(types)) lines.push(`alias ${name} = ${type};`);
     for (const [name, value] of Object.entries(constants)) lines.push(`const ${name} = ${literal(value)};`);
     return [...lines, ...files.map((file) => readFileSync(join(kernelFolder, `${file}.wgsl`), 'utf8'))].join(

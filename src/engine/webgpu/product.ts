@@ -2,17 +2,29 @@ import type { Kernels } from './kernels.js';
 import { tilingFor } from './tiling.js';
 import type { Linear } from './weights.js';
 
-/** What is done with the results of a linear layer; EPILOGUE of kernels/epilogue.wgsl. */
-const epilogues = { store: 0, add: 1, gate: 2 } as const;
-
 export interface ProductUse {
-  /** heads: the results are queries, keys and values, for attention; kernels/epilogue-heads.wgsl. */
-  epilogue: keyof typeof epilogues | HeadSizes;
+  /** What becomes of the results; heads: they are queries, keys and values. kernels/epilogue-*.wgsl. */
+  epilogue: Epilogue;
   /** Rows are those of the verdicts, and results are float32. */
   head?: boolean;
-  /** The epsilon of the RMS norm that rows get first: they are float32 then, and its weight is in the layer's. */
+  /** The epsilon of the RMS norm that rows get first; its weight is in the layer's. */
   norm?: number;
+  /** For heads. */
+  sizes?: HeadSizes;
 }
+
+/** Sizes, rows, weights, biases; then by epilogue. */
+export const productBindings = {
+  /** Results. */
+  store: 'urrrw',
+  gate: 'urrrw',
+  /** Residual, its shrunk copy. */
+  add: 'urrrww',
+  /** Tables, rotary table, queries, new keys and values, cache. */
+  heads: 'urrrrrwww',
+} as const;
+
+export type Epilogue = keyof typeof productBindings;
 
 /** Of an attention layer: HEADS, KV_HEADS, HEAD_SIZE. */
 export type HeadSizes = Record<'HEADS' | 'KV_HEADS' | 'HEAD_SIZE', number>;
@@ -29,11 +41,6 @@ const columnsOfGroup = 8;
 
 /** A linear layer in the variants for few and for many rows. */
 export class Product {
-  /** Sizes, rows, weights, biases, results. */
-  static readonly bindings = 'urrrw';
-  /** The same, and in place of results: tables, rotary table, queries, new keys and values, cache. */
-  static readonly headBindings = 'urrrrrwww';
-
   constructor(
     private readonly kernels: Kernels,
     /** Workgroup memory for tiles of matmul-matrix, in bytes; 0 where the GPU has no such matrices. */
@@ -69,35 +76,29 @@ export class Product {
 
   private pipeline(file: string, sizes: Record<string, number>): Promise<GPUComputePipeline> {
     const { inputs, outputs, bias } = this.linear;
-    const { epilogue, head = false, norm } = this.use;
+    const { epilogue, head = false, norm, sizes: headSizes } = this.use;
     const { element } = this.kernels;
-    const matrix = file === 'matmul-matrix';
-    const packed = matrix ? 'vec4<u32>' : `vec4<${element}>`;
-    const normed = norm !== undefined;
-    const toHeads = typeof epilogue === 'object';
+    const vector = file === 'matmul-matrix' ? 'vec4<u32>' : `vec4<${element}>`;
     return this.kernels.pipeline({
       files: [
         'step',
         'product',
-        ...(toHeads ? ['epilogue-heads', 'cache', 'moves'] : ['epilogue']),
-        ...(matrix ? [normed ? 'inputs-normed' : 'inputs'] : []),
+        `epilogue-${epilogue}`,
+        ...(epilogue === 'heads' ? ['cache', 'moves'] : ['alone']),
         file,
       ],
-      bindings: toHeads ? Product.headBindings : Product.bindings,
+      bindings: productBindings[epilogue],
       constants: {
         K: inputs,
         N: outputs,
         BIASED: bias !== undefined,
-        NORMED: normed,
+        NORMED: norm !== undefined,
         EPSILON: (norm ?? 0).toFixed(12),
-        ...(toHeads ? epilogue : { EPILOGUE: epilogues[epilogue], HEAD: head }),
+        HEAD: head,
+        ...headSizes,
         ...sizes,
       },
-      types: {
-        X: normed ? 'vec4<f32>' : packed,
-        W: packed,
-        Y: head || epilogue === 'add' ? 'f32' : element,
-      },
+      types: { X: vector, W: vector, Y: head ? 'f32' : element },
     });
   }
 }

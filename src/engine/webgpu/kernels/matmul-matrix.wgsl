@@ -1,8 +1,8 @@
 // Product for many rows with subgroup matrices (tensor cores). A workgroup computes TILE x TILE results: it brings that
-// many rows of x and of w into its memory, DEPTH eights of numbers at a time, while it multiplies the ones before. Its
-// subgroups lie side by side, 32 x 32 results each, and WAVES_K of them share a place and divide the depth, so that small
-// products still fill the GPU. w holds float16 numbers, eight in a vec4<u32>; inputs.wgsl or inputs-normed.wgsl says how x
-// becomes such.
+// many rows of x and of w into its memory, DEPTH eights of numbers at a time, with two such pieces on their way while it
+// multiplies the one before (a third faster than with one). Its subgroups lie side by side, 32 x 32 results each, and WAVES_K of
+// them share a place and divide the depth, so that small products still fill the GPU. x and w hold float16 numbers, eight in a
+// vec4<u32>.
 //
 // Two rules of NVIDIA's compiler decide the speed (H200): matrices in an array end up in memory, so each has a name of its
 // own (twice as fast); and a core has 50 KB for the memory of all workgroups on it, so results pass through the tiles' place.
@@ -54,6 +54,67 @@ fn finishRows(first: u32, group: vec3u, thread: u32) {
   }
 }
 
+// What a thread brings of a piece.
+struct Piece {
+  x: array<vec4<u32>, LOADS>,
+  w: array<vec4<u32>, LOADS>,
+}
+
+fn bring(group: vec3u, k: u32, thread: u32) -> Piece {
+  var piece: Piece;
+  for (var i = 0u; i < LOADS; i++) {
+    let at = thread + i * THREADS;
+    piece.x[i] = x[(group.y * TILE + at / DEPTH) * (K / 8) + k + at % DEPTH];
+    piece.w[i] = w[(group.x * TILE + at / DEPTH) * (K / 8) + k + at % DEPTH];
+  }
+  return piece;
+}
+
+// Puts a piece into the tiles, which nobody may be reading.
+fn put(piece: Piece, thread: u32) {
+  for (var i = 0u; i < LOADS; i++) {
+    let at = thread + i * THREADS;
+    memory[at / DEPTH * STRIDE + at % DEPTH] = piece.x[i];
+    memory[(TILE + at / DEPTH) * STRIDE + at % DEPTH] = piece.w[i];
+  }
+}
+
+// The squares of each eight of x, added to those of the pieces before.
+fn addSquares(piece: Piece, before: array<f32, LOADS>) -> array<f32, LOADS> {
+  var squares = before;
+  if (NORMED) {
+    for (var i = 0u; i < LOADS; i++) {
+      for (var j = 0u; j < 4; j++) {
+        let pair = unpack2x16float(piece.x[i][j]);
+        squares[i] += dot(pair, pair);
+      }
+    }
+  }
+  return squares;
+}
+
+// A subgroup's results.
+struct Results {
+  sum00: Sums,
+  sum01: Sums,
+  sum10: Sums,
+  sum11: Sums,
+}
+
+// Adds what the tiles hold: rows of x from `row` on, rows of w from `column` on.
+fn multiply(row: u32, column: u32, results: ptr<function, Results>) {
+  for (var d = 0u; d < STEPS * 2; d += 2) {
+    let left0 = subgroupMatrixLoad<Left, row_major>(&memory, row + d, STRIDE);
+    let right0 = subgroupMatrixLoad<Right, col_major>(&memory, column + d, STRIDE);
+    (*results).sum00 = subgroupMatrixMultiplyAccumulate(left0, right0, (*results).sum00);
+    let right1 = subgroupMatrixLoad<Right, col_major>(&memory, column + 16 * STRIDE + d, STRIDE);
+    (*results).sum01 = subgroupMatrixMultiplyAccumulate(left0, right1, (*results).sum01);
+    let left1 = subgroupMatrixLoad<Left, row_major>(&memory, row + 16 * STRIDE + d, STRIDE);
+    (*results).sum10 = subgroupMatrixMultiplyAccumulate(left1, right0, (*results).sum10);
+    (*results).sum11 = subgroupMatrixMultiplyAccumulate(left1, right1, (*results).sum11);
+  }
+}
+
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   if (isBeside(group.y, TILE)) {
@@ -62,47 +123,35 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
   }
   let wave = thread / 32;
   let place = wave % PLACES;
-  let row = place / (TILE / WAVE) * WAVE * STRIDE;
-  let column = (TILE + place % (TILE / WAVE) * WAVE) * STRIDE;
   let depth = wave / PLACES * STEPS * 2;
-  var nextX: array<Eight, LOADS>;
-  var nextW: array<vec4<u32>, LOADS>;
-  // of what the thread brings of each row of x
+  let row = place / (TILE / WAVE) * WAVE * STRIDE + depth;
+  let column = (TILE + place % (TILE / WAVE) * WAVE) * STRIDE + depth;
+  var results: Results;
   var squares: array<f32, LOADS>;
-  var sum00 = Sums();
-  var sum01 = Sums();
-  var sum10 = Sums();
-  var sum11 = Sums();
-  for (var i = 0u; i < LOADS; i++) {
-    let at = thread + i * THREADS;
-    nextX[i] = eightOf((group.y * TILE + at / DEPTH) * (K / 8) + at % DEPTH);
-    nextW[i] = w[(group.x * TILE + at / DEPTH) * (K / 8) + at % DEPTH];
+  // two pieces on their way, which take turns: in one variable each, since an index would bring them into memory
+  var even = bring(group, 0, thread);
+  var odd: Piece;
+  if (DEPTH < K / 8) {
+    odd = bring(group, DEPTH, thread);
   }
-  for (var k = 0u; k < K / 8; k += DEPTH) {
+  for (var k = 0u; k < K / 8; k += 2 * DEPTH) {
     workgroupBarrier();
-    for (var i = 0u; i < LOADS; i++) {
-      let at = thread + i * THREADS;
-      memory[at / DEPTH * STRIDE + at % DEPTH] = packed(nextX[i]);
-      memory[(TILE + at / DEPTH) * STRIDE + at % DEPTH] = nextW[i];
-      squares[i] += sumOfSquares(nextX[i]);
+    put(even, thread);
+    squares = addSquares(even, squares);
+    workgroupBarrier();
+    if (k + 2 * DEPTH < K / 8) {
+      even = bring(group, k + 2 * DEPTH, thread);
     }
-    workgroupBarrier();
+    multiply(row, column, &results);
     if (k + DEPTH < K / 8) {
-      for (var i = 0u; i < LOADS; i++) {
-        let at = thread + i * THREADS;
-        nextX[i] = eightOf((group.y * TILE + at / DEPTH) * (K / 8) + k + DEPTH + at % DEPTH);
-        nextW[i] = w[(group.x * TILE + at / DEPTH) * (K / 8) + k + DEPTH + at % DEPTH];
+      workgroupBarrier();
+      put(odd, thread);
+      squares = addSquares(odd, squares);
+      workgroupBarrier();
+      if (k + 3 * DEPTH < K / 8) {
+        odd = bring(group, k + 3 * DEPTH, thread);
       }
-    }
-    for (var d = 0u; d < STEPS * 2; d += 2) {
-      let left0 = subgroupMatrixLoad<Left, row_major>(&memory, row + depth + d, STRIDE);
-      let right0 = subgroupMatrixLoad<Right, col_major>(&memory, column + depth + d, STRIDE);
-      sum00 = subgroupMatrixMultiplyAccumulate(left0, right0, sum00);
-      let right1 = subgroupMatrixLoad<Right, col_major>(&memory, column + 16 * STRIDE + depth + d, STRIDE);
-      sum01 = subgroupMatrixMultiplyAccumulate(left0, right1, sum01);
-      let left1 = subgroupMatrixLoad<Left, row_major>(&memory, row + 16 * STRIDE + depth + d, STRIDE);
-      sum10 = subgroupMatrixMultiplyAccumulate(left1, right0, sum10);
-      sum11 = subgroupMatrixMultiplyAccumulate(left1, right1, sum11);
+      multiply(row, column, &results);
     }
   }
   workgroupBarrier();
@@ -118,18 +167,18 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) th
       for (var d = 0u; d < DEPTH; d++) {
         sum += number((r * STRIDE + d) * 4);
       }
-      scales[r] = normOf(sum) / SHRINK;
+      scales[r] = normOf(sum);
     }
     workgroupBarrier();
   }
   let to = wave * 16 * RESULT_STRIDE;
-  subgroupMatrixStore<row_major>(&memory, to, sum00, RESULT_STRIDE);
-  subgroupMatrixStore<row_major>(&memory, to + 4, sum01, RESULT_STRIDE);
+  subgroupMatrixStore<row_major>(&memory, to, results.sum00, RESULT_STRIDE);
+  subgroupMatrixStore<row_major>(&memory, to + 4, results.sum01, RESULT_STRIDE);
   workgroupBarrier();
   finishRows(0, group, thread);
   workgroupBarrier();
-  subgroupMatrixStore<row_major>(&memory, to, sum10, RESULT_STRIDE);
-  subgroupMatrixStore<row_major>(&memory, to + 4, sum11, RESULT_STRIDE);
+  subgroupMatrixStore<row_major>(&memory, to, results.sum10, RESULT_STRIDE);
+  subgroupMatrixStore<row_major>(&memory, to + 4, results.sum11, RESULT_STRIDE);
   workgroupBarrier();
   finishRows(16, group, thread);
 }
