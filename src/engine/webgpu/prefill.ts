@@ -1,5 +1,6 @@
 /** Prompts on their way into the KV cache: batched in chunks, shared prefixes computed once and copied. */
 import { commonPrefix } from '../prefix.js';
+import { PromptOrder } from './prompt-order.js';
 
 export interface PrefillRows {
   slot: number;
@@ -35,7 +36,7 @@ interface Waiting {
 export class PrefillQueue {
   private waiting: Waiting[] = [];
   /** Prompt ids that stand in each slot's cache: they stay there after the slot's release until it is taken again. */
-  private readonly cached = new Map<number, Int32Array>();
+  private readonly cached = new PromptOrder();
 
   constructor(
     private readonly slots: number,
@@ -71,10 +72,11 @@ export class PrefillQueue {
     const copies = this.copies();
     const rows: PrefillRows[] = [];
     const taken: Waiting[] = [];
+    const begun = new PromptOrder();
     let room = this.rowsOfBatch;
     for (const entry of this.waiting) {
       if (room === 0) break;
-      if (entry.done === entry.ids.length || this.sharesWith(taken, entry)) continue;
+      if (entry.done === entry.ids.length || canWait(entry, begun)) continue;
       const count = Math.min(room, entry.ids.length - entry.done);
       rows.push({
         slot: entry.slot,
@@ -82,13 +84,16 @@ export class PrefillQueue {
         cached: entry.done,
       });
       taken.push(entry);
+      begun.set(entry.slot, entry.ids);
       room -= count;
     }
     rows.forEach(({ tokens }, i) => {
       const entry = taken[i] as Waiting;
       entry.done += tokens.length;
     });
-    for (const { slot, ids, done } of this.waiting) this.cached.set(slot, ids.slice(0, done));
+    for (const { slot, ids, done } of this.waiting) {
+      if (this.cached.get(slot)?.length !== done) this.cached.set(slot, ids.slice(0, done));
+    }
     this.waiting = this.waiting.filter(({ ids, done }) => done < ids.length);
     return { copies, rows };
   }
@@ -97,21 +102,17 @@ export class PrefillQueue {
   private copies(): PrefixCopy[] {
     const copies: PrefixCopy[] = [];
     for (const entry of this.waiting) {
-      let best = { from: -1, columns: 0 };
-      for (const [slot, ids] of this.cached) {
-        // its own are `done`: no more than that
-        const columns = commonPrefix(ids, entry.ids);
-        if (columns > best.columns) best = { from: slot, columns };
-      }
-      if (best.columns < entry.done + leastPrefix) continue;
-      copies.push({ from: best.from, to: entry.slot, columns: best.columns });
-      entry.done = best.columns;
+      const { slot: from, columns } = this.cached.mostShared(entry.ids);
+      // its own are `done`: it shares no more than that with itself
+      if (columns < entry.done + leastPrefix) continue;
+      copies.push({ from, to: entry.slot, columns });
+      entry.done = columns;
     }
     return copies;
   }
+}
 
-  /** Whether the entry can copy more from one of those than it would compute: then it waits for the next batch. */
-  private sharesWith(taken: readonly Waiting[], entry: Waiting): boolean {
-    return taken.some(({ ids }) => commonPrefix(ids, entry.ids) >= entry.done + leastPrefix);
-  }
+/** Whether a prompt can copy more from one that was begun than it would compute: then it waits for the next batch. */
+function canWait(entry: Waiting, begun: PromptOrder): boolean {
+  return begun.mostShared(entry.ids).columns >= entry.done + leastPrefix;
 }
