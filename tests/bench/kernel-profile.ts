@@ -33,13 +33,6 @@ export interface StepProfile extends StepSize {
   kernels: KernelTime[];
 }
 
-/** Copying a prompt's columns, in every layer, to texts that begin alike. */
-export interface PrefixTime {
-  texts: number;
-  columns: number;
-  microseconds: number;
-}
-
 /** Steps before those that are measured: kernels are compiled, and the GPU's clock rises. */
 const warmUp = 5;
 const topK = 2;
@@ -50,7 +43,6 @@ export class KernelProfiler {
   private submitted = 0;
   /** Slots whose cache holds the prompt of so many columns. */
   private filled = { slots: 0, columns: 0 };
-  readonly prefixes: PrefixTime[] = [];
 
   /** The engine must run on the device, which was opened with timestamps, and have its slots free. */
   constructor(
@@ -113,13 +105,7 @@ export class KernelProfiler {
     await this.engine.admit(0, prompt);
     await this.engine.step(this.inputs(1, 1), topK);
     for (let slot = 1; slot < texts; slot++) await this.engine.admit(slot, prompt);
-    const work = await this.timed(() => this.engine.step(this.inputs(texts, 1), topK));
-    const copies = sum(
-      work.filter(({ kernel }) => kernel === 'prefix copies'),
-      ({ microseconds }) => microseconds,
-    );
-    const copied = texts - Math.max(1, known);
-    if (copied > 0) this.prefixes.push({ texts: copied, columns, microseconds: copies });
+    await this.engine.step(this.inputs(texts, 1), topK);
     for (let slot = 0; slot < texts; slot++) this.engine.release(slot);
     this.filled = { slots: texts, columns };
   }

@@ -95,10 +95,6 @@ gpuTest('a step that is timed gives the same verdicts, and the time of each disp
     );
     assert.ok(kernels.every(({ kernel, variant }) => (variant === '') === (kernel === 'read-back')));
     assert.ok(profile.host > 0 && profile.host <= profile.wall, 'the host hands over before the step ends');
-    assert.equal(
-      profiler.prefixes.map(({ texts, columns }) => [texts, columns]),
-      [[1, 35]],
-    );
   } finally {
     await engine.close();
   }

@@ -12,7 +12,7 @@ import { WebGpuEngine } from '../../src/engine/webgpu/engine.js';
 import { inputError } from '../../src/errors.js';
 import type { DecoderShape } from '../../src/model/config.js';
 import { openModel } from '../../src/model/source.js';
-import { KernelProfiler, type PrefixTime, type StepProfile } from './kernel-profile.js';
+import { KernelProfiler, type StepProfile } from './kernel-profile.js';
 import { stepWork } from './kernel-work.js';
 import { machine } from './machine.js';
 import { runProgram, say } from './program.js';
@@ -57,7 +57,6 @@ async function main(): Promise<void> {
       }
     }
     const emptyPass = await profiler.emptyPass();
-    for (const prefix of profiler.prefixes) say(prefixLine(prefix));
     say(`an empty pass with its timestamps, a part of each dispatch's time: ${emptyPass.toFixed(2)} us`);
     const report = {
       ...machine(),
@@ -66,7 +65,6 @@ async function main(): Promise<void> {
       weights: engine.weights,
       command: ['node dist/tests/bench/kernels.js', ...process.argv.slice(2)].join(' '),
       emptyPass: round(emptyPass),
-      prefixes: profiler.prefixes.map((prefix) => ({ ...prefix, microseconds: round(prefix.microseconds) })),
       steps: profiles.map(({ kernels: _, wall, host, gpu: busy, idle, ...size }) => ({
         ...size,
         wall: round(wall),
@@ -132,11 +130,6 @@ function tableOf(profile: StepProfile, entries: ReturnType<typeof entriesOf>): s
     `  the GPU at work, with timestamps: ${us(gpu)} us; waiting between dispatches then: ${us(idle)} us`,
     `  a step without them: ${us(wall)} us, of which ${us(host)} until all was recorded and submitted`,
   ].join('\n');
-}
-
-function prefixLine({ texts, columns, microseconds }: PrefixTime): string {
-  const each = (microseconds / texts).toFixed(1);
-  return `\ncopying a prefix of ${columns} columns to ${texts} texts: ${microseconds.toFixed(0)} us, ${each} a text`;
 }
 
 function readOptions() {

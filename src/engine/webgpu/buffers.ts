@@ -1,8 +1,7 @@
 /** The buffers that a step works in. They grow with the rows of a step and with the columns of the KV cache. */
 import type { DecoderShape } from '../../model/config.js';
 import type { GpuDevice } from './device.js';
-import type { PrefixCopy } from './prefill.js';
-import { blockColumns, largest, type StepTables } from './tables.js';
+import type { StepTables } from './tables.js';
 
 export interface Activations {
   /** float32 [rows, hidden] */
@@ -56,8 +55,6 @@ export class Buffers {
   rows = 0;
   /** Raised whenever a buffer was replaced. */
   generation = 0;
-  /** Where copied prefixes pass through. */
-  private between: GPUBuffer | undefined;
   private verdicts = 0;
   private tableWords = 0;
   private partRows = 0;
@@ -105,7 +102,6 @@ export class Buffers {
     this.cache = [];
     this.activations = undefined;
     this.head = undefined;
-    this.between = undefined;
     this.capacity = this.rows = this.tableWords = this.partRows = this.verdicts = this.topK = 0;
   }
 
@@ -114,43 +110,6 @@ export class Buffers {
     const { activations, head } = this;
     if (activations === undefined || head === undefined) throw new Error('nothing is reserved for a step');
     return { activations, head };
-  }
-
-  /**
-   * Copies first columns from slot to slot, in every layer. What any of them reads, none may change. Columns go in blocks: the
-   * last one's further columns are copied too, to where nothing of the slot is yet.
-   */
-  async copyColumns(copies: readonly PrefixCopy[]): Promise<void> {
-    const { device, timer } = this.gpu;
-    const bytes = this.layerColumnBytes;
-    const bySource = new Map<number, PrefixCopy[]>();
-    for (const copy of copies) bySource.set(copy.from, [...(bySource.get(copy.from) ?? []), copy]);
-    const whole = (columns: number) => Math.ceil(columns / blockColumns) * blockColumns;
-    const most = whole(largest(copies, ({ columns }) => columns));
-    const between = await this.placeBetween(most * bytes);
-    const encoder = device.createCommandEncoder();
-    timer?.mark(encoder, 'other');
-    for (const cache of this.cache) {
-      const start = (slot: number) => slot * this.capacity * bytes;
-      for (const [from, group] of bySource) {
-        const columns = whole(largest(group, (copy) => copy.columns));
-        encoder.copyBufferToBuffer(cache, start(from), between, 0, columns * bytes);
-        for (const copy of group)
-          encoder.copyBufferToBuffer(between, 0, cache, start(copy.to), whole(copy.columns) * bytes);
-      }
-    }
-    timer?.mark(encoder, 'prefix copies');
-    device.queue.submit([encoder.finish()]);
-  }
-
-  /** WebGPU doesn't copy within a buffer. */
-  private async placeBetween(bytes: number): Promise<GPUBuffer> {
-    const { between } = this;
-    if (between !== undefined && between.size >= bytes) return between;
-    if (between !== undefined) this.drop([between]);
-    this.between = undefined;
-    this.between = await this.make(bytes, 'shared prefixes');
-    return this.between;
   }
 
   private get layerColumnBytes(): number {

@@ -19,7 +19,7 @@ export type StepKernel =
   | 'verdicts';
 
 /** What is timed beside dispatches. */
-export type Marked = 'prefix copies' | 'read-back' | 'other';
+export type Marked = 'read-back' | 'other';
 
 export interface TimedWork {
   kernel: StepKernel | Marked;

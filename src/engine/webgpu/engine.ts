@@ -9,7 +9,7 @@ import {
   type TreeRows,
   type Verdicts,
 } from '../engine.js';
-import { noRoom, roomOf } from './buffers.js';
+import { roomOf } from './buffers.js';
 import type { GpuDevice } from './device.js';
 import { Forward, type ForwardOutput } from './forward.js';
 import { Kernels } from './kernels.js';
@@ -59,6 +59,8 @@ export class WebGpuEngine implements Engine {
   private readonly times = new StepTimes();
   /** Rows of the last pass that belong into the cache. */
   private moves: Move[] = [];
+  /** Prefixes that the next pass brings from slot to slot. */
+  private copies: PrefixCopy[] = [];
   /** First row of each slot's tree in the last step. */
   private firstRow = new Map<number, number>();
   /** Which half of the new keys and values the last pass wrote. */
@@ -142,6 +144,7 @@ export class WebGpuEngine implements Engine {
     } catch (error) {
       // what the cache holds now isn't known
       this.queue.forget();
+      this.copies = [];
       throw error;
     }
   }
@@ -154,6 +157,7 @@ export class WebGpuEngine implements Engine {
     const sequences = inputs.map(({ slot, tree }) =>
       behindPrompt(slot, this.slotOf(slot).length, tree, prompts.get(slot)),
     );
+    const withPrompts = prompts.size > 0 || this.copies.length > 0;
     const output = await this.pass(sequences, topK, logits);
     this.firstRow = new Map();
     let first = 0;
@@ -163,7 +167,7 @@ export class WebGpuEngine implements Engine {
       this.firstRow.set(slot, first - verdicts);
     }
     const verdicts = unpackVerdicts(inputs, output, topK, this.model);
-    this.addTime(inputs, performance.now() - stepping, prompts.size > 0);
+    this.addTime(inputs, performance.now() - stepping, withPrompts);
     return verdicts;
   }
 
@@ -212,13 +216,13 @@ export class WebGpuEngine implements Engine {
   }
 
   /**
-   * Computes the prompts that wait, several at once; a prefix that another slot has is copied. The last ones, if they are
-   * few, are left to the step, by their slots.
+   * Computes the prompts that wait, several at once; a prefix that another slot has is copied in the same pass. The last
+   * ones, if they are few, are left to the step, by their slots.
    */
   private async prefill(): Promise<ReadonlyMap<number, PrefillRows>> {
     for (let batch = this.queue.next(); batch !== undefined; batch = this.queue.next()) {
       const { copies, rows } = batch;
-      if (copies.length > 0) await this.copy(copies);
+      if (copies.length > 0) await this.beginCopies(copies);
       if (rows.length === 0) continue;
       const count = rows.reduce((sum, { tokens }) => sum + tokens.length, 0);
       if (this.queue.isEmpty && count <= rowsBesideStep) return new Map(rows.map((row) => [row.slot, row]));
@@ -233,39 +237,33 @@ export class WebGpuEngine implements Engine {
     return new Map();
   }
 
-  /** Copies prefixes from slot to slot, once what was kept of them is in the cache. */
-  private async copy(copies: readonly PrefixCopy[]): Promise<void> {
+  /** Leaves copies to the next pass, once what they read, or wrote before, is in the cache. */
+  private async beginCopies(copies: PrefixCopy[]): Promise<void> {
     const isCopied = (move: Move) =>
       copies.some(({ from, to, columns }) => [from, to].includes(move.slot) && move.column < columns);
-    if (this.moves.some(isCopied)) await this.pass([], this.topK, false);
-    const { buffers } = this.forward;
-    await this.gpu.guard(async () => {
-      await buffers.reserve({
-        ...noRoom,
-        topK: this.topK,
-        columns: largest(copies, ({ columns }) => columns),
-      });
-      await buffers.copyColumns(copies);
-    });
+    if (this.copies.length > 0 || this.moves.some(isCopied)) await this.pass([], this.topK, false);
+    this.copies = copies;
   }
 
-  /** One pass of the model; it also brings the kept rows of the last one into the cache. */
+  /** One pass of the model; it also brings the kept rows of the last one into the cache, and what is to be copied. */
   private async pass(
     sequences: readonly SequenceRows[],
     topK: number,
     logits: boolean,
   ): Promise<ForwardOutput> {
-    const { forward, moves } = this;
+    const { forward, moves, copies } = this;
     const { buffers } = forward;
-    const step = stepTables(sequences, moves, forward.attention);
+    const step = stepTables(sequences, moves, forward.attention, copies);
     const cached = largest(sequences, (sequence) => sequence.cached);
     const output = await this.gpu.guard(async () => {
       const moved = largest(moves, ({ column }) => column + 1);
-      await buffers.reserve(roomOf(step, this.topK, Math.max(cached, moved)));
+      const copied = largest(copies, ({ columns }) => columns);
+      await buffers.reserve(roomOf(step, this.topK, Math.max(cached, moved, copied)));
       return forward.run(step, { half: this.half, topK, logits });
     });
     this.half = 1 - this.half;
     this.moves = [];
+    this.copies = [];
     return output;
   }
 }

@@ -39,7 +39,7 @@ export async function fixedPipelines(
   const [embed, finalNorm, headsPipeline, join, verdict, ...attentions] = await Promise.all([
     make('embed', 'urrww', { HIDDEN: hidden }),
     make('final-norm', 'urrrww', { HIDDEN: hidden, EPSILON: epsilon }),
-    qkNorm ? makeOfCache(['moves', 'heads'], 'urrrrwww', { EPSILON: epsilon }) : undefined,
+    qkNorm ? makeOfCache(['changes', 'heads'], 'urrrrwww', { EPSILON: epsilon }) : undefined,
     make('attention-join', 'urw', { HEADS: heads, HEAD_SIZE: headSize }),
     make('verdict', 'urrw', { VOCABULARY: vocabulary }),
     ...attention,

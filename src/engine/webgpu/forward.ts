@@ -126,10 +126,10 @@ export class Forward {
   async run(step: StepTables, { half, topK, logits }: RunOptions): Promise<ForwardOutput> {
     const { device } = this.gpu;
     const most = device.limits.maxComputeWorkgroupsPerDimension;
-    const workgroups = step.rows + step.moves;
+    const workgroups = step.rows + step.moves + step.copies;
     if (workgroups > most)
       throw runError(
-        `The GPU takes ${most} rows and accepted tokens a step, this one has ${workgroups}`,
+        `The GPU takes ${most} rows, accepted tokens and copied blocks a step, this one has ${workgroups}`,
         'Lower decode.concurrency or decode.nodes.',
       );
     const { buffers } = this;
@@ -165,13 +165,14 @@ export class Forward {
     const { rows, verdicts } = step;
     const { heads, kvHeads } = this.shape;
     const run = recorder.run.bind(recorder);
-    const moves = fixed.heads === undefined ? step.moves : 0;
-    const qkv = await linears.qkv.plan(rows, moves);
-    // queries, keys and values of a layer, and the last step's kept rows into its cache
+    const changes = step.moves + step.copies;
+    const besideQkv = fixed.heads === undefined ? changes : 0;
+    const qkv = await linears.qkv.plan(rows, besideQkv);
+    // queries, keys and values of a layer, and the changes in its cache
     const runQkv = (layer: LayerGroups) => {
-      if (rows + moves > 0) run('qkv', qkv.pipeline, layer.qkv, ...qkv.groups);
+      if (rows + besideQkv > 0) run('qkv', qkv.pipeline, layer.qkv, ...qkv.groups);
       if (fixed.heads !== undefined && layer.heads !== undefined)
-        run('norms of heads', fixed.heads, layer.heads, rows + step.moves);
+        run('norms of heads', fixed.heads, layer.heads, rows + changes);
     };
     if (rows === 0) {
       for (const layer of groups.layers) runQkv(layer);

@@ -51,13 +51,13 @@ export class Product {
 
   /**
    * The pipeline for this many rows, and how many workgroups it takes.
-   * @param moves rows of the last step that go to the cache, for results that are queries, keys and values
+   * @param changes in the cache, for results that are queries, keys and values
    */
-  async plan(rows: number, moves = 0): Promise<ProductPlan> {
+  async plan(rows: number, changes = 0): Promise<ProductPlan> {
     const { inputs, outputs } = this.linear;
     const groups = (columns: number, side: number): ProductPlan['groups'] => {
       const across = Math.ceil(outputs / columns);
-      return [across, Math.ceil(rows / side) + Math.ceil(moves / across), 1];
+      return [across, Math.ceil(rows / side) + Math.ceil(changes / across), 1];
     };
     if (rows <= fewRows) {
       const side = [1, 2, 4, 8, 12, 16].find((size) => size >= rows) as number;
@@ -84,7 +84,7 @@ export class Product {
         'step',
         'product',
         `epilogue-${epilogue}`,
-        ...(epilogue === 'heads' ? ['cache', 'moves'] : ['alone']),
+        ...(epilogue === 'heads' ? ['cache', 'changes'] : ['alone']),
         file,
       ],
       bindings: productBindings[epilogue],

@@ -1,5 +1,6 @@
 /** The small tables that tell the kernels what a step is about: struct Sizes and `tables` of kernels/step.wgsl. */
 import type { TreeRows } from '../engine.js';
+import type { PrefixCopy } from './prefill.js';
 
 /** Rows of one sequence in a step. */
 export interface SequenceRows {
@@ -25,9 +26,11 @@ export interface StepTables {
   rows: number;
   tiles: number;
   moves: number;
+  /** Blocks of columns that are copied from slot to slot. */
+  copies: number;
   verdicts: number;
   /** Where each table begins in `tables`, in words. */
-  starts: { tiles: number; moves: number; masks: number; verdicts: number };
+  starts: Record<'tiles' | 'moves' | 'copies' | 'masks' | 'verdicts', number>;
   /** Words of a row's mask. */
   maskWords: number;
   /** Parts that the columns of a tile are divided into. */
@@ -57,6 +60,7 @@ export interface AttentionPlan {
 
 const rowWords = 2;
 const moveWords = 3;
+const copyWords = 3;
 const tileWords = 8;
 const verdictWords = 3;
 /** Workgroups that fill a large GPU; fewer than this and the columns of a tile are divided. */
@@ -75,11 +79,16 @@ const enoughForLongSpans = 512;
  */
 export const blockColumns = 16;
 
-/** Lays out the tables of one step. */
+/**
+ * Lays out the tables of one step.
+ * @param copies in whole blocks: the last one's further columns go along, to where nothing of the slot is yet. What is copied
+ *   must be in the cache, and no move may go there
+ */
 export function stepTables(
   sequences: readonly SequenceRows[],
   moves: readonly Move[],
   attention: AttentionPlan,
+  copies: readonly PrefixCopy[] = [],
 ): StepTables {
   const rows = sum(sequences, ({ tokens }) => tokens.length);
   const tiles = sum(sequences, ({ tokens }) => Math.ceil(tokens.length / attention.tileRows));
@@ -90,7 +99,9 @@ export function stepTables(
   const maskWords = Math.max(1, Math.ceil(longestTree / 32));
   const tileTable = rows * rowWords;
   const moveTable = tileTable + tiles * tileWords;
-  const maskTable = moveTable + moves.length * moveWords;
+  const copyTable = moveTable + moves.length * moveWords;
+  const blocks = sum(copies, ({ columns }) => Math.ceil(columns / blockColumns));
+  const maskTable = copyTable + blocks * copyWords;
   const verdictTable = maskTable + rows * maskWords;
   const tables = new Uint32Array(verdictTable + verdicts * verdictWords);
   let row = 0;
@@ -121,14 +132,28 @@ export function stepTables(
   moves.forEach((move, i) => {
     tables.set([move.row, move.slot, move.column], moveTable + i * moveWords);
   });
+  let copy = copyTable;
+  for (const { from, to, columns } of copies) {
+    for (let block = 0; block * blockColumns < columns; block++) {
+      tables.set([from, to, block], copy);
+      copy += copyWords;
+    }
+  }
   const columns = largest(sequences, ({ cached, tokens }) => cached + tokens.length);
   const { splits, span } = divide(attention, tiles, columns);
   return {
     rows,
     tiles,
     moves: moves.length,
+    copies: blocks,
     verdicts,
-    starts: { tiles: tileTable, moves: moveTable, masks: maskTable, verdicts: verdictTable },
+    starts: {
+      tiles: tileTable,
+      moves: moveTable,
+      copies: copyTable,
+      masks: maskTable,
+      verdicts: verdictTable,
+    },
     maskWords,
     splits,
     span,
@@ -138,10 +163,11 @@ export function stepTables(
 
 /** struct Sizes of kernels/step.wgsl. */
 export function stepSizes(step: StepTables, places: CachePlaces, topK: number): Uint32Array {
-  const { rows, tiles, moves, verdicts, starts, maskWords, splits } = step;
+  const { rows, tiles, moves, copies, verdicts, starts, maskWords, splits } = step;
   return Uint32Array.of(
     ...[rows, tiles, moves, verdicts, starts.tiles, starts.moves, starts.masks, starts.verdicts],
-    ...[maskWords, splits, places.capacity, places.current, places.previous, topK, 0, 0],
+    ...[maskWords, splits, places.capacity, places.current, places.previous, topK],
+    ...[copies, starts.copies],
   );
 }
 

@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { PrefixCopy } from '../../../src/engine/webgpu/prefill.js';
 import {
   type Move,
   type SequenceRows,
@@ -13,6 +14,7 @@ import {
 const rowWords = 2;
 const tileWords = 8;
 const moveWords = 3;
+const copyWords = 3;
 const verdictWords = 3;
 
 const tree = fc
@@ -42,6 +44,11 @@ const moves: fc.Arbitrary<Move[]> = fc.array(
   { maxLength: 40 },
 );
 
+const copies: fc.Arbitrary<PrefixCopy[]> = fc.array(
+  fc.record({ from: fc.nat(100), to: fc.nat(100), columns: fc.integer({ min: 1, max: 700 }) }),
+  { maxLength: 6 },
+);
+
 const attention = fc.record({
   tileRows: fc.integer({ min: 1, max: 32 }),
   spans: fc.constantFrom<number[]>([], [64], [64, 128]),
@@ -56,6 +63,7 @@ function reader({ tables, starts, maskWords }: StepTables) {
     row: (index: number) => words(0, index, rowWords),
     tile: (index: number) => words(starts.tiles, index, tileWords),
     move: (index: number) => words(starts.moves, index, moveWords),
+    copy: (index: number) => words(starts.copies, index, copyWords),
     verdict: (index: number) => words(starts.verdicts, index, verdictWords),
     sees: (row: number, other: number) =>
       (((tables[starts.masks + row * maskWords + (other >> 5)] as number) >>> (other & 31)) & 1) === 1,
@@ -69,10 +77,10 @@ function ancestors(parents: Int32Array | undefined, row: number): number[] {
   return found;
 }
 
-test('rows, masks, verdicts and moves', () => {
+test('rows, masks, verdicts, moves and copies', () => {
   fc.assert(
-    fc.property(sequences, moves, attention, (drawn, moved, plan) => {
-      const step = stepTables(drawn, moved, plan);
+    fc.property(sequences, moves, attention, copies, (drawn, moved, plan, copied) => {
+      const step = stepTables(drawn, moved, plan, copied);
       const read = reader(step);
       let first = 0;
       let verdict = 0;
@@ -97,6 +105,13 @@ test('rows, masks, verdicts and moves', () => {
       moved.forEach(({ row, slot, column }, i) => {
         assert.equal(read.move(i), [row, slot, column]);
       });
+      const blocks = copied.flatMap(({ from, to, columns }) =>
+        Array.from({ length: Math.ceil(columns / 16) }, (_, block) => [from, to, block]),
+      );
+      assert.equal(
+        Array.from({ length: step.copies }, (_, i) => read.copy(i)),
+        blocks,
+      );
     }),
     { numRuns: 60 },
   );
@@ -180,10 +195,10 @@ test('sizes stand in the order of struct Sizes', () => {
     parents: Int32Array.of(-1, 0),
     verdicts: 2,
   };
-  const step = stepTables([rows], [{ row: 1, slot: 3, column: 4 }], plan);
+  const step = stepTables([rows], [{ row: 1, slot: 3, column: 4 }], plan, [{ from: 0, to: 1, columns: 16 }]);
   const sizes = stepSizes(step, { capacity: 256, current: 40, previous: 0 }, 5);
-  // rows, tiles, moves, verdicts; where tiles, moves, masks, verdicts begin; ...
-  assert.equal([...sizes], [2, 1, 1, 2, 4, 12, 15, 17, 1, 1, 256, 40, 0, 5, 0, 0]);
+  // rows, tiles, moves, verdicts; where tiles, moves, masks, verdicts begin; ...; copies and where they begin
+  assert.equal([...sizes], [2, 1, 1, 2, 4, 12, 18, 20, 1, 1, 256, 40, 0, 5, 1, 15]);
 });
 
 test('no sequences: only moves', () => {

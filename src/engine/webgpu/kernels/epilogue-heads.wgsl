@@ -1,7 +1,7 @@
 // Results are queries, keys and values: queries and keys get their rotary position (half rotation, arXiv 2104.09864), keys and
 // values go to `fresh`. Columns of queries and keys that are rotated together are neighbours: w has them in that order, and
-// since queries and keys have it alike, it makes no difference to attention. Workgroups behind those of the rows bring the
-// last step's kept rows into the cache.
+// since queries and keys have it alike, it makes no difference to attention. Workgroups behind those of the rows make the
+// changes in the cache: see changes.wgsl.
 @group(0) @binding(4) var<storage, read> tables: array<u32>;
 // cos and sin of each position: [context, HEAD_SIZE / 2, 2]
 @group(0) @binding(5) var<storage, read> rotary: array<f32>;
@@ -10,7 +10,7 @@
 // [row, key or value, KV_HEADS, HEAD_SIZE]
 @group(0) @binding(7) var<storage, read_write> fresh: array<E>;
 // as cache.wgsl says
-@group(0) @binding(8) var<storage, read_write> cache: array<E>;
+@group(0) @binding(8) var<storage, read_write> cache: array<vec4<E>>;
 
 const GROUP = HEADS / KV_HEADS;
 const KV_SIZE = KV_HEADS * HEAD_SIZE;
@@ -45,10 +45,7 @@ fn isBeside(y: u32, side: u32) -> bool {
   return y >= (sizes.rows + side - 1) / side;
 }
 
-// Such workgroups keep a row each; there are `columns` of them side by side.
+// Such workgroups make a change each; there are `columns` of them side by side.
 fn beside(y: u32, x: u32, columns: u32, side: u32, thread: u32, threads: u32) {
-  let move_ = (y - (sizes.rows + side - 1) / side) * columns + x;
-  if (move_ < sizes.moves) {
-    keepRow(move_, thread, threads);
-  }
+  change((y - (sizes.rows + side - 1) / side) * columns + x, thread, threads);
 }

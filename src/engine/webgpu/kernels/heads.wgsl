@@ -1,6 +1,6 @@
 // Of models whose queries and keys get a norm, which takes a whole head: workgroups 0 .. rows-1 give queries and keys of a row
 // their norm and their rotary position (half rotation, arXiv 2104.09864); keys and values go to `fresh`. The further workgroups
-// bring the last step's kept rows into the cache. Of other models a product does it: epilogue-heads.wgsl.
+// make the changes in the cache: see changes.wgsl. Of other models a product does all that: epilogue-heads.wgsl.
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<storage, read> tables: array<u32>;
 @group(0) @binding(2) var<storage, read> qkv: array<E>;
@@ -13,7 +13,7 @@
 // [row, key or value, KV_HEADS, HEAD_SIZE]
 @group(0) @binding(6) var<storage, read_write> fresh: array<E>;
 // as cache.wgsl says
-@group(0) @binding(7) var<storage, read_write> cache: array<E>;
+@group(0) @binding(7) var<storage, read_write> cache: array<vec4<E>>;
 
 const HALF = HEAD_SIZE / 2;
 const GROUP = HEADS / KV_HEADS;
@@ -32,7 +32,7 @@ fn rootMeanSquare(start: u32) -> f32 {
 @compute @workgroup_size(128)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   if (group.x >= sizes.rows) {
-    keepRow(group.x - sizes.rows, thread, 128);
+    change(group.x - sizes.rows, thread, 128);
     return;
   }
   let row = group.x;

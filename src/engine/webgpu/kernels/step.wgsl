@@ -20,12 +20,14 @@ struct Sizes {
   current: u32,
   previous: u32,
   topK: u32,
-  padding0: u32,
-  padding1: u32,
+  // blocks of columns that are copied, and their table
+  copies: u32,
+  copyTable: u32,
 }
 
 // tables: rows of (token, position); then the other tables
 const ROW_WORDS = 2u;
 const MOVE_WORDS = 3u;
+const COPY_WORDS = 3u;
 const TILE_WORDS = 8u;
 const VERDICT_WORDS = 3u;
