@@ -3,10 +3,12 @@ import { commonPrefix } from '../prefix.js';
 interface Entry {
   slot: number;
   ids: Int32Array;
+  /** The ids' bytes. */
+  bytes: Uint8Array;
 }
 
 /**
- * Prompts of slots in the order of their ids: whichever shares most with another prompt stands next to its place. To compare
+ * Prompts of slots in the order of their bytes, which the processor compares fastest: whichever shares most with another prompt stands next to its place. To compare
  * every prompt with every other took most of a second where 256 with the same examples began together.
  */
 export class PromptOrder {
@@ -20,7 +22,8 @@ export class PromptOrder {
   /** Replaces what the slot had. */
   set(slot: number, ids: Int32Array): void {
     this.delete(slot);
-    this.entries.splice(this.placeOf(ids), 0, { slot, ids });
+    const bytes = bytesOf(ids);
+    this.entries.splice(this.placeOf(bytes), 0, { slot, ids, bytes });
     this.slots.set(slot, ids);
   }
 
@@ -31,7 +34,7 @@ export class PromptOrder {
 
   /** A slot whose prompt begins like `ids` as far as any does, and how far that is; slot -1 where nothing is shared. */
   mostShared(ids: Int32Array): { slot: number; columns: number } {
-    const place = this.placeOf(ids);
+    const place = this.placeOf(bytesOf(ids));
     let best = { slot: -1, columns: 0 };
     for (const entry of [this.entries[place - 1], this.entries[place]]) {
       if (entry === undefined) continue;
@@ -46,27 +49,24 @@ export class PromptOrder {
     if (ids === undefined) return;
     this.slots.delete(slot);
     // prompts that are the same stand side by side, in any order
-    let at = this.placeOf(ids);
+    let at = this.placeOf(bytesOf(ids));
     while (this.entries[at]?.slot !== slot) at++;
     this.entries.splice(at, 1);
   }
 
-  /** Where the first entry stands that isn't below `ids`. */
-  private placeOf(ids: Int32Array): number {
+  /** Where the first entry stands that isn't below; the beginning of another stands before it. */
+  private placeOf(bytes: Uint8Array): number {
     let low = 0;
     let high = this.entries.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (isBelow((this.entries[middle] as Entry).ids, ids)) low = middle + 1;
+      if (Buffer.compare((this.entries[middle] as Entry).bytes, bytes) < 0) low = middle + 1;
       else high = middle;
     }
     return low;
   }
 }
 
-/** Id by id; the beginning of another stands before it. */
-function isBelow(a: Int32Array, b: Int32Array): boolean {
-  const shared = commonPrefix(a, b);
-  if (shared === b.length) return false;
-  return shared === a.length || (a[shared] as number) < (b[shared] as number);
+function bytesOf({ buffer, byteOffset, byteLength }: Int32Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
 }

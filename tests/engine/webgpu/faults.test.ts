@@ -167,7 +167,10 @@ gpuTest('more rows than a dispatch takes: a sentence that names what to lower', 
   for (let slot = 0; slot < 600; slot++) await engine.admit(slot, Int32Array.of(3));
   const inputs = Array.from({ length: 600 }, (_, slot) => ({ slot, tree }));
   const error = await errorOf(() => engine.step(inputs, 2));
-  assert.match(error.message, /The GPU takes 65535 rows, accepted tokens and copied blocks a step, this one has 66000/);
+  assert.match(
+    error.message,
+    /The GPU takes 65535 rows, accepted tokens and copied blocks a step, this one has 66000/,
+  );
   assert.is(error.exitCode, 1);
   assert.match(String(error.hint), /Lower decode.concurrency or decode.nodes/);
   await engine.close();
