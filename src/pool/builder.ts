@@ -109,16 +109,16 @@ export class SharedFit {
    * @param open opens the cohort's pool; undefined where there is none
    */
   add(
-    { entityType, documents, cohorts }: CohortJob,
+    { entityType, documents, share }: CohortJob,
     part: CohortOpinions | undefined,
     open: (() => Pool) | undefined,
   ): void {
-    if (cohorts === undefined || part === undefined) throw new Error('a cohort that no fit was asked of');
+    if (share === undefined || part === undefined) throw new Error('a cohort that no fit was asked of');
     const { places, opinions } = part;
     const chosen = places.map((place) => documents[place] as Int32Array);
     this.escapes.add(chosen, opinions);
     // the first of those chosen
-    const drafted = chooseForFit(chosen, calibrationTokens / cohorts);
+    const drafted = chooseForFit(chosen, calibrationTokens * share);
     this.groups.push({ entityType, documents: drafted, open });
   }
 
@@ -254,7 +254,7 @@ export class PoolBuilder {
 
   private jobs(): CohortJob[] {
     const groups = [...this.groups.values()].sort(byName);
-    return groups.map((group) => ({ ...group, cohorts: groups.length }));
+    return groups.map((group) => ({ ...group, share: group.documents.length / this.texts }));
   }
 
   /**

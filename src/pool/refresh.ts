@@ -159,9 +159,12 @@ class Refresh {
       progress.expect(groups.reduce((sum, { texts }, i) => sum + (wanted[i] ? texts : 0), 0));
     }
     for (const before of own) if (before !== undefined) yield before;
-    const cohorts = shared === undefined ? { cohorts: groups.length } : {};
     try {
-      for await (const { job, build, earlier, fingerprint } of this.cohorts(wanted, own, cohorts)) {
+      for await (const { job, build, earlier, fingerprint } of this.cohorts(
+        wanted,
+        own,
+        shared === undefined,
+      )) {
         const built = cohortPool(settings, job, build);
         if (built !== undefined) {
           this.built++;
@@ -186,13 +189,14 @@ class Refresh {
   private async *cohorts(
     wanted: readonly boolean[],
     own: readonly (EarlierPool | undefined)[],
-    fit: Pick<CohortJob, 'cohorts'>,
+    fits: boolean,
   ): AsyncGenerator<CohortOutcome> {
     let last: Promise<CohortOutcome> | undefined;
     for (const [i, group] of this.texts.groups.entries()) {
       if (!wanted[i]) continue;
       const { entityType, cohort } = group;
-      const job = { entityType, cohort, documents: await this.keptOf(i), ...fit };
+      const share = fits ? { share: group.texts / this.texts.texts } : {};
+      const job = { entityType, cohort, documents: await this.keptOf(i), ...share };
       const before = await last;
       last = this.start(job, own[i]).then((build) => ({
         job,

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { type BetaCurve, chanceBy } from '../../src/draft/beta.js';
 import { ChanceFit, calibrate } from '../../src/draft/calibrate.js';
 import { Drafter, type DraftPools } from '../../src/draft/drafter.js';
 import { PoolBuilder, poolKey, sharedKey } from '../../src/pool/builder.js';
@@ -8,6 +9,10 @@ import { Chances, certain, chancePoints, encodeChances, estimateAt } from '../..
 import { openPool } from '../../src/pool/file.js';
 import type { DraftProfile } from '../../src/pool/profile.js';
 import { Pool } from '../../src/pool/trie.js';
+
+function usualValues(curve: BetaCurve): number[] {
+  return Array.from({ length: chancePoints }, (_, i) => chanceBy(curve, estimateAt(i + 1)));
+}
 
 test('outcomes decide where there are many, estimates where there are few', () => {
   const fit = new ChanceFit();
@@ -31,10 +36,18 @@ test('outcomes decide where there are many, estimates where there are few', () =
     Array.from({ length: chancePoints }, (_, i) => ((i + 1) * certain) / chancePoints),
     'nothing seen',
   );
-  const usual = Array.from({ length: chancePoints }, (_, i) => estimateAt(i + 1) ** 2);
-  assert.equal(encodeChances(new ChanceFit().values(usual)), encodeChances(usual), 'nothing seen of a type');
-  for (const [i, value] of few.values(usual).entries())
-    assert.ok(Math.abs(value - (usual[i] as number)) < 0.05, `${value} of a type, usually ${usual[i]}`);
+  const usual: BetaCurve = [2, 0.9, -0.3];
+  const ofType = new ChanceFit();
+  assert.equal(
+    encodeChances(ofType.values(ofType.curve(usual))),
+    encodeChances(usualValues(usual)),
+    'nothing seen of a type',
+  );
+  for (const [i, value] of few.values(few.curve(usual)).entries())
+    assert.ok(
+      Math.abs(value - (usualValues(usual)[i] as number)) < 0.05,
+      `${value} of a type, usually ${usualValues(usual)[i]}`,
+    );
 });
 
 /** Texts of two cohorts, whose pools and shared pool are built in the order given. */

@@ -56,17 +56,17 @@ test('a cohort in the thread: what it is without one, of a pool that is there al
     const thread = new CohortThread(settings);
     try {
       const jobs = [
-        { ...owner, documents, cohorts: 3 },
+        { ...owner, documents, share: 1 / 3 },
         { ...owner, documents },
-        { entityType: 'user', cohort: null, documents, cohorts: 1 },
-        { ...owner, documents: [], cohorts: 2 },
+        { entityType: 'user', cohort: null, documents, share: 1 / 1 },
+        { ...owner, documents: [], share: 1 / 2 },
       ];
       const built = await Promise.all(jobs.map((job) => thread.build(job)));
       assert.equal(
         built,
         jobs.map((job) => new CohortBuilder(settings).build(job)),
       );
-      const fitted = { ...owner, documents, cohorts: 3 };
+      const fitted = { ...owner, documents, share: 1 / 3 };
       const judged = await thread.build(fitted, earlier);
       assert.equal(judged, new CohortBuilder(settings).build(fitted, openEarlier(earlier)));
       assert.is(judged.trie, undefined);
@@ -82,7 +82,7 @@ test("a pool that can't be read: the thread's error keeps its sentence, hint and
     const entry = { ...metadata, file: 'gone.arrow', sha256: '', size: 1 };
     const thread = new CohortThread(settings);
     try {
-      const job = { ...owner, documents, cohorts: 1 };
+      const job = { ...owner, documents, share: 1 / 1 };
       const [error, next] = await Promise.all([
         errorOf(() => thread.build(job, { dir, entry })),
         thread.build(job),
