@@ -18,6 +18,8 @@ const precision = 100;
 const steps = 20;
 /** A step is halved so often at most. */
 const halvings = 20;
+/** What a step must gain for there to be another: of a likelihood whose accidents are whole nats. */
+const enough = 1e-6;
 
 /** The chance that an estimate comes: 0 for 0 and 1 for 1. */
 export function chanceBy(curve: BetaCurve, estimate: number): number {
@@ -51,15 +53,15 @@ export class BetaFit {
     let value = this.valueOf(curve, usual);
     for (let step = 0; step < steps; step++) {
       const by = this.newtonStep(curve, usual);
-      for (let share = 1, tried = 0; tried < halvings; share /= 2, tried++) {
+      let gained = 0;
+      for (let share = 1, tried = 0; gained <= 0 && tried < halvings; share /= 2, tried++) {
         const [a, b, c] = curve;
         const next: BetaCurve = [a + share * by[0], b + share * by[1], c + share * by[2]];
-        const nextValue = this.valueOf(next, usual);
-        if (nextValue <= value) continue;
-        curve = next;
-        value = nextValue;
-        break;
+        gained = this.valueOf(next, usual) - value;
+        if (gained > 0) curve = next;
       }
+      if (gained <= enough) break;
+      value += gained;
     }
     return curve;
   }

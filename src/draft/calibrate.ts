@@ -25,14 +25,16 @@ const estimates = Array.from({ length: chancePoints }, (_, i) => estimateAt(i + 
 /**
  * Learns how often paths of an estimated chance come, of all texts and of each entity type: documents are drafted, each as
  * if the pools had been built without it, so nothing is built twice, and one cohort's pool at a time is opened. Other texts
- * of the same entity stay in, and prompts aren't known. Drafts of mode relaxed have maps of their own, since their first
- * choices are raised; what else the model would have accepted isn't known there: paths come where the text goes on along them.
+ * of the same entity stay in. They are drafted behind their prompts, where these are known: texts of some kinds repeat much of
+ * their prompts, those of others little. Drafts of mode relaxed have maps of their own, since their first choices are raised; what else the model would have accepted isn't known there: paths come where the text goes on along them.
  * Of these drafts some are kept as a profile: from it follows how large drafts should be that are each sized by itself.
  */
-export const calibrate: Calibrate = (settings, groups, shared, members) => {
+export const calibrate: Calibrate = (settings, groups, shared, members, promptOf) => {
   const { endToken } = settings;
   const skip = Math.max(1, contextLength(settings));
-  const vocabulary = 1 + largest(groups.flatMap(({ documents }) => documents.map(largest)));
+  const answers = groups.flatMap(({ documents }) => documents);
+  const whole = answers.flatMap((document) => [document, promptOf(document) ?? document]);
+  const vocabulary = 1 + largest(whole.map(largest));
   const drafter = new Drafter(vocabulary, new Set(endToken === undefined ? [] : [endToken]));
   const own = new OwnText(vocabulary, shared.maxLength);
   const strict = new ModeFit();
@@ -43,6 +45,9 @@ export const calibrate: Calibrate = (settings, groups, shared, members) => {
     for (const document of documents) {
       own.clear();
       for (const token of document) own.append(token);
+      const prompt = promptOf(document);
+      const answer = prompt === undefined ? document : joined(prompt, document.subarray(skip));
+      const from = prompt?.length ?? skip;
       const pools = {
         ...(cohort === undefined ? {} : { cohort: new WithoutDocument(cohort, document, own) }),
         shared: members.has(document) ? new WithoutDocument(shared, document, own) : shared,
@@ -59,7 +64,7 @@ export const calibrate: Calibrate = (settings, groups, shared, members) => {
           profile.add(entityType, drafter.gains.slice());
         };
         const replayed = { nodes, relaxed: isRelaxed };
-        replayDrafts(drafter, document, skip, replayed, see, isRelaxed ? sample : undefined);
+        replayDrafts(drafter, answer, from, replayed, see, isRelaxed ? sample : undefined);
       }
     }
   }
@@ -216,6 +221,13 @@ export class ChanceFit {
     this.weights[point] = (this.weights[point] as number) + weight;
     this.excess[point] = (this.excess[point] as number) + weight * excess;
   }
+}
+
+function joined(prompt: Int32Array, answer: Int32Array): Int32Array {
+  const whole = new Int32Array(prompt.length + answer.length);
+  whole.set(prompt);
+  whole.set(answer, prompt.length);
+  return whole;
 }
 
 function largest(tokens: ArrayLike<number>): number {

@@ -110,6 +110,27 @@ test('equal texts in any order make equal pools; drafts are the same with what w
   );
 });
 
+test('what texts repeat of their prompts is learnt where the prompts are known', () => {
+  const settings = { tokenizer: '', maxLength: 4, generationPrompt: Int32Array.of(1), endToken: 0 };
+  const builder = new PoolBuilder(settings, calibrate);
+  const prompts = new Map<string, Int32Array>();
+  // texts name three things each, which their prompts name before
+  for (let i = 0; i < 150; i++) {
+    const named = [0, 1, 2].map((k) => 20 + ((i * 31 + k * 17 * (1 + (i % 5))) % 41));
+    prompts.set(`${i}`, Int32Array.of(2, ...named, 3, 0, 1));
+    builder.add('item', 'c', [4, 5, 2, ...named, 6, 7], true, `${i}`);
+  }
+  const sharedOf = (known?: typeof prompts) =>
+    openPool(builder.build(known).find(({ key }) => key === sharedKey)?.bytes as SharedArrayBuffer, 'p').pool;
+  const [unknown, known] = [sharedOf(), sharedOf(prompts)];
+  // low estimates come oftener than texts alone tell
+  for (const estimate of [0.1, 0.2]) {
+    const [without, behind] = [unknown, known].map((pool) => pool.chancesBy?.get('item')?.of(estimate) ?? 0);
+    assert.ok((behind as number) > (without as number) + 0.02, `${behind} against ${without} of ${estimate}`);
+  }
+  assert.equal(sharedOf(new Map()).chances, unknown.chances, 'none is known');
+});
+
 test('chances are those of the entity type that a cohort is of', () => {
   const settings = { tokenizer: '', maxLength: 4, generationPrompt: Int32Array.of(1), endToken: 0 };
   const builder = new PoolBuilder(settings, calibrate);

@@ -31,7 +31,7 @@ const owner = { entityType: 'item', cohort: 'drama' };
 function builderOf(texts: number): PoolBuilder {
   const builder = new PoolBuilder(settings, calibrate);
   for (let i = 0; i < texts; i++)
-    builder.add(i % 2 === 0 ? 'item' : 'user', i % 8 === 7 ? null : `c${i % 7}`, text(i), i % 5 > 0);
+    builder.add(i % 2 === 0 ? 'item' : 'user', i % 8 === 7 ? null : `c${i % 7}`, text(i), i % 5 > 0, `${i}`);
   return builder;
 }
 
@@ -40,8 +40,9 @@ const hashes = (pools: readonly BuiltPool[]) =>
 
 test('one thread and two: the same pools in the same order, byte for byte', async () => {
   for (const texts of [0, 1, 7, 300]) {
-    const alone = builderOf(texts).build();
-    const beside = await builderOf(texts).buildBeside(undefined, 0);
+    const prompts = new Map(Array.from({ length: texts }, (_, i) => [`${i}`, Int32Array.from(text(i + 3))]));
+    const alone = builderOf(texts).build(prompts);
+    const beside = await builderOf(texts).buildBeside(undefined, 0, async () => prompts);
     assert.equal(hashes(beside), hashes(alone), `${texts} texts`);
   }
 });
