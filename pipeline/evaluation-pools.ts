@@ -9,7 +9,7 @@ import { loadPools, type PoolSet } from '../src/pool/folder.js';
 import { refreshPools } from '../src/pool/refresh.js';
 import type { StageContext } from '../src/stage.js';
 import type { TextModel } from '../src/text/tokenizer.js';
-import { earlierTexts, encoding, rulesOf } from './pools.js';
+import { earlierTexts, encoding, promptsFor, rulesOf } from './pools.js';
 
 /** Files of texts that the pools of a partition can be made of, the oldest first. */
 export interface PoolSources {
@@ -76,7 +76,7 @@ export async function heldOutPools(
     await duck.script('evaluate/pool-texts', { params: { file, path } });
     sources.push(path);
   }
-  const { config } = context;
+  const { config, lake, partition } = context;
   const { texts } = await refreshPools(
     {
       out: folder,
@@ -84,6 +84,7 @@ export async function heldOutPools(
       needsTexts: false,
       earlier: [],
       ...encoding(tokenizer, config.pools.maxLength),
+      ...(await promptsFor(context, tokenizer, files.includes(lake.file('texts', partition)))),
       rules: rulesOf(config),
       manifest: {},
       checkUnchanged: () => undefined,

@@ -1,8 +1,10 @@
 import { existsSync } from 'node:fs';
 import type { Config } from '../src/config/schema.js';
+import { promptLookup } from '../src/decode/prompt-lookup.js';
 import { calibrate } from '../src/draft/calibrate.js';
 import { runError } from '../src/errors.js';
-import type { Manifest } from '../src/lake/manifest.js';
+import { type Manifest, readManifest } from '../src/lake/manifest.js';
+import { fingerprintOf } from '../src/lake/origin.js';
 import type { TextRules } from '../src/lake/pool-texts.js';
 import { loadTextModel } from '../src/model/text.js';
 import { defaultMaxLength, poolSettings } from '../src/pool/builder.js';
@@ -66,6 +68,7 @@ async function buildPools(
     needsTexts: needed,
     earlier: [out, ...(before === undefined ? [] : [lake.dir('pools', before)])],
     ...encoding(tokenizer, maxLength),
+    ...(await promptsFor(context, tokenizer, firstRound)),
     rules: rulesOf(config),
     manifest: firstRound ? { origin: withoutTexts(origin), firstRound } : { origin },
     checkUnchanged,
@@ -154,6 +157,24 @@ export function earlierTexts({ lake, partition }: StageContext): string[] {
     .earlierPartitions('texts', partition)
     .map((name) => lake.file('texts', name))
     .filter((file) => existsSync(file));
+}
+
+/**
+ * Prompts of the texts that pools are made of: those of the lake's earlier partitions, or the partition's own where the texts
+ * are those of its rounds. Of texts from elsewhere nobody knows them.
+ */
+export async function promptsFor(
+  { config, lake, partition }: StageContext,
+  tokenizer: TextModel,
+  ofOwnRounds: boolean,
+): Promise<Pick<RefreshJob, 'prompts'>> {
+  const names = ofOwnRounds ? [partition] : lake.earlierPartitions('texts', partition);
+  const known = names.filter((name) => existsSync(lake.file('prompts', name)));
+  if (known.length === 0 || (config.pools.texts !== undefined && !ofOwnRounds)) return {};
+  const versions: (string | null)[] = [];
+  for (const name of known) versions.push(fingerprintOf(await readManifest(lake.dir('prompts', name))));
+  const files = known.map((name) => lake.file('prompts', name));
+  return { prompts: { lookup: promptLookup(tokenizer, files), fingerprint: versions.join(' ') } };
 }
 
 /** Which texts pools are made of. */

@@ -27,12 +27,20 @@ drop table candidates;
 set partitioned_write_flush_threshold = 32768;
 
 copy (
-  select texts.text, chosen.complete, chosen."group", chosen.place, chosen.batch
-  from chosen
-  join (
-    select list_position($files, filename) as file, file_row_number as row, text
+  -- the empty first part gives the column that the files may lack
+  with texts as (
+    select null::varchar as filename, null::bigint as file_row_number, null::varchar as text, null::varchar as prompt_id
+    where false
+    union all by name
+    select *
     from read_parquet(
       $files, union_by_name = true, filename = true, file_row_number = true, hive_partitioning = false
     )
+  )
+  select texts.text, texts.prompt_id, chosen.complete, chosen."group", chosen.place, chosen.batch
+  from chosen
+  join (
+    select list_position($files, filename) as file, file_row_number as row, text, prompt_id::varchar as prompt_id
+    from texts
   ) texts using (file, row)
 ) to $folder (format parquet, compression snappy, partition_by (batch));

@@ -173,8 +173,11 @@ export class DecodeLoop {
     const drafts = this.drafting.begin(request.pools);
     const { cohort, shared } = request.pools;
     const usualLength = cohort?.meanLength ?? shared?.meanLength;
-    const sequence = new Sequence(request, this.settings, drafts, this.model, usualLength);
     const budget = this.budget ?? (this.own as OwnBudgets).of(request.pools);
+    // a text that is never drafted for needn't be kept for drafts
+    const settings =
+      this.own !== undefined && budget.limit(1).nodes === 0 ? { ...this.settings, nodes: 0 } : this.settings;
+    const sequence = new Sequence(request, settings, drafts, this.model, usualLength);
     return { ...request, sequence, drafts, budget };
   }
 

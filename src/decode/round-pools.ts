@@ -1,6 +1,6 @@
 import { calibrate } from '../draft/calibrate.js';
 import type { RoundText } from '../lake/kept-texts.js';
-import { PoolBuilder, type PoolSettings } from '../pool/builder.js';
+import { PoolBuilder, type PoolSettings, type PromptLookup, tokensForThread } from '../pool/builder.js';
 import { type PoolSet, setVersion } from '../pool/folder.js';
 
 /**
@@ -11,7 +11,11 @@ export class RoundPools {
   private readonly builder: PoolBuilder;
   private round: RoundText[] = [];
 
-  constructor(settings: PoolSettings) {
+  /** @param lookup brings prompts of the texts */
+  constructor(
+    settings: PoolSettings,
+    private readonly lookup: PromptLookup,
+  ) {
     this.builder = new PoolBuilder(settings, calibrate);
   }
 
@@ -23,8 +27,8 @@ export class RoundPools {
   /** Ends the round. Returns how many texts there are. */
   endRound(): number {
     this.round.sort((a, b) => (a.promptId < b.promptId ? -1 : 1));
-    for (const { entityType, cohort, ids, ended } of this.round)
-      this.builder.add(entityType, cohort, ids, ended);
+    for (const { entityType, cohort, ids, ended, promptId } of this.round)
+      this.builder.add(entityType, cohort, ids, ended, promptId);
     this.round = [];
     return this.builder.texts;
   }
@@ -36,7 +40,7 @@ export class RoundPools {
 
   /** The pools of all rounds that have ended. @throws as `PoolBuilder.buildBeside` */
   async build(signal: AbortSignal): Promise<PoolSet> {
-    const built = await this.builder.buildBeside(signal);
+    const built = await this.builder.buildBeside(signal, tokensForThread, this.lookup);
     return {
       bytes: new Map(built.map(({ key, bytes }) => [key, bytes])),
       version: setVersion(built.map(({ metadata }) => metadata)),

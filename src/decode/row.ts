@@ -72,6 +72,9 @@ function identity({ promptId, entityType, entityId, framework, cohort }: PromptR
 }
 
 /** Token ids of a prompt row: a chat as it is, a prompt as one user message. */
-export function promptIds(tokenizer: TextModel, { prompt, messages }: PromptRow): Int32Array {
+export function promptIds(
+  tokenizer: TextModel,
+  { prompt, messages }: Pick<PromptRow, 'prompt' | 'messages'>,
+): Int32Array {
   return messages === null ? tokenizer.encodePrompt(prompt ?? '') : tokenizer.encodeChat(messages);
 }

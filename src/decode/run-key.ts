@@ -57,8 +57,15 @@ export function runKey(inputs: RunInputs): RunKey {
 }
 
 /** sha256 (hex) over a cost table. */
-export function costsKey({ batch, rows, milliseconds, padding = 0, host = usualHost }: CostTable): string {
+export function costsKey({
+  batch,
+  rows,
+  milliseconds,
+  padding = 0,
+  host = usualHost,
+  draft = 0,
+}: CostTable): string {
   return createHash('sha256')
-    .update(JSON.stringify([batch, rows, milliseconds, padding, host]))
+    .update(JSON.stringify([batch, rows, milliseconds, padding, host, draft]))
     .digest('hex');
 }

@@ -13,6 +13,7 @@ import type { StageTools } from '../stage.js';
 import type { TextModel } from '../text/tokenizer.js';
 import type { DecodeWorker } from './client.js';
 import { addKept, addOutcome, lacksPool, noCounts, type TableCounts } from './counts.js';
+import { promptLookup } from './prompt-lookup.js';
 import { streamKey } from './random.js';
 import { RoundPools } from './round-pools.js';
 import { hashShare, roundOf, roundShares } from './rounds.js';
@@ -114,7 +115,10 @@ export class TableRun {
     this.settings = keySettings(job, pools);
     const inRounds = pools.version === null && config.mode !== 'autoregressive';
     this.shares = inRounds ? roundShares(config.rounds.first, config.rounds.growth) : [1];
-    this.ownPools = new RoundPools(poolSettings(tokenizer, maxLength));
+    this.ownPools = new RoundPools(
+      poolSettings(tokenizer, maxLength),
+      promptLookup(tokenizer, [job.prompts.file]),
+    );
   }
 
   /** Opens what an earlier run with the same key has finished. */

@@ -6,6 +6,7 @@ import type { RelaxedMaps } from '../pool/file.js';
 import { OwnText } from '../pool/own.js';
 import { encodeProfile, profileNodes } from '../pool/profile.js';
 import { WithoutDocument } from '../pool/without.js';
+import { asEstimated, type BetaCurve, BetaFit, chanceBy } from './beta.js';
 import { type DraftBudget, Drafter } from './drafter.js';
 import { isotonic } from './isotonic.js';
 
@@ -13,22 +14,27 @@ import { isotonic } from './isotonic.js';
 const nodes = 16;
 /** Of so many drafts of mode relaxed one is made large, for the profile. */
 const profiled = 8;
-/** Outcomes at each point that the estimates count for: nodes of one text resemble each other, so these are many. */
-const prior = 100;
+/**
+ * Outcomes at each point that the fitted curve counts for; where there are many more, what comes may deviate from it. They
+ * are many because nodes of one text come or fail together. On texts held out, any number from 200 to 1,000 does as well.
+ */
+const prior = 300;
 
 const estimates = Array.from({ length: chancePoints }, (_, i) => estimateAt(i + 1));
 
 /**
  * Learns how often paths of an estimated chance come, of all texts and of each entity type: documents are drafted, each as
  * if the pools had been built without it, so nothing is built twice, and one cohort's pool at a time is opened. Other texts
- * of the same entity stay in, and prompts aren't known. Drafts of mode relaxed have maps of their own, since their first
- * choices are raised; what else the model would have accepted isn't known there: paths come where the text goes on along them.
+ * of the same entity stay in. They are drafted behind their prompts, where these are known: texts of some kinds repeat much of
+ * their prompts, those of others little. Drafts of mode relaxed have maps of their own, since their first choices are raised; what else the model would have accepted isn't known there: paths come where the text goes on along them.
  * Of these drafts some are kept as a profile: from it follows how large drafts should be that are each sized by itself.
  */
-export const calibrate: Calibrate = (settings, groups, shared, members) => {
+export const calibrate: Calibrate = (settings, groups, shared, members, promptOf) => {
   const { endToken } = settings;
   const skip = Math.max(1, contextLength(settings));
-  const vocabulary = 1 + largest(groups.flatMap(({ documents }) => documents.map(largest)));
+  const answers = groups.flatMap(({ documents }) => documents);
+  const whole = answers.flatMap((document) => [document, promptOf(document) ?? document]);
+  const vocabulary = 1 + largest(whole.map(largest));
   const drafter = new Drafter(vocabulary, new Set(endToken === undefined ? [] : [endToken]));
   const own = new OwnText(vocabulary, shared.maxLength);
   const strict = new ModeFit();
@@ -39,6 +45,9 @@ export const calibrate: Calibrate = (settings, groups, shared, members) => {
     for (const document of documents) {
       own.clear();
       for (const token of document) own.append(token);
+      const prompt = promptOf(document);
+      const answer = prompt === undefined ? document : joined(prompt, document.subarray(skip));
+      const from = prompt?.length ?? skip;
       const pools = {
         ...(cohort === undefined ? {} : { cohort: new WithoutDocument(cohort, document, own) }),
         shared: members.has(document) ? new WithoutDocument(shared, document, own) : shared,
@@ -55,7 +64,7 @@ export const calibrate: Calibrate = (settings, groups, shared, members) => {
           profile.add(entityType, drafter.gains.slice());
         };
         const replayed = { nodes, relaxed: isRelaxed };
-        replayDrafts(drafter, document, skip, replayed, see, isRelaxed ? sample : undefined);
+        replayDrafts(drafter, answer, from, replayed, see, isRelaxed ? sample : undefined);
       }
     }
   }
@@ -96,10 +105,11 @@ class ModeFit {
   }
 
   maps(): { chances: number[]; chancesBy: [string, number[]][] } {
-    const values = this.fits.all.values();
+    const { all } = this.fits;
+    const curve = all.curve();
     return {
-      chances: encodeChances(values),
-      chancesBy: this.fits.each((ofType) => encodeChances(ofType.values(values))),
+      chances: encodeChances(all.values(curve)),
+      chancesBy: this.fits.each((ofType) => encodeChances(ofType.values(ofType.curve(curve)))),
     };
   }
 }
@@ -177,28 +187,31 @@ export function replayDrafts(
   }
 }
 
-/** Fits a map of chances to outcomes. */
+/** Fits a map of chances to outcomes: a smooth curve, and what is seen beside it where there is much to see. */
 export class ChanceFit {
+  private readonly smooth = new BetaFit();
   /** Outcomes by point, and by how much they exceed the estimates; each counts at the points on its two sides. */
   private readonly weights = new Float64Array(chancePoints + 1);
   private readonly excess = new Float64Array(chancePoints + 1);
 
   add(estimate: number, came: boolean): void {
+    this.smooth.add(estimate, came);
     const { point, beyond } = pointOf(estimate);
     const excess = (came ? 1 : 0) - estimate;
     this.count(point, 1 - beyond, excess);
     this.count(point + 1, beyond, excess);
   }
 
-  /**
-   * Values at the points but for the first, never falling.
-   * @param usual values that few outcomes don't lead far from; the estimates if left out
-   */
-  values(usual: readonly number[] = estimates): number[] {
-    const weights = usual.map((_, i) => prior + (this.weights[i + 1] as number));
-    const raised = usual.map((value, i) => {
-      const estimate = estimateAt(i + 1);
-      const excess = prior * (value - estimate) + (this.excess[i + 1] as number);
+  /** @param usual curve that few outcomes don't lead far from */
+  curve(usual = asEstimated): BetaCurve {
+    return this.smooth.curve(usual);
+  }
+
+  /** Values at the points but for the first, never falling. */
+  values(curve = this.curve()): number[] {
+    const weights = estimates.map((_, i) => prior + (this.weights[i + 1] as number));
+    const raised = estimates.map((estimate, i) => {
+      const excess = prior * (chanceBy(curve, estimate) - estimate) + (this.excess[i + 1] as number);
       return estimate + excess / (weights[i] as number);
     });
     return isotonic(raised, weights);
@@ -208,6 +221,13 @@ export class ChanceFit {
     this.weights[point] = (this.weights[point] as number) + weight;
     this.excess[point] = (this.excess[point] as number) + weight * excess;
   }
+}
+
+function joined(prompt: Int32Array, answer: Int32Array): Int32Array {
+  const whole = new Int32Array(prompt.length + answer.length);
+  whole.set(prompt);
+  whole.set(answer, prompt.length);
+  return whole;
 }
 
 function largest(tokens: ArrayLike<number>): number {

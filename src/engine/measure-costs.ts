@@ -1,5 +1,12 @@
 /** Measures an engine's cost table: steps of made-up trees behind a made-up prompt, timed on the engine itself. */
-import { type CostTable, hostOnCpu, makeMonotone, stepMilliseconds, usualHost } from './cost-table.js';
+import {
+  type CostTable,
+  draftOnCpu,
+  hostOnCpu,
+  makeMonotone,
+  stepMilliseconds,
+  usualHost,
+} from './cost-table.js';
 import type { Engine, StepInput } from './engine.js';
 import { settle } from './spikes.js';
 
@@ -61,7 +68,11 @@ export async function measureCosts(engine: Engine, onOwnThreads: boolean): Promi
   const measured = settled.map((line) => prolong(line, rows));
   const table = { batch, rows, milliseconds: makeMonotone(measured) };
   const padding = paddingOf(table, engine.slots, uneven);
-  return { ...table, padding, host: onOwnThreads ? hostOnCpu : usualHost };
+  return {
+    ...table,
+    padding,
+    ...(onOwnThreads ? { host: hostOnCpu, draft: draftOnCpu } : { host: usualHost }),
+  };
 }
 
 /** What a place that stays empty takes, from the time of a step of one long draft and otherwise single rows. */

@@ -33,6 +33,7 @@ export interface GroupText {
   text: string;
   /** Whether the text ended by itself. */
   complete: boolean;
+  promptId: string | null;
 }
 
 /** Columns that decide which texts are found. */
@@ -199,5 +200,9 @@ function toGroup(row: Record<string, unknown>): TextGroup {
 }
 
 function toText(row: Record<string, unknown>): GroupText {
-  return { text: row.text as string, complete: row.complete as boolean };
+  return {
+    text: row.text as string,
+    complete: row.complete as boolean,
+    promptId: row.prompt_id as string | null,
+  };
 }

@@ -77,10 +77,17 @@ export interface FitGroup {
   open: (() => Pool) | undefined;
 }
 
+/** Brings the prompts of these ids, as the model's tokens; those that nobody knows are left out. */
+export type PromptLookup = (ids: readonly string[]) => Promise<KnownPrompts>;
+/** Prompts by their ids. */
+export type KnownPrompts = Pick<ReadonlyMap<string, Int32Array>, 'get'>;
+const noPrompts: KnownPrompts = new Map();
+
 /**
  * Learns what estimated chances are worth: drafting is what they are estimated by, and it knows pools, not they it.
  * @param shared pool of all, with its escape probabilities
  * @param members documents that it holds; groups may have others
+ * @param promptOf the prompt that a document answers, where it is known
  * @returns what `encodeChances` makes of the maps
  */
 export type Calibrate = (
@@ -88,12 +95,15 @@ export type Calibrate = (
   groups: readonly FitGroup[],
   shared: Pool,
   members: ReadonlySet<Int32Array>,
+  promptOf: (document: Int32Array) => Int32Array | undefined,
 ) => Pick<LearntMetadata, 'chances' | 'chancesBy' | 'relaxed'>;
 
 /** What the shared pool knows beside counts, learnt from documents of every cohort. */
 export class SharedFit {
   private readonly escapes: EscapeFit;
   private readonly groups: FitGroup[] = [];
+  /** Ids of the prompts that the documents answer which chances are learnt from. */
+  private readonly answered = new Map<Int32Array, string>();
 
   /** @param calibrate chances count as they are estimated if left out */
   constructor(
@@ -107,29 +117,41 @@ export class SharedFit {
    * Takes in a cohort's part.
    * @param part what `CohortBuilder` made of the job
    * @param open opens the cohort's pool; undefined where there is none
+   * @param answered ids of the prompts that documents answer
    */
   add(
-    { entityType, documents, cohorts }: CohortJob,
+    { entityType, documents, share }: CohortJob,
     part: CohortOpinions | undefined,
     open: (() => Pool) | undefined,
+    answered: Pick<ReadonlyMap<Int32Array, string>, 'get'>,
   ): void {
-    if (cohorts === undefined || part === undefined) throw new Error('a cohort that no fit was asked of');
+    if (share === undefined || part === undefined) throw new Error('a cohort that no fit was asked of');
     const { places, opinions } = part;
     const chosen = places.map((place) => documents[place] as Int32Array);
     this.escapes.add(chosen, opinions);
     // the first of those chosen
-    const drafted = chooseForFit(chosen, calibrationTokens / cohorts);
+    const drafted = chooseForFit(chosen, calibrationTokens * share);
     this.groups.push({ entityType, documents: drafted, open });
+    for (const document of drafted) {
+      const promptId = answered.get(document);
+      if (promptId !== undefined) this.answered.set(document, promptId);
+    }
+  }
+
+  /** Of the prompts that `learn` makes use of. */
+  get promptIds(): string[] {
+    return [...new Set(this.answered.values())];
   }
 
   /** As they stand in the metadata of the shared pool. */
-  learn(columns: TrieColumns, documents: readonly Int32Array[]): LearntMetadata {
+  learn(columns: TrieColumns, documents: readonly Int32Array[], prompts: KnownPrompts): LearntMetadata {
     const { settings, groups } = this;
     const { maxLength } = settings;
     const members = new Set(documents);
     const weights = this.escapes.weights(new Pool(columns, maxLength), members);
     const shared = new Pool(columns, maxLength, { escapes: decodeEscapes(weights) });
-    return { weights, ...this.calibrate?.(settings, groups, shared, members) };
+    const promptOf = (document: Int32Array) => prompts.get(this.answered.get(document) ?? '');
+    return { weights, ...this.calibrate?.(settings, groups, shared, members, promptOf) };
   }
 }
 
@@ -170,15 +192,17 @@ export function cohortPool(
 /**
  * The pool that all share.
  * @param fit has documents of every cohort
+ * @param prompts those of `fit.promptIds`
  * @param columns of the documents' n-grams
  */
 export function buildShared(
   settings: PoolSettings,
   documents: readonly Int32Array[],
   fit: SharedFit,
+  prompts: KnownPrompts,
   columns = buildTrie(documents, settings.maxLength),
 ): BuiltPool {
-  return encode(settings, { ...everybody, documents }, columns, fit.learn(columns, documents));
+  return encode(settings, { ...everybody, documents }, columns, fit.learn(columns, documents, prompts));
 }
 
 function encode(
@@ -196,6 +220,7 @@ function encode(
 /** Collects texts as token ids and builds one pool per entity type and cohort, and one of all texts. */
 export class PoolBuilder {
   private readonly groups = new Map<PoolKey, Group>();
+  private readonly answered = new Map<Int32Array, string>();
   texts = 0;
   private tokens = 0;
 
@@ -205,35 +230,68 @@ export class PoolBuilder {
     private readonly calibrate?: Calibrate,
   ) {}
 
-  /** @param complete whether the text ended by itself */
-  add(entityType: string | null, cohort: string | null, ids: ArrayLike<number>, complete: boolean): void {
+  /**
+   * @param complete whether the text ended by itself
+   * @param promptId of the prompt that it answers, where that can be looked up
+   */
+  add(
+    entityType: string | null,
+    cohort: string | null,
+    ids: ArrayLike<number>,
+    complete: boolean,
+    promptId?: string | null,
+  ): void {
     const key = poolKey(entityType, cohort);
     const group = this.groups.get(key) ?? { entityType, cohort, documents: [] };
-    group.documents.push(documentOf(this.settings, ids, complete));
+    const document = documentOf(this.settings, ids, complete);
+    group.documents.push(document);
+    if (typeof promptId === 'string') this.answered.set(document, promptId);
     this.groups.set(key, group);
     this.texts++;
     this.tokens += ids.length;
   }
 
-  /** The pools, ordered by entity type and cohort, the shared one first; none when there are no texts. */
-  build(): BuiltPool[] {
+  /**
+   * The pools, ordered by entity type and cohort, the shared one first; none when there are no texts.
+   * @param prompts of those texts that chances are learnt from
+   */
+  build(prompts = noPrompts): BuiltPool[] {
     if (this.texts === 0) return [];
-    const builder = new CohortBuilder(this.settings);
-    return this.withShared(this.jobs(), (job) => builder.build(job));
+    const jobs = this.jobs();
+    const { fit, own } = this.fitted(jobs, this.alone().build);
+    return [buildShared(this.settings, allOf(jobs), fit, prompts), ...own];
   }
 
   /**
    * The same pools, those of the cohorts built by a thread beside this one where there is enough to do.
    * @param least tokens that are enough
+   * @param lookup brings the prompts of those texts that chances are learnt from
    * @throws `signal.reason` once it is aborted; runError when the thread fails
    */
-  async buildBeside(signal?: AbortSignal, least = tokensForThread): Promise<BuiltPool[]> {
+  async buildBeside(
+    signal?: AbortSignal,
+    least = tokensForThread,
+    lookup: PromptLookup = async () => noPrompts,
+  ): Promise<BuiltPool[]> {
     signal?.throwIfAborted();
-    if (this.texts === 0 || this.tokens < least) return this.build();
+    if (this.texts === 0) return [];
     const jobs = this.jobs();
+    const { columns, build } = this.tokens < least ? this.alone() : await this.beside(jobs, signal);
+    const { fit, own } = this.fitted(jobs, build);
+    const prompts = await lookup(fit.promptIds);
+    return [buildShared(this.settings, allOf(jobs), fit, prompts, columns), ...own];
+  }
+
+  /** Builds cohorts in this thread, when they are asked for. */
+  private alone(): { columns: undefined; build: (job: CohortJob) => CohortBuild } {
+    const builder = new CohortBuilder(this.settings);
+    return { columns: undefined, build: (job) => builder.build(job) };
+  }
+
+  /** Cohorts that another thread has built, in their order: each is given back once its file is made. */
+  private async beside(jobs: readonly CohortJob[], signal: AbortSignal | undefined) {
     const { columns, builds } = await this.tries(jobs, new CohortThread(this.settings, signal));
-    // one after the other: each is given back once its file is made
-    return this.withShared(jobs, () => builds.shift() as CohortBuild, columns);
+    return { columns, build: () => builds.shift() as CohortBuild };
   }
 
   /** Those of the cohorts from the thread, which is closed then: its memory isn't needed any more; and the shared one. */
@@ -254,26 +312,22 @@ export class PoolBuilder {
 
   private jobs(): CohortJob[] {
     const groups = [...this.groups.values()].sort(byName);
-    return groups.map((group) => ({ ...group, cohorts: groups.length }));
+    return groups.map((group) => ({ ...group, share: group.documents.length / this.texts }));
   }
 
-  /**
-   * @param build asked of each job once, in their order
-   * @param columns of the shared pool, if they are there already
-   */
-  private withShared(
+  /** The cohorts' pools, and what is learnt from their texts. @param build asked of each job once, in their order */
+  private fitted(
     jobs: readonly CohortJob[],
     build: (job: CohortJob) => CohortBuild,
-    columns?: TrieColumns,
-  ): BuiltPool[] {
+  ): { fit: SharedFit; own: BuiltPool[] } {
     const fit = new SharedFit(this.settings, this.calibrate);
     const own = jobs.flatMap((job) => {
       const part = build(job);
       const built = cohortPool(this.settings, job, part);
-      fit.add(job, part.opinions, built && (() => openPool(built.bytes, 'A pool').pool));
+      fit.add(job, part.opinions, built && (() => openPool(built.bytes, 'A pool').pool), this.answered);
       return built ?? [];
     });
-    return [buildShared(this.settings, allOf(jobs), fit, columns), ...own];
+    return { fit, own };
   }
 }
 

@@ -14,8 +14,11 @@ export function contextLength({ generationPrompt, maxLength }: PoolSettings): nu
 export interface CohortJob extends PoolOwner {
   /** All that its pool holds, made by `documentOf`. */
   documents: readonly Int32Array[];
-  /** Cohorts that fits go through; left out where the shared pool isn't built. */
-  cohorts?: number;
+  /**
+   * Its part of all texts: fits go through as much of each cohort as it has of them. Left out where the shared pool isn't
+   * built.
+   */
+  share?: number;
 }
 
 export interface CohortBuild {
@@ -44,19 +47,19 @@ export class CohortBuilder {
    * @param earlier the cohort's pool, where it is there already
    * @throws inputError for more tokens than one pool can hold
    */
-  build({ cohort, documents, cohorts }: CohortJob, earlier?: Pool): CohortBuild {
+  build({ cohort, documents, share }: CohortJob, earlier?: Pool): CohortBuild {
     const { maxLength } = this.settings;
     const builds = earlier === undefined && cohort !== null && documents.length > 0;
     const columns = builds ? buildTrie(documents, maxLength) : undefined;
     const pool = columns === undefined ? earlier : new Pool(columns, maxLength);
     return {
       ...(columns === undefined ? {} : { trie: { columns, version: versionOf(columns, {}) } }),
-      ...(cohorts === undefined ? {} : { opinions: this.judge(documents, cohorts, pool) }),
+      ...(share === undefined ? {} : { opinions: this.judge(documents, share, pool) }),
     };
   }
 
-  private judge(documents: readonly Int32Array[], cohorts: number, pool: Pool | undefined): CohortOpinions {
-    const places = placesForFit(documents, fitTokens / cohorts);
+  private judge(documents: readonly Int32Array[], share: number, pool: Pool | undefined): CohortOpinions {
+    const places = placesForFit(documents, fitTokens * share);
     const chosen = places.map((place) => documents[place] as Int32Array);
     return { places, opinions: this.fit.judge(chosen, pool) };
   }

@@ -12,6 +12,7 @@ import {
   cohortPool,
   documentOf,
   type PoolSettings,
+  type PromptLookup,
   SharedFit,
   tokensForThread,
 } from './builder.js';
@@ -46,6 +47,12 @@ export interface RefreshJob {
   settings: PoolSettings;
   /** Learns what estimated chances are worth. */
   calibrate: Calibrate;
+  /** Where the prompts of the texts can be found, if anywhere. */
+  prompts?: {
+    lookup: PromptLookup;
+    /** Stands for what is there: another shared pool is built where it has changed. */
+    fingerprint: string;
+  };
   encode: (text: string) => Int32Array;
   rules: TextRules;
   /** What the manifest says beyond what it always says. */
@@ -112,6 +119,8 @@ async function refresh(job: RefreshJob, texts: PoolTexts, tools: StageTools): Pr
 /** What there was to build of a cohort, and what was built. */
 interface CohortOutcome {
   job: CohortJob;
+  /** Ids of the prompts that its documents answer. */
+  answered: Pick<WeakMap<Int32Array, string>, 'get'>;
   build: CohortBuild;
   /** The cohort's pool, where it was there already. */
   earlier: EarlierPool | undefined;
@@ -142,7 +151,7 @@ class Refresh {
   async *pools(): AsyncGenerator<PoolToWrite> {
     const { settings, rules, calibrate, out } = this.job;
     const { groups } = this.texts;
-    const ofAll = sharedFingerprint(groups);
+    const ofAll = sharedFingerprint(groups, this.job.prompts?.fingerprint);
     const shared = await this.take(ofAll);
     const own: (EarlierPool | undefined)[] = [];
     for (const group of groups)
@@ -159,9 +168,12 @@ class Refresh {
       progress.expect(groups.reduce((sum, { texts }, i) => sum + (wanted[i] ? texts : 0), 0));
     }
     for (const before of own) if (before !== undefined) yield before;
-    const cohorts = shared === undefined ? { cohorts: groups.length } : {};
     try {
-      for await (const { job, build, earlier, fingerprint } of this.cohorts(wanted, own, cohorts)) {
+      for await (const { job, answered, build, earlier, fingerprint } of this.cohorts(
+        wanted,
+        own,
+        shared === undefined,
+      )) {
         const built = cohortPool(settings, job, build);
         if (built !== undefined) {
           this.built++;
@@ -171,14 +183,14 @@ class Refresh {
         all.add(job.documents);
         // from files: the memory is given back meanwhile
         const open = earlier === undefined ? built && openerOf(out, built) : () => openEarlier(earlier);
-        fit.add(job, build.opinions, open);
+        fit.add(job, build.opinions, open, answered);
       }
     } finally {
       await this.thread?.close();
     }
     // no text is read for it any more
     if (shared === undefined) progress.note('building the shared pool');
-    yield shared ?? this.buildShared(all, ofAll, fit);
+    yield shared ?? (await this.buildShared(all, ofAll, fit));
     this.job.checkUnchanged();
   }
 
@@ -186,16 +198,19 @@ class Refresh {
   private async *cohorts(
     wanted: readonly boolean[],
     own: readonly (EarlierPool | undefined)[],
-    fit: Pick<CohortJob, 'cohorts'>,
+    fits: boolean,
   ): AsyncGenerator<CohortOutcome> {
     let last: Promise<CohortOutcome> | undefined;
     for (const [i, group] of this.texts.groups.entries()) {
       if (!wanted[i]) continue;
       const { entityType, cohort } = group;
-      const job = { entityType, cohort, documents: await this.keptOf(i), ...fit };
+      const share = fits ? { share: group.texts / this.texts.texts } : {};
+      const { documents, answered } = await this.keptOf(i);
+      const job = { entityType, cohort, documents, ...share };
       const before = await last;
       last = this.start(job, own[i]).then((build) => ({
         job,
+        answered,
         build,
         earlier: own[i],
         fingerprint: fingerprintOf(group),
@@ -215,9 +230,15 @@ class Refresh {
     return this.builder.build(job, earlier && openEarlier(earlier));
   }
 
-  private buildShared(documents: BalancedDocuments, fingerprint: string, fit: SharedFit): PoolToWrite {
+  private async buildShared(
+    documents: BalancedDocuments,
+    fingerprint: string,
+    fit: SharedFit,
+  ): Promise<PoolToWrite> {
     this.built++;
-    return { ...buildShared(this.job.settings, documents.documents(), fit), fingerprint };
+    const { settings, prompts } = this.job;
+    const known = (await prompts?.lookup(fit.promptIds)) ?? new Map();
+    return { ...buildShared(settings, documents.documents(), fit, known), fingerprint };
   }
 
   private async take(fingerprint: string): Promise<EarlierPool | undefined> {
@@ -226,19 +247,26 @@ class Refresh {
     return pool;
   }
 
-  /** The documents of a group that its pool holds, the most useful first. */
-  private async keptOf(group: number): Promise<Int32Array[]> {
-    const { settings, encode, rules } = this.job;
+  /** The documents of a group that its pool holds, the most useful first, and the prompts that they answer. */
+  private async keptOf(
+    group: number,
+  ): Promise<{ documents: Int32Array[]; answered: Pick<WeakMap<Int32Array, string>, 'get'> }> {
+    const { settings, encode, rules, prompts } = this.job;
     const { maxTokens = Number.POSITIVE_INFINITY, keep } = rules;
     const kept = new Retention(maxTokens);
     const score =
       maxTokens < Number.POSITIVE_INFINITY && keep === 'frequent' ? await this.scores(group) : () => 0;
+    // what isn't kept of the documents is forgotten here, too
+    const answered = new WeakMap<Int32Array, string>();
     let read = 0;
     for await (const page of this.texts.pages(group)) {
       this.tools.signal.throwIfAborted();
-      for (const { text, complete } of page) {
+      for (const { text, complete, promptId } of page) {
         const points = score(text);
-        if (kept.wants(points)) kept.offer(documentOf(settings, encode(text), complete), points);
+        if (!kept.wants(points)) continue;
+        const document = documentOf(settings, encode(text), complete);
+        kept.offer(document, points);
+        if (prompts !== undefined && promptId !== null) answered.set(document, promptId);
       }
       this.tools.progress.advance(page.length);
       read += page.length;
@@ -247,7 +275,7 @@ class Refresh {
     }
     // beyond the cap
     this.tools.progress.skip((this.texts.groups[group] as TextGroup).texts - read);
-    return kept.documents();
+    return { documents: kept.documents(), answered };
   }
 
   private async scores(group: number): Promise<(text: string) => number> {
@@ -312,8 +340,8 @@ function fingerprintOf({ entityType, cohort, fingerprint }: TextGroup): string {
   return sha256(JSON.stringify([entityType, cohort, fingerprint]));
 }
 
-function sharedFingerprint(groups: readonly TextGroup[]): string {
-  return sha256(groups.map(fingerprintOf).join('\n'));
+function sharedFingerprint(groups: readonly TextGroup[], prompts = ''): string {
+  return sha256([...groups.map(fingerprintOf), prompts].join('\n'));
 }
 
 function sha256(text: string): string {

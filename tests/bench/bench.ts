@@ -45,10 +45,11 @@ async function main(): Promise<void> {
     const tokenizer = loadTextModel(options.model, undefined);
     const defaults = options.prompts && options.poolTexts ? undefined : await sampleFiles(options.model);
     const { shuffle } = options;
-    const rows = await chooseBenchPrompts(options.prompts ?? defaults?.prompts ?? '', options.limit);
+    const promptFile = options.prompts ?? defaults?.prompts ?? '';
+    const rows = await chooseBenchPrompts(promptFile, options.limit);
     const chosen = shuffle ? rows.map(shuffledPrompt) : rows;
     const texts = options.poolTexts ?? defaults?.texts ?? '';
-    const pools = await heldOutPools(texts, chosen, tokenizer, shuffle);
+    const pools = await heldOutPools(texts, chosen, tokenizer, promptFile, shuffle);
     const workers = await startWorkers(options, tokenizer, pools.bytes);
     closing.push(...workers.values());
     const prompter = [...workers.values()][0] as DecodeWorker;

@@ -3,8 +3,10 @@
  * a share of them at a time, and their texts are replayed without and with their prompts. Figures for people go to stderr,
  * the last line of stdout is JSON: of each entity type the tenths of estimated chances, with standard errors.
  * usage: node dist/tests/bench/chances.js --model DIR --texts FILE --prompts FILE [--drafted FILE] [--folds N] [--relaxed]
+ *   [--unknown]
  * --texts: Parquet with text, prompt_id, entity_type, entity_id, cohort; --prompts: that with their prompts
  * --relaxed: drafts of mode relaxed; what was accepted is still what the text goes on with
+ * --unknown: the pools are built without the prompts of their texts, as those of pools.texts are
  * --drafted: texts to replay (those of --texts if left out); the pools hold none of their users and items
  */
 import { parseArgs } from 'node:util';
@@ -36,6 +38,7 @@ const { values: options } = parseArgs({
     drafted: { type: 'string' },
     folds: { type: 'string', default: '10' },
     relaxed: { type: 'boolean', default: false },
+    unknown: { type: 'boolean', default: false },
   },
 });
 const { model, texts: file, prompts: promptFile } = options;
@@ -51,17 +54,18 @@ const texts = await readTexts(tokenizer, file);
 const drafted = options.drafted === undefined ? texts : await readTexts(tokenizer, options.drafted);
 const found = new Map<string, Reliability>();
 for (let fold = 0; fold < folds; fold++) {
-  const builder = new PoolBuilder(poolSettings(tokenizer, defaultMaxLength), calibrate);
-  for (const text of texts) if (text.fold !== fold) builder.add(text.entityType, text.cohort, text.ids, true);
-  const drafter = sourceDrafter(tokenizer, openPools(builder.build()), 'mixed');
-  for (const text of drafted) {
-    if (text.fold !== fold) continue;
-    const prompt = prompts.get(text.promptId ?? '');
-    if (prompt === undefined) throw new Error(`--prompts lacks ${text.promptId}`);
-    for (const [kind, before] of [
-      ['without prompts', tokenizer.generationPrompt],
-      ['with prompts', prompt],
-    ] as const) {
+  for (const kind of ['without prompts', 'with prompts'] as const) {
+    const builder = new PoolBuilder(poolSettings(tokenizer, defaultMaxLength), calibrate);
+    for (const { entityType, cohort, ids, promptId, fold: own } of texts)
+      if (own !== fold) builder.add(entityType, cohort, ids, true, promptId);
+    // as decoding has it: where prompts are known, chances are learnt behind them
+    const known = kind === 'with prompts' && !options.unknown ? prompts : undefined;
+    const drafter = sourceDrafter(tokenizer, openPools(builder.build(known)), 'mixed');
+    for (const text of drafted) {
+      if (text.fold !== fold) continue;
+      const prompt = prompts.get(text.promptId ?? '');
+      if (prompt === undefined) throw new Error(`--prompts lacks ${text.promptId}`);
+      const before = kind === 'with prompts' ? prompt : tokenizer.generationPrompt;
       const name = `${text.entityType}, ${kind}`;
       const reliability = found.get(name) ?? new Reliability();
       found.set(name, reliability);

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { type BetaCurve, chanceBy } from '../../src/draft/beta.js';
 import { ChanceFit, calibrate } from '../../src/draft/calibrate.js';
 import { Drafter, type DraftPools } from '../../src/draft/drafter.js';
 import { PoolBuilder, poolKey, sharedKey } from '../../src/pool/builder.js';
@@ -8,6 +9,10 @@ import { Chances, certain, chancePoints, encodeChances, estimateAt } from '../..
 import { openPool } from '../../src/pool/file.js';
 import type { DraftProfile } from '../../src/pool/profile.js';
 import { Pool } from '../../src/pool/trie.js';
+
+function usualValues(curve: BetaCurve): number[] {
+  return Array.from({ length: chancePoints }, (_, i) => chanceBy(curve, estimateAt(i + 1)));
+}
 
 test('outcomes decide where there are many, estimates where there are few', () => {
   const fit = new ChanceFit();
@@ -31,10 +36,18 @@ test('outcomes decide where there are many, estimates where there are few', () =
     Array.from({ length: chancePoints }, (_, i) => ((i + 1) * certain) / chancePoints),
     'nothing seen',
   );
-  const usual = Array.from({ length: chancePoints }, (_, i) => estimateAt(i + 1) ** 2);
-  assert.equal(encodeChances(new ChanceFit().values(usual)), encodeChances(usual), 'nothing seen of a type');
-  for (const [i, value] of few.values(usual).entries())
-    assert.ok(Math.abs(value - (usual[i] as number)) < 0.05, `${value} of a type, usually ${usual[i]}`);
+  const usual: BetaCurve = [2, 0.9, -0.3];
+  const ofType = new ChanceFit();
+  assert.equal(
+    encodeChances(ofType.values(ofType.curve(usual))),
+    encodeChances(usualValues(usual)),
+    'nothing seen of a type',
+  );
+  for (const [i, value] of few.values(few.curve(usual)).entries())
+    assert.ok(
+      Math.abs(value - (usualValues(usual)[i] as number)) < 0.05,
+      `${value} of a type, usually ${usualValues(usual)[i]}`,
+    );
 });
 
 /** Texts of two cohorts, whose pools and shared pool are built in the order given. */
@@ -95,6 +108,27 @@ test('equal texts in any order make equal pools; drafts are the same with what w
       },
     ),
   );
+});
+
+test('what texts repeat of their prompts is learnt where the prompts are known', () => {
+  const settings = { tokenizer: '', maxLength: 4, generationPrompt: Int32Array.of(1), endToken: 0 };
+  const builder = new PoolBuilder(settings, calibrate);
+  const prompts = new Map<string, Int32Array>();
+  // texts name three things each, which their prompts name before
+  for (let i = 0; i < 150; i++) {
+    const named = [0, 1, 2].map((k) => 20 + ((i * 31 + k * 17 * (1 + (i % 5))) % 41));
+    prompts.set(`${i}`, Int32Array.of(2, ...named, 3, 0, 1));
+    builder.add('item', 'c', [4, 5, 2, ...named, 6, 7], true, `${i}`);
+  }
+  const sharedOf = (known?: typeof prompts) =>
+    openPool(builder.build(known).find(({ key }) => key === sharedKey)?.bytes as SharedArrayBuffer, 'p').pool;
+  const [unknown, known] = [sharedOf(), sharedOf(prompts)];
+  // low estimates come oftener than texts alone tell
+  for (const estimate of [0.1, 0.2]) {
+    const [without, behind] = [unknown, known].map((pool) => pool.chancesBy?.get('item')?.of(estimate) ?? 0);
+    assert.ok((behind as number) > (without as number) + 0.02, `${behind} against ${without} of ${estimate}`);
+  }
+  assert.equal(sharedOf(new Map()).chances, unknown.chances, 'none is known');
 });
 
 test('chances are those of the entity type that a cohort is of', () => {

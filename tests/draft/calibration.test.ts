@@ -42,18 +42,19 @@ function textsOf(cohort: number, count: number, seed: number): number[][] {
   });
 }
 
+const builder = new PoolBuilder(settings, calibrate);
+for (const cohort of [0, 1])
+  for (const text of textsOf(cohort, 300, 17 + cohort)) builder.add('item', `${cohort}`, text, true);
+const pools = new Map(builder.build().map(({ key, bytes }) => [key, openPool(bytes, key).pool]));
+
 /** Sums by tenth of the estimated chance: nodes, chances, nodes that were accepted. */
 function reliability(nodes: number, relaxed: boolean): { nodes: number; chance: number; accepted: number }[] {
   const table = Array.from({ length: 10 }, () => ({ nodes: 0, chance: 0, accepted: 0 }));
-  const builder = new PoolBuilder(settings, calibrate);
-  for (const cohort of [0, 1])
-    for (const text of textsOf(cohort, 300, 17 + cohort)) builder.add('item', `${cohort}`, text, true);
-  const pools = new Map(builder.build().map(({ key, bytes }) => [key, openPool(bytes, key).pool]));
   const drafter = new Drafter(vocabulary, new Set([end]));
   for (const cohort of [0, 1]) {
     const [own, shared] = [pools.get(poolKey('item', `${cohort}`)), pools.get(sharedKey)];
     assert.ok(own !== undefined && shared !== undefined);
-    for (const text of textsOf(cohort, 150, 99 + cohort)) {
+    for (const text of textsOf(cohort, 600, 99 + cohort)) {
       const answer = [...text, end];
       drafter.begin({ cohort: own, shared });
       drafter.append(1);
@@ -93,7 +94,7 @@ for (const [nodes, mode, bound] of [
 ] as const) {
   test(`nodes are accepted as often as estimated, within ${bound} points in each tenth: ${nodes} nodes, ${mode}`, () => {
     const table = reliability(nodes, mode === 'relaxed');
-    const judged = table.filter(({ nodes: count }) => count >= 150);
+    const judged = table.filter(({ nodes: count }) => count >= 600);
     assert.ok(judged.length >= 6, 'too few nodes to judge');
     const points = judged.map(({ nodes: count, chance, accepted }) => [
       Math.round((100 * chance) / count),

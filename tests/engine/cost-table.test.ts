@@ -156,6 +156,8 @@ test('what is no cost table is refused in one sentence', () => {
   assert.is(parseCostTable(altered({ padding: 0.5 }), 'costs.json').padding, 0.5);
   refused(altered({ host: 'x' }), /"host" must be a number/);
   assert.is(parseCostTable(altered({ host: 0.004 }), 'costs.json').host, 0.004);
+  refused(altered({ draft: -1 }), /"draft" must be a number/);
+  assert.is(parseCostTable(altered({ draft: 0.02 }), 'costs.json').draft, 0.02);
   assert.throws(() => loadCostTable(join(folder, 'none.json')), /can't be read/);
 });
 

@@ -39,8 +39,8 @@ test("this machine's table goes to a file that dare plan takes", () =>
     const set = ['--set', 'model.device=cpu'];
     const result = await runHere([...args, ...set]);
     const table = loadCostTable(out);
-    const { batch, rows, milliseconds, padding, host } = result;
-    assert.equal({ batch, rows, milliseconds, padding, host }, table);
+    const { batch, rows, milliseconds, padding, host, draft } = result;
+    assert.equal({ batch, rows, milliseconds, padding, host, draft }, table);
     assert.equal(
       [result.stage, result.file, result.weights, result.concurrency],
       ['model costs', out, 'float32', 2],

@@ -31,7 +31,7 @@ const owner = { entityType: 'item', cohort: 'drama' };
 function builderOf(texts: number): PoolBuilder {
   const builder = new PoolBuilder(settings, calibrate);
   for (let i = 0; i < texts; i++)
-    builder.add(i % 2 === 0 ? 'item' : 'user', i % 8 === 7 ? null : `c${i % 7}`, text(i), i % 5 > 0);
+    builder.add(i % 2 === 0 ? 'item' : 'user', i % 8 === 7 ? null : `c${i % 7}`, text(i), i % 5 > 0, `${i}`);
   return builder;
 }
 
@@ -40,8 +40,9 @@ const hashes = (pools: readonly BuiltPool[]) =>
 
 test('one thread and two: the same pools in the same order, byte for byte', async () => {
   for (const texts of [0, 1, 7, 300]) {
-    const alone = builderOf(texts).build();
-    const beside = await builderOf(texts).buildBeside(undefined, 0);
+    const prompts = new Map(Array.from({ length: texts }, (_, i) => [`${i}`, Int32Array.from(text(i + 3))]));
+    const alone = builderOf(texts).build(prompts);
+    const beside = await builderOf(texts).buildBeside(undefined, 0, async () => prompts);
     assert.equal(hashes(beside), hashes(alone), `${texts} texts`);
   }
 });
@@ -56,17 +57,17 @@ test('a cohort in the thread: what it is without one, of a pool that is there al
     const thread = new CohortThread(settings);
     try {
       const jobs = [
-        { ...owner, documents, cohorts: 3 },
+        { ...owner, documents, share: 1 / 3 },
         { ...owner, documents },
-        { entityType: 'user', cohort: null, documents, cohorts: 1 },
-        { ...owner, documents: [], cohorts: 2 },
+        { entityType: 'user', cohort: null, documents, share: 1 / 1 },
+        { ...owner, documents: [], share: 1 / 2 },
       ];
       const built = await Promise.all(jobs.map((job) => thread.build(job)));
       assert.equal(
         built,
         jobs.map((job) => new CohortBuilder(settings).build(job)),
       );
-      const fitted = { ...owner, documents, cohorts: 3 };
+      const fitted = { ...owner, documents, share: 1 / 3 };
       const judged = await thread.build(fitted, earlier);
       assert.equal(judged, new CohortBuilder(settings).build(fitted, openEarlier(earlier)));
       assert.is(judged.trie, undefined);
@@ -82,7 +83,7 @@ test("a pool that can't be read: the thread's error keeps its sentence, hint and
     const entry = { ...metadata, file: 'gone.arrow', sha256: '', size: 1 };
     const thread = new CohortThread(settings);
     try {
-      const job = { ...owner, documents, cohorts: 1 };
+      const job = { ...owner, documents, share: 1 / 1 };
       const [error, next] = await Promise.all([
         errorOf(() => thread.build(job, { dir, entry })),
         thread.build(job),

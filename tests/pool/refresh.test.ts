@@ -245,6 +245,34 @@ test('a pool that is broken, or of a folder without a manifest, is built', () =>
     assert.equal(counts(await refresh(out, [texts])), [4, 0, 4]);
   }));
 
+test('prompts are looked up for the texts that chances are learnt from; others make another shared pool alone', () =>
+  inFolder(async (folder) => {
+    const out = join(folder, 'pools');
+    const rows = rowsOf(60);
+    const texts = await write(folder, 'texts', [
+      ...rows,
+      { cohort: 'c0', entity_type: 'item', text: 'of none' },
+    ]);
+    const asked: string[] = [];
+    const answers = new Map(rows.map(({ prompt_id: id = '', text }) => [id, encode(`say: ${text}`)]));
+    const prompts = (fingerprint: string) => ({
+      fingerprint,
+      lookup: async (ids: readonly string[]) => {
+        asked.push(...ids);
+        return answers;
+      },
+    });
+    const shared = async (dir: string) => (await loadPools(dir, settings.tokenizer, true)).bytes.get('');
+    assert.equal(counts(await refresh(out, [texts])), [4, 0, 4]);
+    const without = hashOf(new Uint8Array((await shared(out)) as SharedArrayBuffer));
+    assert.equal(counts(await refresh(out, [texts], { prompts: prompts('a') })), [1, 3, 4]);
+    const behind = hashOf(new Uint8Array((await shared(out)) as SharedArrayBuffer));
+    assert.not.equal(behind, without, 'chances are learnt behind prompts');
+    assert.equal(asked.sort(), rows.map(({ prompt_id }) => prompt_id).sort());
+    assert.equal(counts(await refresh(out, [texts], { prompts: prompts('a') })), [0, 4, 4]);
+    assert.equal(counts(await refresh(out, [texts], { prompts: prompts('b') })), [1, 3, 4]);
+  }));
+
 test('cohorts of any name, and texts of none', () =>
   inFolder(async (folder) => {
     const out = join(folder, 'pools');
