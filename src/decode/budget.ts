@@ -40,15 +40,23 @@ export function addReports(reports: readonly StepReport[]): StepReport {
   return sum;
 }
 
+/** What is left of a draft. */
+export interface Kept {
+  /** The first ones. */
+  rows: number;
+  /** Tokens that they promise beyond what plain decoding brings in the time that they and the draft take; 0 without rows. */
+  worth: number;
+}
+
 /** Decides on the rows of drafts. */
 export interface Budget {
   /** What the drafts of so many sequences are made within. */
   limit(sequences: number): DraftLimit;
   /**
-   * How many rows of each draft to keep: the first ones.
+   * What to keep of each draft.
    * @param gains estimated chances of being accepted of each draft's rows, none higher than the one before
    */
-  choose(gains: readonly Float64Array[]): number[];
+  choose(gains: readonly Float64Array[]): Kept[];
   record(report: StepReport): void;
 }
 
@@ -60,8 +68,9 @@ export class FixedBudget implements Budget {
     return this.given;
   }
 
-  choose(gains: readonly Float64Array[]): number[] {
-    return gains.map((rows) => rows.length);
+  /** A size that was asked for is worth it. */
+  choose(gains: readonly Float64Array[]): Kept[] {
+    return gains.map((rows) => ({ rows: rows.length, worth: Math.min(1, rows.length) }));
   }
 
   record(): void {}
@@ -133,7 +142,7 @@ export class CostBudget implements Budget {
     return { nodes: this.nodes, minPathProbability };
   }
 
-  choose(gains: readonly Float64Array[]): number[] {
+  choose(gains: readonly Float64Array[]): Kept[] {
     const step = {
       gains,
       trust: this.trust,
@@ -144,7 +153,21 @@ export class CostBudget implements Budget {
       this.plainTokens = assumedSteps * gains.length;
       this.tokens = bestQuotient(step) * this.plainTokens;
     }
-    return bestChoice(step, this.speedup).rows;
+    return this.valued(bestChoice(step, this.speedup).rows, step);
+  }
+
+  private valued(rows: readonly number[], { gains, trust, price }: Step): Kept[] {
+    const sequences = gains.length;
+    const all = rows.reduce((sum, kept) => sum + kept, 0);
+    const longest = rows.reduce((most, kept) => Math.max(most, kept), 0);
+    const row = all === 0 ? 0 : (price(all, longest) - price(0, 0)) / all;
+    // all sequences wait while one is drafted for
+    const draft = (sequences * (this.table.draft ?? 0)) / this.curveOf(sequences).at(1);
+    return rows.map((kept, i) => {
+      if (kept === 0) return { rows: 0, worth: 0 };
+      const promised = (gains[i] as Float64Array).subarray(0, kept).reduce((sum, gain) => sum + gain, 0);
+      return { rows: kept, worth: trust * promised - this.speedup * (kept * row + draft) };
+    });
   }
 
   record({ sequences, draftRows, longest, expected, accepted, tokens }: StepReport): void {

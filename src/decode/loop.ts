@@ -2,7 +2,7 @@ import type { DraftPools } from '../draft/drafter.js';
 import type { Drafting, SequenceDrafts } from '../draft/drafting.js';
 import type { Engine, StepInput, StepOptions, TreeRows, Verdicts } from '../engine/engine.js';
 import { runError } from '../errors.js';
-import { addReports, type Budget, budgetFor, hasOwnBudgets } from './budget.js';
+import { addReports, type Budget, budgetFor, hasOwnBudgets, type Kept } from './budget.js';
 import { OwnBudgets } from './own-budget.js';
 import { Sampler } from './sampler.js';
 import {
@@ -297,6 +297,6 @@ export class DecodeLoop {
 function cutTogether(sequences: readonly Active[], budget: Budget): void {
   const kept = budget.choose(sequences.map(({ sequence }) => sequence.takeDraft()));
   sequences.forEach(({ sequence }, i) => {
-    sequence.cut(kept[i] as number);
+    sequence.cut(kept[i] as Kept);
   });
 }

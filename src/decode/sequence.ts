@@ -2,7 +2,7 @@ import type { SequenceDrafts } from '../draft/drafting.js';
 import type { CostTable } from '../engine/cost-table.js';
 import type { TreeRows, Verdicts } from '../engine/engine.js';
 import type { FinishReason } from '../lake/writer.js';
-import type { DraftLimit, StepReport } from './budget.js';
+import type { DraftLimit, Kept, StepReport } from './budget.js';
 import { DraftPause } from './pause.js';
 import { PenalisedVerdicts, RepetitionPenalty } from './penalty.js';
 import { type StreamKey, uniform } from './random.js';
@@ -197,12 +197,13 @@ export class Sequence {
     return this.gains;
   }
 
-  /** Leaves the first so many rows of the draft. */
-  cut(rows: number): void {
+  /** Leaves of the draft what is kept. */
+  cut(kept: Kept): void {
     const { tokens, parents } = this.rows;
+    const { rows } = kept;
     this.rows = { tokens: tokens.subarray(0, rows + 1), parents: parents.subarray(0, rows + 1) };
     this.gains = this.gains.subarray(0, rows);
-    if (this.drafted) this.pause?.after(rows);
+    if (this.drafted) this.pause?.after(kept);
   }
 
   /**

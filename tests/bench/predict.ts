@@ -1,5 +1,5 @@
 /** The speed that replays of the same texts predict from the cost table, to be compared with the measured one. */
-import { CostBudget, type StepReport } from '../../src/decode/budget.js';
+import { CostBudget, type Kept, type StepReport } from '../../src/decode/budget.js';
 import { DraftPause } from '../../src/decode/pause.js';
 import { promptIds } from '../../src/decode/row.js';
 import { type DraftBudget, Drafter } from '../../src/draft/drafter.js';
@@ -56,8 +56,9 @@ class WeighedDrafter implements ReplayDrafter {
     const limit = drafts ? budget.limit(batch) : { nodes: 0, minPathProbability: 1 };
     const { tokens, parents } = this.source.draft(last, { ...asked, ...limit });
     const { gains } = drafter;
-    const [kept = 0] = budget.choose(new Array<Float64Array>(batch).fill(gains));
-    if (drafts) pause.after(kept);
+    const chosen = budget.choose(new Array<Float64Array>(batch).fill(gains))[0] as Kept;
+    const kept = chosen.rows;
+    if (drafts) pause.after(chosen);
     const expected = batch * gains.subarray(0, kept).reduce((sum, gain) => sum + gain, 0);
     const rows = { draftRows: batch * kept, longest: kept };
     this.report = { sequences: batch, ...rows, expected, accepted: 0, tokens: 0 };

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { budgetFor, CostBudget, type StepReport, withHost } from '../../src/decode/budget.js';
+import { type Budget, budgetFor, CostBudget, type StepReport, withHost } from '../../src/decode/budget.js';
 import { type CostTable, stepMilliseconds } from '../../src/engine/cost-table.js';
 import { costTables, cheapAlone as table } from '../engine/cost-tables.js';
 
@@ -22,6 +22,10 @@ const convexTables = fc
     for (const slope of slopes.sort((a, b) => a - b)) line.push((line.at(-1) as number) + slope / 10);
     return { batch: [1], rows: line.map((_, row) => row + 1), milliseconds: [line] };
   });
+
+function chosen(budget: Budget, gains: readonly Float64Array[]): number[] {
+  return budget.choose(gains).map(({ rows }) => rows);
+}
 
 /** Tokens and time of a step that keeps so many rows of each draft. */
 function outcome(table: CostTable, gains: readonly Float64Array[], kept: readonly number[]) {
@@ -45,7 +49,7 @@ function choices([first, ...others]: readonly Float64Array[]): number[][] {
 test('the first step has the most tokens a millisecond of all choices over the whole batch', () => {
   fc.assert(
     fc.property(paddedTables, fc.array(gainsOf(4), { minLength: 1, maxLength: 3 }), (table, gains) => {
-      const { tokens, time } = outcome(table, gains, new CostBudget(table, 63).choose(gains));
+      const { tokens, time } = outcome(table, gains, chosen(new CostBudget(table, 63), gains));
       for (const kept of choices(gains)) {
         const other = outcome(table, gains, kept);
         // a difference as small as the rounding of sums isn't weighed
@@ -65,7 +69,7 @@ test('repeated steps reach the most tokens a millisecond of all choices for step
       for (let round = 0; round < 400; round++) {
         const sum = { tokens: 0, time: 0 };
         for (const gains of both) {
-          const [kept = 0] = budget.choose([gains]);
+          const [kept = 0] = chosen(budget, [gains]);
           const step = outcome(table, [gains], [kept]);
           sum.tokens += step.tokens;
           sum.time += step.time;
@@ -112,7 +116,7 @@ test('where each row costs more than the one before the limit leaves out none th
           });
         }
         const { minPathProbability } = budget.limit(1);
-        const [kept = 0] = budget.choose([gains]);
+        const [kept = 0] = chosen(budget, [gains]);
         if (kept <= usual) return;
         assert.ok(gains.subarray(0, kept).every((gain) => gain >= minPathProbability * (1 - 1e-9)));
       },
@@ -138,7 +142,10 @@ test('a row takes the host its time, where the model does it for nothing', () =>
     ],
   };
   const kept = (texts: number, gain: number) =>
-    new CostBudget(free, 63).choose(Array.from({ length: texts }, () => Float64Array.of(gain)))[0];
+    chosen(
+      new CostBudget(free, 63),
+      Array.from({ length: texts }, () => Float64Array.of(gain)),
+    )[0];
   assert.is(kept(1, 0.01), 1);
   assert.is(kept(64, 0.01), 0, 'two microseconds are more than a hundredth of an eighth of a millisecond');
   assert.is(kept(64, 0.1), 1);
@@ -156,9 +163,12 @@ test('a free row more does not make drafts as large as can be', () => {
 
 test('rows that are cheap for one text are too expensive for sixteen', () => {
   const gains = Float64Array.of(0.5, 0.4, 0.3, 0.2);
-  assert.equal(new CostBudget(table, 63).choose([gains]), [4]);
+  assert.equal(chosen(new CostBudget(table, 63), [gains]), [4]);
   assert.equal(
-    new CostBudget(table, 63).choose(Array.from({ length: 16 }, () => gains)),
+    chosen(
+      new CostBudget(table, 63),
+      Array.from({ length: 16 }, () => gains),
+    ),
     new Array(16).fill(0),
   );
 });
@@ -166,15 +176,15 @@ test('rows that are cheap for one text are too expensive for sixteen', () => {
 test('estimates that prove wrong are trusted less, and again after a while', () => {
   const budget = new CostBudget(table, 63);
   const gains = Float64Array.of(0.2, 0.1, 0.1);
-  assert.equal(budget.choose([gains]), [3]);
+  assert.equal(chosen(budget, [gains]), [3]);
   const { minPathProbability: before } = budget.limit(1);
   for (let step = 0; step < 100; step++)
     budget.record({ sequences: 1, draftRows: 3, longest: 3, expected: 2, accepted: 0, tokens: 1 });
-  assert.equal(budget.choose([gains]), [0]);
+  assert.equal(chosen(budget, [gains]), [0]);
   assert.ok(budget.limit(1).minPathProbability > 2 * before);
   for (let step = 0; step < 300; step++)
     budget.record({ sequences: 1, draftRows: 0, longest: 0, expected: 0, accepted: 0, tokens: 1 });
-  assert.equal(budget.choose([gains]), [3]);
+  assert.equal(chosen(budget, [gains]), [3]);
 });
 
 test('a long draft that leaves places empty beside it must be worth them', () => {
@@ -191,7 +201,7 @@ test('a long draft that leaves places empty beside it must be worth them', () =>
   const none = new Float64Array(0);
   const one = [long, ...new Array(15).fill(none)];
   const rows = (table: CostTable, gains: Float64Array[]) =>
-    new CostBudget(table, 63).choose(gains)[0] as number;
+    chosen(new CostBudget(table, 63), gains)[0] as number;
   assert.is(rows({ ...cheap, padding: 0 }, one), 5);
   assert.ok(rows(cheap, one) < 3);
   assert.is(rows(cheap, new Array(16).fill(long)), 5, 'nothing stays empty');
@@ -203,8 +213,37 @@ test('sizes that were asked for are kept to, without a table', () => {
   const rules = { mode: 'greedy', nodes: 5, minPathProbability: 0.2, reproducible: true } as const;
   const budget = budgetFor(rules);
   assert.equal(budget.limit(3), { nodes: 5, minPathProbability: 0.2 });
-  assert.equal(budget.choose([Float64Array.of(0.5, 0.21), new Float64Array(0)]), [2, 0]);
+  assert.equal(chosen(budget, [Float64Array.of(0.5, 0.21), new Float64Array(0)]), [2, 0]);
   assert.is(budgetFor({ ...rules, mode: 'autoregressive' }).limit(1).nodes, 0);
+});
+
+test('what a draft is worth: its tokens beyond those of plain decoding in the time of its rows and of making it', () => {
+  // plain steps of 4 texts take 4 ms, a row a quarter of one more
+  const table = {
+    batch: [1, 4],
+    rows: [1, 3],
+    milliseconds: [
+      [1, 3],
+      [4, 12],
+    ],
+    host: 0,
+    draft: 0.5,
+  };
+  const gains = [Float64Array.of(1, 0.9), Float64Array.of(0.99), new Float64Array(0), Float64Array.of(0.1)];
+  const budget = new CostBudget(table, 63);
+  const [first, second, ...others] = budget.choose(gains);
+  assert.equal(
+    [first, second, ...others].map((kept) => kept?.rows),
+    [2, 1, 0, 0],
+  );
+  assert.equal(
+    others.map(({ worth }) => worth),
+    [0, 0],
+  );
+  // 4 + 2.89 tokens in 4.75 ms, of which plain decoding has 4.75
+  const speedup = 6.89 / 4.75;
+  assert.ok(Math.abs((first?.worth ?? 0) - (1.9 - speedup * (0.5 + 0.5))) < 1e-9, `${first?.worth}`);
+  assert.ok(Math.abs((second?.worth ?? 0) - (0.99 - speedup * (0.25 + 0.5))) < 1e-9, `${second?.worth}`);
 });
 
 test.run();
