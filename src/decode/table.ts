@@ -1,7 +1,8 @@
 import pLimit from 'p-limit';
 import type { DecodeConfig } from '../config/schema.js';
 import { runError } from '../errors.js';
-import { KeptRows, type RunKey } from '../lake/kept-rows.js';
+import type { RunKey } from '../lake/kept-journal.js';
+import { KeptRows } from '../lake/kept-rows.js';
 import { inPools, type KeptSums, KeptTexts } from '../lake/kept-texts.js';
 import type { Manifest } from '../lake/manifest.js';
 import type { PromptFile, PromptRow } from '../lake/pages.js';

@@ -7,7 +7,6 @@ import { fileError } from './file-error.js';
 import { makeFolder } from './folder.js';
 import { type Manifest, publishTable } from './manifest.js';
 import { discard, publishFile, temporaryBeside } from './publish.js';
-import { FeatureWriter } from './writer.js';
 
 export interface SortOptions extends Omit<DuckOptions, 'tempDirectory'> {
   /** Stored under the key `dare` of the file's metadata, as JSON. */
@@ -85,6 +84,8 @@ async function openDuck(tempDirectory: string, limits: DuckOptions): Promise<Duc
 }
 
 async function emptyPart(folder: string): Promise<string> {
+  // takes a while to load, and is seldom needed here
+  const { FeatureWriter } = await import('./writer.js');
   const file = join(folder, 'empty.parquet');
   await (await FeatureWriter.open(file)).close();
   return file;

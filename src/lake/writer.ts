@@ -1,7 +1,8 @@
 import pLimit from 'p-limit';
 import parquet, { type ParquetSchema, type ParquetWriter } from 'parquetjs-lite';
 import { type DareError, runError } from '../errors.js';
-import { discard, fileError, publishFile, temporaryBeside } from './lake.js';
+import { fileError } from './file-error.js';
+import { discard, publishFile, temporaryBeside } from './publish.js';
 import { FileSink } from './sink.js';
 import { schemaOf, sizeOf, type TextRow, toRecord } from './text-table.js';
 
