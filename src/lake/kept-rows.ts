@@ -13,7 +13,8 @@ import { discard, removeStale, replaceFile } from './publish.js';
 import { toLine } from './row-line.js';
 import { checkRow, sizeOf, type TextRow } from './text-table.js';
 
-const defaultPartBytes = 16 << 20;
+/** What is left to do at the end is a part at most. */
+const defaultPartBytes = 4 << 20;
 /** Full logs of which there are no parts yet, at most: beyond it rows wait. */
 const mostFull = 2;
 

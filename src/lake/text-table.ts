@@ -96,15 +96,13 @@ export function schemaOf(compression: 'SNAPPY' | 'GZIP'): Record<string, Field> 
   return Object.fromEntries(columns.map(([name, , kind]) => [name, fields[kind]()]));
 }
 
-/** A row as parquetjs-lite takes it. @throws as `checkRow` does */
+/** A row as `shredRow` takes it: by the names on disk, without nulls. @throws as `checkRow` does */
 export function toRecord(row: TextRow): Record<string, unknown> {
   checkRow(row);
   const record: Record<string, unknown> = {};
   for (const [name, key] of columns) {
     const value = row[key];
-    if (value === null) continue;
-    record[name] =
-      typeof value === 'object' ? { list: Array.from(value, (element) => ({ element })) } : value;
+    if (value !== null) record[name] = value;
   }
   return record;
 }

@@ -3,10 +3,14 @@ import parquet, { type ParquetSchema, type ParquetWriter } from 'parquetjs-lite'
 import { type DareError, runError } from '../errors.js';
 import { fileError } from './file-error.js';
 import { discard, publishFile, temporaryBeside } from './publish.js';
+import { shredRow } from './shred.js';
 import { FileSink } from './sink.js';
 import { schemaOf, sizeOf, type TextRow, toRecord } from './text-table.js';
 
 export type { FinishReason, TextRow } from './text-table.js';
+
+// the library's writers call it by this name
+parquet.ParquetShredder.shredRecord = shredRow;
 
 export interface WriterOptions {
   compression?: 'SNAPPY' | 'GZIP';
