@@ -8,6 +8,7 @@ import { sumOf } from './file-sum.js';
 import { listFolder, makeFolder } from './folder.js';
 import { journalName, KeptJournal, type Part, type RunKey } from './kept-journal.js';
 import { LineLog } from './line-log.js';
+import type { LoggedPart, PartJob } from './log-part.js';
 import { partInThread } from './part-thread.js';
 import { discard, removeStale, replaceFile } from './publish.js';
 import { toLine } from './row-line.js';
@@ -17,6 +18,12 @@ import { checkRow, sizeOf, type TextRow } from './text-table.js';
 const defaultPartBytes = 4 << 20;
 /** Full logs of which there are no parts yet, at most: beyond it rows wait. */
 const mostFull = 2;
+
+/** Runs `logToPart`. */
+type Maker = (job: PartJob, signal: AbortSignal) => Promise<LoggedPart>;
+
+/** Where nothing else is to be done meanwhile: a thread takes 0.15 s longer for a few rows. Loaded only then. */
+const here: Maker = async (job) => (await import('./log-part.js')).logToPart(job);
 
 /** A log of rows that aren't in a part. */
 interface RowLog {
@@ -35,8 +42,8 @@ interface RowLog {
  * The folder holds a `journal` (the run's key, then a line for every part), Parquet parts (`part-<n>.rows`), and
  * `rows-<n>.log` with the rows of a part that isn't made yet. Rows are appended to a log; a thread makes the part of a
  * log that is full while the next is written, one part at a time, and rows wait where it can't follow. A part counts
- * from its line in the journal on, its log until then: so a row is there once, whenever the process ends. Of logs that
- * an ended process left parts are made on opening, in the same way.
+ * from its line in the journal on, its log until then: so a row is there once, whenever the process ends. Of the last
+ * log, and of those that an ended process left, parts are made in the same way, without a thread.
  *
  * Calls of `append` may overlap: rows are written in the order of the calls. One process at a time: see RunLock.
  */
@@ -137,7 +144,7 @@ export class KeptRows {
   /** Makes a part of the last rows and returns all parts; none for no rows. @throws as `append` does */
   close(): Promise<string[]> {
     return this.inTurn(async () => {
-      this.endLog();
+      this.endLog(here);
       await Promise.all(this.making);
       this.checkFailure();
       this.ended = true;
@@ -165,7 +172,7 @@ export class KeptRows {
 
   /** The log that is written to; where it is full another one. */
   private async openLog(): Promise<RowLog> {
-    if (this.current !== undefined && this.current.bytes >= this.partBytes) this.endLog();
+    if (this.current !== undefined && this.current.bytes >= this.partBytes) this.endLog(partInThread);
     while (this.current === undefined && this.making.size >= mostFull) await Promise.race(this.making);
     this.checkFailure();
     if (this.current !== undefined) return this.current;
@@ -178,11 +185,11 @@ export class KeptRows {
   }
 
   /** Hands the current log over to be made a part. */
-  private endLog(): void {
+  private endLog(make: Maker): void {
     const log = this.current;
     if (log === undefined) return;
     this.current = undefined;
-    const made = this.oneByOne(() => this.finish(log))
+    const made = this.oneByOne(() => this.finish(log, make))
       .catch((reason: unknown) => {
         this.failure ??= { reason };
       })
@@ -190,11 +197,11 @@ export class KeptRows {
     this.making.add(made);
   }
 
-  private async finish(log: RowLog): Promise<void> {
+  private async finish(log: RowLog, make: Maker): Promise<void> {
     await log.lines.close();
     // its rows stay in the log
     if (this.failure !== undefined) return;
-    await this.makePart(log.number, (rows) => {
+    await this.makePart(log.number, make, (rows) => {
       if (rows >= log.rows) return;
       throw runError(
         `${logFile(this.folder, log.number)} holds ${rows} whole texts of the ${log.rows} written to it`,
@@ -204,10 +211,10 @@ export class KeptRows {
   }
 
   /** The one way from a log to a part. @param check told how many rows it holds before they count. Returns its lost bytes. */
-  private async makePart(number: number, check?: (rows: number) => void): Promise<number> {
+  private async makePart(number: number, make: Maker, check?: (rows: number) => void): Promise<number> {
     const log = logFile(this.folder, number);
     const job = { log, part: partFile(this.folder, number) };
-    const { rows, sha256, lost } = await partInThread(job, this.ending.signal);
+    const { rows, sha256, lost } = await make(job, this.ending.signal);
     check?.(rows);
     if (rows > 0) await this.enter({ part: number, rows, sha256 });
     rmSync(log, { force: true });
@@ -245,7 +252,7 @@ export class KeptRows {
       else if (!counted.has(name)) rmSync(join(this.folder, name), { recursive: true, force: true });
     }
     for (const number of logs.sort((a, b) => a - b)) {
-      const lost = await this.makePart(number);
+      const lost = await this.makePart(number, here);
       const file = logFile(this.folder, number);
       if (lost > 0) log.debug({ file, bytes: lost }, 'what was half written is left out');
       this.next = Math.max(this.next, number + 1);

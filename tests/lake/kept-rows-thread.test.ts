@@ -19,7 +19,7 @@ const partBytes = 200;
  * pipe of log n, `files()` what the folder holds. Returns what it prints, as JSON.
  */
 async function script(root: string, source: string, limits: ScriptLimits = {}): Promise<unknown> {
-  for (let n = 0; n < 3; n++) execFileSync('mkfifo', [join(root, `rows-${n}.log`)]);
+  for (let n = 0; n < 2; n++) execFileSync('mkfifo', [join(root, `rows-${n}.log`)]);
   const said = await runScript(
     root,
     `
@@ -90,7 +90,8 @@ test('rows are appended while a part is made; with two full logs waiting the nex
       await fifth;
       const after = files();
       await writeFile(pipe(1), '');
-      const [parts] = await Promise.all([kept.close(), writeFile(pipe(2), '')]);
+      // the last log needs no thread
+      const parts = await kept.close();
       say({ before, waiting, after, parts: parts.length, rows: kept.rows });`,
       { preload: held },
     );
