@@ -53,8 +53,8 @@ export class KeptRows {
   /** The parts that are being made, or wait for it. None of these rejects. */
   private readonly making = new Set<Promise<void>>();
   private readonly closed: Part[] = [];
-  /** Logs without a part; the last may be the current one. */
-  private readonly logs = new Set<RowLog>();
+  /** Logs without a part by their numbers; the last may be the current one. */
+  private readonly logs = new Map<number, RowLog>();
   private current: RowLog | undefined;
   private readonly ending = new AbortController();
   private ended = false;
@@ -98,7 +98,7 @@ export class KeptRows {
 
   /** Finished rows: those of earlier runs, and those appended. */
   get rows(): number {
-    return [...this.closed, ...this.logs].reduce((sum, { rows }) => sum + rows, 0);
+    return [...this.closed, ...this.logs.values()].reduce((sum, { rows }) => sum + rows, 0);
   }
 
   /** The closed parts. Right after `open` they hold all rows that were kept. */
@@ -180,7 +180,7 @@ export class KeptRows {
     const lines = await LineLog.open(logFile(this.folder, number));
     this.next++;
     this.current = { number, lines, bytes: 0, rows: 0 };
-    this.logs.add(this.current);
+    this.logs.set(number, this.current);
     return this.current;
   }
 
@@ -207,7 +207,6 @@ export class KeptRows {
         `${logFile(this.folder, log.number)} holds ${rows} whole texts of the ${log.rows} written to it`,
       );
     });
-    this.logs.delete(log);
   }
 
   /** The one way from a log to a part. @param check told how many rows it holds before they count. Returns its lost bytes. */
@@ -217,7 +216,7 @@ export class KeptRows {
     const { rows, sha256, lost } = await make(job, this.ending.signal);
     check?.(rows);
     if (rows > 0) await this.enter({ part: number, rows, sha256 });
-    rmSync(log, { force: true });
+    await discard(log);
     return lost;
   }
 
@@ -229,6 +228,7 @@ export class KeptRows {
   private async enter(part: Part): Promise<void> {
     await this.journal.enter(part);
     this.closed.push(part);
+    this.logs.delete(part.part);
   }
 
   /** Takes a part in that is on the disk as it was written. */

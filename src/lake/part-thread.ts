@@ -5,7 +5,7 @@ import type { LoggedPart, PartJob } from './log-part.js';
 import type { PartAnswer } from './part-worker.js';
 import { removeStale } from './publish.js';
 
-/** MiB. What is made of a row dies with it: with V8's own 48 a thread takes 60 to 80 MiB, so 50, in about the same time. */
+/** MiB. What is made of a row dies with it: with V8's own 48 a thread takes some 10 MiB more, in about the same time. */
 const youngGeneration = 4;
 
 /**
