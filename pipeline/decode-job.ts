@@ -22,7 +22,7 @@ import type { RunRecord } from '../src/decode/trace-records.js';
 import type { CostTable } from '../src/engine/cost-table.js';
 import { DareError, runError } from '../src/errors.js';
 import { recordFile } from '../src/lake/fingerprint.js';
-import { differences, type RunKey } from '../src/lake/kept-rows.js';
+import { differences, type RunKey } from '../src/lake/kept-journal.js';
 import { removeEmpty, removeStale } from '../src/lake/lake.js';
 import { RunLock } from '../src/lake/lock.js';
 import { PromptFile } from '../src/lake/pages.js';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { DecodeConfig } from '../config/schema.js';
 import { type CostTable, usualHost } from '../engine/cost-table.js';
-import type { RunKey } from '../lake/kept-rows.js';
+import type { RunKey } from '../lake/kept-journal.js';
 import type { Shard } from '../lake/shards.js';
 import { packageVersion } from '../paths.js';
 import { hashShare } from './rounds.js';

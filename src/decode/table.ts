@@ -1,7 +1,8 @@
 import pLimit from 'p-limit';
 import type { DecodeConfig } from '../config/schema.js';
 import { runError } from '../errors.js';
-import { KeptRows, type RunKey } from '../lake/kept-rows.js';
+import type { RunKey } from '../lake/kept-journal.js';
+import { KeptRows } from '../lake/kept-rows.js';
 import { inPools, type KeptSums, KeptTexts } from '../lake/kept-texts.js';
 import type { Manifest } from '../lake/manifest.js';
 import type { PromptFile, PromptRow } from '../lake/pages.js';
@@ -256,6 +257,7 @@ export class TableRun {
     const limit = pLimit(inFlight);
     const running = new Set<Promise<void>>();
     let failure: unknown;
+    let wake: (() => void) | undefined;
     this.sample = [];
     for await (const page of this.job.prompts.pages()) {
       for (const prompt of page) {
@@ -272,9 +274,16 @@ export class TableRun {
           failure ??= error;
         });
         running.add(task);
-        void task.then(() => running.delete(task));
-        // pages are read only as fast as prompts are decoded
-        if (limit.pendingCount >= inFlight) await Promise.race(running);
+        void task.then(() => {
+          running.delete(task);
+          wake?.();
+        });
+        // pages are read only as fast as prompts are decoded; a race of all that run would touch each of them every time
+        if (limit.pendingCount >= inFlight) {
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+        }
       }
     }
     await Promise.all(running);

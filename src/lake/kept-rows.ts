@@ -1,54 +1,74 @@
-import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import pLimit from 'p-limit';
-import { z } from 'zod';
 import { runError } from '../errors.js';
 import type { Logger } from '../stage.js';
 import { fileError } from './file-error.js';
+import { sumOf } from './file-sum.js';
 import { listFolder, makeFolder } from './folder.js';
+import { journalName, KeptJournal, type Part, type RunKey } from './kept-journal.js';
 import { LineLog } from './line-log.js';
+import type { LoggedPart, PartJob } from './log-part.js';
+import { partInThread } from './part-thread.js';
 import { discard, removeStale, replaceFile } from './publish.js';
-import { sizeOf } from './text-table.js';
-import { FeatureWriter, type TextRow } from './writer.js';
+import { toLine } from './row-line.js';
+import { checkRow, sizeOf, type TextRow } from './text-table.js';
 
-/** Everything that decides a run's texts, by name: runs with equal keys may share rows. */
-export type RunKey = Record<string, string>;
+/** What is left to do at the end is a part at most; a smaller one would take its thread longer to start than to make. */
+const defaultPartBytes = 2 << 20;
+/** Full logs of which there are no parts yet, at most: beyond it rows wait. */
+const mostFull = 2;
 
-/** A part is put into order in memory, which takes about four times as much. */
-const defaultPartBytes = 16 << 20;
-const formatVersion = 3;
-const journalName = 'journal';
+/** Runs `logToPart`. */
+type Maker = (job: PartJob, signal: AbortSignal) => Promise<LoggedPart>;
 
-const headerSchema = z.object({ format: z.literal(formatVersion), run: z.record(z.string(), z.string()) });
-const partSchema = z.object({ part: z.number().int(), rows: z.number().int(), sha256: z.string() });
-const droppedSchema = z.object({ dropped: z.number().int() });
-type Part = z.output<typeof partSchema>;
+/** Where nothing else is to be done meanwhile: a thread takes 0.15 s longer for a few rows. Loaded only then. */
+const here: Maker = async (job) => (await import('./log-part.js')).logToPart(job);
+
+/** A log of rows that aren't in a part. */
+interface RowLog {
+  number: number;
+  lines: LineLog;
+  /** About the size of its rows, before compression. */
+  bytes: number;
+  /** Rows that are with the system. */
+  rows: number;
+}
 
 /**
  * The rows of a table in the making, kept from the moment each is finished: whatever ends the process, the next one
  * with the same key goes on behind them.
  *
- * The folder holds a `journal` (the run's key, then a line for every part), Parquet parts, each small enough to be put
- * into order in memory, and `rows-<n>.log` with the rows of the part that isn't closed. A part counts from its line in
- * the journal on, its log until then: so a row is there once, whenever the process ends. What was kept is a part of its
- * own after opening.
+ * The folder holds a `journal` (the run's key, then a line for every part), Parquet parts (`part-<n>.rows`), and
+ * `rows-<n>.log` with the rows of a part that isn't made yet. Rows are appended to a log; a thread makes the part of a
+ * log that is full while the next is written, one part at a time, and rows wait where it can't follow. A part counts
+ * from its line in the journal on, its log until then: so a row is there once, whenever the process ends. Of the last
+ * log, and of those that an ended process left, parts are made in the same way, without a thread.
  *
  * Calls of `append` may overlap: rows are written in the order of the calls. One process at a time: see RunLock.
  */
 export class KeptRows {
   private readonly inTurn = pLimit(1);
-  private current: { writer: FeatureWriter; log: LineLog; number: number; bytes: number } | undefined;
+  private readonly oneByOne = pLimit(1);
+  /** The parts that are being made, or wait for it. None of these rejects. */
+  private readonly making = new Set<Promise<void>>();
+  private readonly closed: Part[] = [];
+  /** Logs without a part by their numbers; the last may be the current one. */
+  private readonly logs = new Map<number, RowLog>();
+  private current: RowLog | undefined;
+  private readonly ending = new AbortController();
   private ended = false;
-  private appended = 0;
+  /** Why no more parts are made. */
+  private failure: { reason: unknown } | undefined;
+  private next: number;
 
   private constructor(
     readonly folder: string,
     private readonly partBytes: number,
-    private readonly journal: LineLog,
-    private readonly closed: Part[],
-    private next: number,
-  ) {}
+    private readonly journal: KeptJournal,
+  ) {
+    this.next = Math.max(-1, ...journal.used) + 1;
+  }
 
   /**
    * @param folder made if it isn't there
@@ -64,23 +84,10 @@ export class KeptRows {
   ): Promise<KeptRows> {
     makeFolder(folder);
     removeStale(folder);
-    let journal = await LineLog.open(join(folder, journalName));
+    const journal = await KeptJournal.open(folder, run, log, () => empty(folder));
     try {
-      const [first] = journal.lines;
-      const header = headerSchema.safeParse(first).data;
-      const differing = header === undefined ? [] : differences(header.run, run);
-      if (header === undefined || differing.length > 0) {
-        await journal.close();
-        const why =
-          header === undefined ? 'have no whole journal' : `are of another run (${differing.join(', ')})`;
-        if (empty(folder)) log.warn({}, `the texts kept in ${folder} ${why}: starting anew`);
-        journal = await LineLog.open(join(folder, journalName));
-        await journal.append({ format: formatVersion, run });
-        await journal.sync();
-      }
-      const { listed, next } = partsOf(journal.lines);
-      const rows = new KeptRows(folder, partBytes, journal, [], next);
-      for (const part of listed) await rows.readmit(part, log);
+      const rows = new KeptRows(folder, partBytes, journal);
+      for (const part of journal.listed) await rows.readmit(part, log);
       await rows.recover(log);
       return rows;
     } catch (error) {
@@ -91,7 +98,7 @@ export class KeptRows {
 
   /** Finished rows: those of earlier runs, and those appended. */
   get rows(): number {
-    return this.closed.reduce((sum, part) => sum + part.rows, 0) + this.appended;
+    return [...this.closed, ...this.logs.values()].reduce((sum, { rows }) => sum + rows, 0);
   }
 
   /** The closed parts. Right after `open` they hold all rows that were kept. */
@@ -99,17 +106,22 @@ export class KeptRows {
     return this.closed.map(({ part }) => partFile(this.folder, part));
   }
 
-  /** Settles when the row would outlive the process. @throws runError as FeatureWriter.append does, and after the end */
-  append(row: TextRow): Promise<void> {
-    return this.inTurn(async () => {
+  /**
+   * Settles when the row would outlive the process.
+   * @throws runError for a value that can't be stored (the row is left out then, and others can be appended); when the
+   *   disk fails, or the thread that makes parts, and then always; and after the end
+   */
+  async append(row: TextRow): Promise<void> {
+    checkRow(row);
+    const { log, written } = await this.inTurn(async () => {
       if (this.ended) throw runError(`writing to ${this.folder} has ended`);
-      if (this.current !== undefined && this.current.bytes >= this.partBytes) await this.closePart();
-      const current = await this.openPart();
-      await current.writer.append(row);
-      await current.log.append(toLine(row));
+      const current = await this.openLog();
       current.bytes += sizeOf(row);
-      this.appended++;
+      // the next row's turn doesn't wait for this one to be written: those that wait are written together
+      return { log: current, written: current.lines.append(toLine(row)) };
     });
+    await written;
+    log.rows++;
   }
 
   /**
@@ -118,36 +130,36 @@ export class KeptRows {
    */
   addPart(write: (file: string) => Promise<number>): Promise<number> {
     return this.inTurn(async () => {
-      const number = this.next++;
+      const part = this.next++;
+      const file = partFile(this.folder, part);
       let rows = 0;
-      await replaceFile(
-        partFile(this.folder, number),
-        'the texts could not be kept',
-        async (temporary: string) => {
-          rows = await write(temporary);
-        },
-      );
-      await this.enter(number, rows);
+      await replaceFile(file, 'the texts could not be kept', async (temporary: string) => {
+        rows = await write(temporary);
+      });
+      await this.enter({ part, rows, sha256: await sumOf(file) });
       return rows;
     });
   }
 
-  /** Finishes the last part and returns all parts; none for no rows. */
+  /** Makes a part of the last rows and returns all parts; none for no rows. @throws as `append` does */
   close(): Promise<string[]> {
     return this.inTurn(async () => {
-      if (this.current !== undefined) await this.closePart();
+      this.endLog(here);
+      await Promise.all(this.making);
+      this.checkFailure();
       this.ended = true;
       await this.journal.close();
       return this.parts;
     });
   }
 
-  /** Ends without closing the last part: its rows are in its log. Fine to call at any time, also twice. */
+  /** Ends at once: rows of which there is no part yet are in their logs. Fine to call at any time, also twice. */
   async abort(): Promise<void> {
     this.ended = true;
+    this.ending.abort(runError(`writing to ${this.folder} has ended`));
     await this.inTurn(async () => {
-      await this.current?.writer.abort();
-      await this.current?.log.close();
+      await Promise.all(this.making);
+      await this.current?.lines.close();
       await this.journal.close();
     });
     if (this.rows === 0) await this.remove();
@@ -158,37 +170,65 @@ export class KeptRows {
     await discard(this.folder);
   }
 
-  private async openPart() {
+  /** The log that is written to; where it is full another one. */
+  private async openLog(): Promise<RowLog> {
+    if (this.current !== undefined && this.current.bytes >= this.partBytes) this.endLog(partInThread);
+    while (this.current === undefined && this.making.size >= mostFull) await Promise.race(this.making);
+    this.checkFailure();
     if (this.current !== undefined) return this.current;
     const number = this.next;
-    const log = await LineLog.open(logFile(this.folder, number));
-    try {
-      const writer = await FeatureWriter.open(partFile(this.folder, number));
-      this.next++;
-      this.current = { writer, log, number, bytes: 0 };
-      return this.current;
-    } catch (error) {
-      await log.close();
-      throw error;
-    }
+    const lines = await LineLog.open(logFile(this.folder, number));
+    this.next++;
+    this.current = { number, lines, bytes: 0, rows: 0 };
+    this.logs.set(number, this.current);
+    return this.current;
   }
 
-  private async closePart(): Promise<void> {
-    const { writer, log, number } = this.current as NonNullable<typeof this.current>;
-    const { rows } = await writer.close();
-    await this.enter(number, rows);
-    await log.close();
-    rmSync(logFile(this.folder, number), { force: true });
+  /** Hands the current log over to be made a part. */
+  private endLog(make: Maker): void {
+    const log = this.current;
+    if (log === undefined) return;
     this.current = undefined;
-    this.appended -= rows;
+    const made = this.oneByOne(() => this.finish(log, make))
+      .catch((reason: unknown) => {
+        this.failure ??= { reason };
+      })
+      .finally(() => this.making.delete(made));
+    this.making.add(made);
+  }
+
+  private async finish(log: RowLog, make: Maker): Promise<void> {
+    await log.lines.close();
+    // its rows stay in the log
+    if (this.failure !== undefined) return;
+    await this.makePart(log.number, make, (rows) => {
+      if (rows >= log.rows) return;
+      throw runError(
+        `${logFile(this.folder, log.number)} holds ${rows} whole texts of the ${log.rows} written to it`,
+      );
+    });
+  }
+
+  /** The one way from a log to a part. @param check told how many rows it holds before they count. Returns its lost bytes. */
+  private async makePart(number: number, make: Maker, check?: (rows: number) => void): Promise<number> {
+    const log = logFile(this.folder, number);
+    const job = { log, part: partFile(this.folder, number) };
+    const { rows, sha256, lost } = await make(job, this.ending.signal);
+    check?.(rows);
+    if (rows > 0) await this.enter({ part: number, rows, sha256 });
+    await discard(log);
+    return lost;
+  }
+
+  private checkFailure(): void {
+    if (this.failure !== undefined) throw this.failure.reason;
   }
 
   /** From here on the part counts, and not its log. */
-  private async enter(number: number, rows: number): Promise<void> {
-    const part = { part: number, rows, sha256: await sumOf(partFile(this.folder, number)) };
-    await this.journal.append(part);
-    await this.journal.sync();
+  private async enter(part: Part): Promise<void> {
+    await this.journal.enter(part);
     this.closed.push(part);
+    this.logs.delete(part.part);
   }
 
   /** Takes a part in that is on the disk as it was written. */
@@ -199,56 +239,25 @@ export class KeptRows {
       return;
     }
     log.warn({}, `${file} is damaged or gone: its ${part.rows} texts are decoded again`);
-    await this.journal.append({ dropped: part.part });
-    await this.journal.sync();
+    await this.journal.drop(part);
   }
 
   /** Makes a part of each log that an ended process left, and removes what belongs to none. */
   private async recover(log: Logger): Promise<void> {
     const logs: number[] = [];
+    const counted = new Set([journalName, ...this.closed.map(({ part }) => partName(part))]);
     for (const name of listFolder(this.folder)) {
       const number = Number(/^rows-(\d+)\.log$/.exec(name)?.[1]);
-      if (number >= this.next) logs.push(number);
-      else if (name !== journalName && !this.parts.includes(join(this.folder, name)))
-        rmSync(join(this.folder, name), { recursive: true, force: true });
+      if (number >= 0 && !this.journal.used.has(number)) logs.push(number);
+      else if (!counted.has(name)) rmSync(join(this.folder, name), { recursive: true, force: true });
     }
     for (const number of logs.sort((a, b) => a - b)) {
-      await this.recoverLog(number, log);
-      this.next = number + 1;
+      const lost = await this.makePart(number, here);
+      const file = logFile(this.folder, number);
+      if (lost > 0) log.debug({ file, bytes: lost }, 'what was half written is left out');
+      this.next = Math.max(this.next, number + 1);
     }
   }
-
-  private async recoverLog(number: number, log: Logger): Promise<void> {
-    const file = logFile(this.folder, number);
-    const left = await LineLog.open(file);
-    await left.close();
-    if (left.lost > 0) log.debug({ file, bytes: left.lost }, 'what was half written is left out');
-    if (left.lines.length > 0) {
-      const writer = await FeatureWriter.open(partFile(this.folder, number));
-      try {
-        for (const line of left.lines) await writer.append(toRow(line));
-        await writer.close();
-      } catch (error) {
-        await writer.abort();
-        throw error;
-      }
-      await this.enter(number, left.lines.length);
-    }
-    rmSync(file, { force: true });
-  }
-}
-
-/** The key of the run whose rows a folder keeps; undefined where its journal is not whole. */
-export async function readRunKey(folder: string): Promise<RunKey | undefined> {
-  const journal = await LineLog.open(join(folder, journalName));
-  await journal.close();
-  return headerSchema.safeParse(journal.lines[0]).data?.run;
-}
-
-/** The names of what differs between two runs. */
-export function differences(one: RunKey, other: RunKey): string[] {
-  const names = new Set([...Object.keys(one), ...Object.keys(other)]);
-  return [...names].filter((name) => one[name] !== other[name]).map((name) => `other ${name}`);
 }
 
 /** Removes what a folder keeps, the journal first: without it nothing counts. Whether there was anything. */
@@ -263,50 +272,15 @@ function empty(folder: string): boolean {
   }
 }
 
-/** The parts that the journal lists, without those that were found damaged, and the number of the next one. */
-function partsOf(lines: readonly unknown[]): { listed: Part[]; next: number } {
-  const parts = lines.flatMap((line) => partSchema.safeParse(line).data ?? []);
-  const dropped = new Set(lines.map((line) => droppedSchema.safeParse(line).data?.dropped));
-  const next = Math.max(-1, ...parts.map(({ part }) => part)) + 1;
-  return { listed: parts.filter(({ part }) => !dropped.has(part)), next };
-}
-
-async function sumOf(file: string): Promise<string> {
-  const hash = createHash('sha256');
-  try {
-    for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
-  } catch (error) {
-    throw fileError(error, 'the kept texts could not be read', file);
-  }
-  return hash.digest('hex');
+function partFile(folder: string, number: number): string {
+  return join(folder, partName(number));
 }
 
 /** Not `.parquet`: no glob of a reader, `**` included, may take it for a table. */
-function partFile(folder: string, number: number): string {
-  return join(folder, `part-${number}.rows`);
+function partName(number: number): string {
+  return `part-${number}.rows`;
 }
 
 function logFile(folder: string, number: number): string {
   return join(folder, `rows-${number}.log`);
-}
-
-/** A row as JSON: the vector's bytes in base64, which is exact, short and quick. */
-function toLine({ vector, outputTokenIds, ...row }: TextRow): object {
-  const floats = vector === null ? null : Float32Array.from(vector);
-  return {
-    ...row,
-    outputTokenIds: outputTokenIds === null ? null : Array.from(outputTokenIds),
-    vector: floats === null ? null : Buffer.from(floats.buffer).toString('base64'),
-  };
-}
-
-function toRow(line: unknown): TextRow {
-  const { vector, ...row } = line as Omit<TextRow, 'vector'> & { vector: string | null };
-  return { ...row, vector: vector === null ? null : floatsOf(Buffer.from(vector, 'base64')) };
-}
-
-function floatsOf(bytes: Buffer): Float32Array {
-  const floats = new Float32Array(bytes.length / Float32Array.BYTES_PER_ELEMENT);
-  new Uint8Array(floats.buffer).set(bytes);
-  return floats;
 }

@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
-import { type FileHandle, open, readFile } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import pLimit from 'p-limit';
 import { fileError } from './file-error.js';
+import { lineOf, readLines } from './lines.js';
 import { syncFile } from './publish.js';
 
 /** Milliseconds between two syncs while lines come: what a crash of the machine can take back. */
@@ -18,6 +18,9 @@ export class LineLog {
   private syncedAt = performance.now();
   private failure: unknown;
   private isOpen = true;
+  /** Lines that are to be written, and what settles when they are. */
+  private waiting: string[] = [];
+  private written: Promise<void> | undefined;
 
   private constructor(
     private readonly path: string,
@@ -25,20 +28,18 @@ export class LineLog {
     private end: number,
     /** What the file held when it was opened. */
     readonly lines: readonly unknown[],
-    /** Bytes behind the last whole line, which are gone. */
-    readonly lost: number,
   ) {}
 
   /** @throws runError where the file can't be read or written */
   static async open(path: string): Promise<LineLog> {
     let handle: FileHandle | undefined;
     try {
-      handle = await open(path, 'a+');
-      const bytes = await readFile(handle);
-      const { lines, end } = parse(bytes);
-      await handle.truncate(end);
-      if (bytes.length === 0) await syncFile(dirname(path), 'r');
-      return new LineLog(path, handle, end, lines, bytes.length - end);
+      handle = await open(path, 'a');
+      const lines: unknown[] = [];
+      const { end, lost } = await readLines(path, (value) => void lines.push(value));
+      if (lost > 0) await handle.truncate(end);
+      if (end + lost === 0) await syncFile(dirname(path), 'r');
+      return new LineLog(path, handle, end, lines);
     } catch (error) {
       await handle?.close();
       throw fileError(error, 'the log of finished texts could not be opened', path);
@@ -47,13 +48,11 @@ export class LineLog {
 
   /** Settles when the line is with the system. @throws runError when the disk fails, and then always */
   append(value: unknown): Promise<void> {
-    return this.write(async () => {
-      const bytes = Buffer.from(lineOf(JSON.stringify(value)));
-      // a write can be cut short, on a disk that is nearly full for one: the next call then tells why
-      for (let from = 0; from < bytes.length; ) from += (await this.handle.write(bytes, from)).bytesWritten;
-      this.end += bytes.length;
-      if (performance.now() - this.syncedAt >= syncInterval) await this.toDisk();
-    });
+    if (this.failure !== undefined) return Promise.reject(this.failure);
+    this.waiting.push(lineOf(value));
+    // one write for all lines that come while another is under way: a write costs more than a line
+    this.written ??= this.write(() => this.writeWaiting());
+    return this.written;
   }
 
   /** Brings what was appended to the disk. */
@@ -69,6 +68,16 @@ export class LineLog {
       await this.handle.datasync().catch(() => undefined);
       await this.handle.close();
     });
+  }
+
+  private async writeWaiting(): Promise<void> {
+    const bytes = Buffer.from(this.waiting.join(''));
+    this.waiting = [];
+    this.written = undefined;
+    // a write can be cut short, on a disk that is nearly full for one: the next call then tells why
+    for (let from = 0; from < bytes.length; ) from += (await this.handle.write(bytes, from)).bytesWritten;
+    this.end += bytes.length;
+    if (performance.now() - this.syncedAt >= syncInterval) await this.toDisk();
   }
 
   private async toDisk(): Promise<void> {
@@ -89,28 +98,4 @@ export class LineLog {
       }
     });
   }
-}
-
-const sumLength = 16;
-
-function lineOf(json: string): string {
-  return `${sumOf(json)} ${json}\n`;
-}
-
-function sumOf(json: string): string {
-  return createHash('sha256').update(json).digest('hex').slice(0, sumLength);
-}
-
-/** The values of all lines before the first that isn't whole, and where they end. */
-function parse(bytes: Buffer): { lines: unknown[]; end: number } {
-  const lines: unknown[] = [];
-  let end = 0;
-  for (let next = bytes.indexOf(10, end); next >= 0; next = bytes.indexOf(10, end)) {
-    const line = bytes.toString('utf8', end, next);
-    const json = line.slice(sumLength + 1);
-    if (`${line}\n` !== lineOf(json)) break;
-    lines.push(JSON.parse(json));
-    end = next + 1;
-  }
-  return { lines, end };
 }

@@ -12,8 +12,36 @@ declare module 'parquetjs-lite' {
 
   export class ParquetSchema {
     constructor(fields: Record<string, Field>);
+    readonly fields: Readonly<Record<string, SchemaField>>;
     /** All fields, nested ones too. */
-    readonly fieldList: readonly { readonly path: string[] }[];
+    readonly fieldList: readonly SchemaField[];
+  }
+
+  export interface SchemaField {
+    readonly path: string[];
+    readonly fields?: Readonly<Record<string, SchemaField>>;
+  }
+
+  /** A column's values since the last page. */
+  export interface ColumnData {
+    dlevels: number[];
+    rlevels: number[];
+    values: unknown[];
+    distinct_values: Set<unknown>;
+    count: number;
+  }
+
+  /** Rows since the last row group, by the text of a field's path; `{}` before the first of them. */
+  export interface RowBuffer {
+    columnData?: Record<string, ColumnData>;
+    pages: Record<string, unknown[]>;
+    rowCount: number;
+    pageRowCount: number;
+  }
+
+  export interface Shredder {
+    /** What the writer splits each row into its columns with. */
+    shredRecord(schema: ParquetSchema, row: Record<string, unknown>, buffer: RowBuffer): void;
   }
 
   /** What the writer needs of a stream. Each call is answered by its callback. */
@@ -40,6 +68,10 @@ declare module 'parquetjs-lite' {
     close(): Promise<void>;
   }
 
-  const parquet: { ParquetSchema: typeof ParquetSchema; ParquetWriter: typeof ParquetWriter };
+  const parquet: {
+    ParquetSchema: typeof ParquetSchema;
+    ParquetWriter: typeof ParquetWriter;
+    ParquetShredder: Shredder;
+  };
   export default parquet;
 }

@@ -5,7 +5,7 @@ import { inputError, messageOf } from '../errors.js';
 import { Duck } from './duck.js';
 import { fileError } from './file-error.js';
 import { listFolder } from './folder.js';
-import { differences, type RunKey } from './kept-rows.js';
+import { differences, type RunKey } from './kept-journal.js';
 
 /** One of `count` shares of a table, from 1. */
 export interface Shard {

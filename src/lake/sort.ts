@@ -7,7 +7,6 @@ import { fileError } from './file-error.js';
 import { makeFolder } from './folder.js';
 import { type Manifest, publishTable } from './manifest.js';
 import { discard, publishFile, temporaryBeside } from './publish.js';
-import { FeatureWriter } from './writer.js';
 
 export interface SortOptions extends Omit<DuckOptions, 'tempDirectory'> {
   /** Stored under the key `dare` of the file's metadata, as JSON. */
@@ -22,18 +21,20 @@ export interface SortOptions extends Omit<DuckOptions, 'tempDirectory'> {
 
 /** Rows of a row group; DuckDB makes no smaller ones. */
 const groupRows = 2048;
-/** A slice is put into order in memory: about as large as a part, in compressed bytes. */
+/** Parts are put into order in memory together up to so many compressed bytes, which takes about four times as much. */
+const runBytes = 16 << 20;
+/** A slice is put into order in memory too. */
 const sliceBytes = 8 << 20;
 
 /**
  * Joins parts written by FeatureWriter into one file ordered by prompt_id, published in one step: the table doesn't
  * depend on the order in which rows were finished. No parts make an empty, typed table. Returns the number of rows.
  *
- * DuckDB's own sort of long rows fails below some 300 MB, even where it spills. So every part is put into order by
- * itself, slices of about a part's size are merged from all of them, and the slices are copied one after the other:
- * memory is bounded by the largest part, or by a row group if that is larger. A slice reads a row group at least of
- * each part that it overlaps: few where rows are finished nearly in order, all where they are in none. Meanwhile the
- * rows take up to three times their size on the disk beside the parts.
+ * DuckDB's own sort of long rows fails below some 300 MB, even where it spills. So runs of some parts are put into order
+ * by themselves, slices of about a run's size are merged from all of them, and the slices are copied one after the
+ * other: memory is bounded by a run or the largest part, or by a row group if that is larger. A slice reads a row group
+ * at least of each run that it overlaps: few where rows are finished nearly in order, all where they are in none.
+ * Meanwhile the rows take up to three times their size on the disk beside the parts.
  * @throws runError when a part can't be read or the disk fails; the old file stays then
  */
 export async function sortInto(
@@ -85,12 +86,14 @@ async function openDuck(tempDirectory: string, limits: DuckOptions): Promise<Duc
 }
 
 async function emptyPart(folder: string): Promise<string> {
+  // takes a while to load, and is seldom needed here
+  const { FeatureWriter } = await import('./writer.js');
   const file = join(folder, 'empty.parquet');
   await (await FeatureWriter.open(file)).close();
   return file;
 }
 
-/** Puts each part into order by itself. */
+/** Puts runs of parts into order. */
 async function sortParts(
   duck: Duck,
   parts: readonly string[],
@@ -98,12 +101,31 @@ async function sortParts(
 ): Promise<{ runs: string[]; rows: number }> {
   const runs: string[] = [];
   let rows = 0;
-  for (const part of parts) {
+  for (const files of inGroups(parts)) {
     const run = join(folder, `run-${runs.length}.parquet`);
-    rows += (await duck.script('lake/texts-run', { params: { part, run } })).rowsChanged;
+    const params = { files: listValue(files), run };
+    rows += (await duck.script('lake/texts-run', { params, types: listOfFiles })).rowsChanged;
     runs.push(run);
   }
   return { runs, rows };
+}
+
+/** Parts one after the other that are no larger together than a run, or one that is larger by itself. */
+function inGroups(parts: readonly string[]): string[][] {
+  const groups: string[][] = [];
+  let bytes = 0;
+  for (const part of parts) {
+    const { size } = statSync(part);
+    const group = groups.at(-1);
+    if (group === undefined || bytes + size > runBytes) {
+      groups.push([part]);
+      bytes = size;
+    } else {
+      group.push(part);
+      bytes += size;
+    }
+  }
+  return groups;
 }
 
 async function countRows(duck: Duck, files: readonly string[]): Promise<number> {

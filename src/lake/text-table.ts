@@ -96,26 +96,44 @@ export function schemaOf(compression: 'SNAPPY' | 'GZIP'): Record<string, Field> 
   return Object.fromEntries(columns.map(([name, , kind]) => [name, fields[kind]()]));
 }
 
-/** A row as parquetjs-lite takes it. @throws runError for a number that the column can't hold, NaN for one */
+/** A row as `shredRow` takes it: by the names on disk, without nulls. @throws as `checkRow` does */
 export function toRecord(row: TextRow): Record<string, unknown> {
+  checkRow(row);
   const record: Record<string, unknown> = {};
-  for (const [name, key, kind] of columns) {
+  for (const [name, key] of columns) {
     const value = row[key];
-    if (value === null) continue;
-    if (kind === 'text' || kind === 'flag') {
-      record[name] = value;
-      continue;
-    }
-    const numbers = typeof value === 'number' ? [value] : Array.from(value as ArrayLike<number>);
-    const wanted = kind === 'integer' || kind === 'integers' ? isInt32 : Number.isFinite;
-    const bad = numbers.find((number) => !wanted(number));
-    if (bad !== undefined) {
-      throw runError(`prompt ${JSON.stringify(row.promptId)}: ${name} holds ${bad}, which can't be stored`);
-    }
-    record[name] = typeof value === 'number' ? value : { list: numbers.map((element) => ({ element })) };
+    if (value !== null) record[name] = value;
   }
   return record;
 }
+
+/** @throws runError for a number that its column can't hold, NaN for one */
+export function checkRow(row: TextRow): void {
+  for (const [name, key, kind] of columns) {
+    const isStorable = storable[kind];
+    const value = row[key];
+    if (isStorable === undefined || value === null) continue;
+    const bad =
+      typeof value === 'object' ? firstOther(value, isStorable) : firstOther([value as number], isStorable);
+    if (bad !== undefined)
+      throw runError(`prompt ${JSON.stringify(row.promptId)}: ${name} holds ${bad}, which can't be stored`);
+  }
+}
+
+/** The first number of a list that isn't as is wanted. */
+function firstOther(values: ArrayLike<number>, wanted: (value: number) => boolean): number | undefined {
+  for (let i = 0; i < values.length; i++) if (!wanted(values[i] as number)) return values[i];
+  return undefined;
+}
+
+/** Which numbers a column can hold; kinds without numbers are left out. */
+const storable: Partial<Record<Kind, (value: number) => boolean>> = {
+  integer: isInt32,
+  integers: isInt32,
+  double: Number.isFinite,
+  // in 32 bits, in which it is stored
+  floats: (value) => Number.isFinite(Math.fround(value)),
+};
 
 function isInt32(value: number): boolean {
   return (value | 0) === value;

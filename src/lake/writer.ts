@@ -1,11 +1,16 @@
 import pLimit from 'p-limit';
 import parquet, { type ParquetSchema, type ParquetWriter } from 'parquetjs-lite';
 import { type DareError, runError } from '../errors.js';
-import { discard, fileError, publishFile, temporaryBeside } from './lake.js';
+import { fileError } from './file-error.js';
+import { discard, publishFile, temporaryBeside } from './publish.js';
+import { shredRow } from './shred.js';
 import { FileSink } from './sink.js';
 import { schemaOf, sizeOf, type TextRow, toRecord } from './text-table.js';
 
 export type { FinishReason, TextRow } from './text-table.js';
+
+// the library's writers call it by this name
+parquet.ParquetShredder.shredRecord = shredRow;
 
 export interface WriterOptions {
   compression?: 'SNAPPY' | 'GZIP';
@@ -18,7 +23,7 @@ export interface WriterOptions {
 }
 
 /**
- * Writes texts to a Parquet file, row by row as they are finished, with bounded memory. The file is made under a
+ * Writes texts to a Parquet file, row by row, with bounded memory. The file is made under a
  * temporary name beside its own and published by `close`; until then, and after a failure, readers see the old one.
  *
  * Calls may overlap: rows are written in the order of the calls.

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { Tokenizer } from '@huggingface/tokenizers';
 import { inputError, messageOf } from '../errors.js';
+import { type PreTokenizer, rememberWords } from './byte-words.js';
 import type { TokenizerJson } from './special.js';
 
 /**
@@ -32,7 +33,8 @@ export function buildCodec(json: TokenizerJson, config: Record<string, unknown>,
       );
     }
   };
-  const codec: Codec = usable(() => new Tokenizer(json, config));
+  const codec: Codec & { pre_tokenizer?: PreTokenizer | null } = usable(() => new Tokenizer(json, config));
+  rememberWords(codec.pre_tokenizer);
   return {
     encode: (text, options) => usable(() => codec.encode(text, options)),
     decode: (ids, options) => usable(() => codec.decode(ids, options)),

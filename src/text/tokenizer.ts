@@ -46,7 +46,10 @@ export class TextModel {
   private readonly controlIds: ReadonlySet<number>;
   private readonly layouts = new Map<string, Section[]>();
   /** Ids of sections: examples come again in every prompt, and encoding them would take longer than a GPU decodes a text. */
-  private readonly recent = { first: new RecentTexts(), later: new RecentTexts() };
+  private readonly recent = {
+    first: new RecentTexts<readonly number[]>(),
+    later: new RecentTexts<readonly number[]>(),
+  };
   private chat: ChatTemplate | undefined;
   private answerStart: Int32Array | undefined;
 

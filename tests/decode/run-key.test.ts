@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import { decode } from '../../src/config/schema.js';
 import { roundOf } from '../../src/decode/rounds.js';
 import { inShard, type RunInputs, runKey } from '../../src/decode/run-key.js';
-import { differences } from '../../src/lake/kept-rows.js';
+import { differences } from '../../src/lake/kept-journal.js';
 
 const inputs: RunInputs = {
   prompts: 'p',

@@ -7,28 +7,16 @@ import * as assert from 'uvu/assert';
 import { Duck } from '../../src/lake/duck.js';
 import { KeptRows } from '../../src/lake/kept-rows.js';
 import { randomFrom, someSeed } from '../pipeline/killed.js';
-import { rowOf } from './kept.js';
+import { idsOf, names, rowOf } from './kept.js';
 import { errorOf, inFolder, moduleUrl } from './temporary.js';
 
 const silent = () => undefined;
 const log = { debug: silent, info: silent, warn: silent, error: silent };
 const run = { model: 'm' };
 
-async function idsOf(file: string): Promise<unknown[]> {
-  const duck = await Duck.open();
-  try {
-    const rows = await duck.rows('select prompt_id from read_parquet($file)', { file });
-    return rows.map((row) => row.prompt_id);
-  } finally {
-    duck.close();
-  }
-}
-
 async function allIds(parts: readonly string[]): Promise<unknown[]> {
   return (await Promise.all(parts.map(idsOf))).flat();
 }
-
-const names = (count: number, from = 0) => Array.from({ length: count }, (_, i) => `k${from + i}`);
 
 test('rows appended without waiting go into parts of bounded size, in order', () =>
   inFolder(async (root) => {

@@ -28,6 +28,18 @@ test('what was appended is read back, in the order of the calls, over several op
     assert.equal(await linesOf(path), [...values, 'more']);
   }));
 
+test('lines longer than what is read at once, and many short ones between them', () =>
+  inFolder(async (root) => {
+    const path = join(root, 'log');
+    const values = Array.from({ length: 3000 }, (_, i) => (i % 700 === 3 ? 'é'.repeat(i * 300) : i));
+    await write(path, values);
+    assert.equal(await linesOf(path), values);
+    const bytes = readFileSync(path);
+    writeFileSync(path, bytes.subarray(0, bytes.length - 1));
+    assert.equal(await linesOf(path), values.slice(0, -1));
+    assert.is(readFileSync(path).length, bytes.lastIndexOf(10, bytes.length - 2) + 1);
+  }));
+
 test('cut off or spoilt at any place: the lines before it are there, and the file goes on from them (property)', () =>
   inFolder(async (root) => {
     const path = join(root, 'log');

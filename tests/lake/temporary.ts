@@ -35,6 +35,8 @@ export interface ScriptLimits {
   unprivileged?: boolean;
   /** Largest file that the process may write, in KiB. */
   fileKiB?: number;
+  /** A module that each thread loads before its own. */
+  preload?: string;
 }
 
 /** Runs a module in a process of its own and returns what it prints. Its file lies in `folder`. */
@@ -44,14 +46,19 @@ export function runScript(folder: string, source: string, limits: ScriptLimits =
   chmodSync(folder, 0o755);
   const asRoot = process.getuid?.() === 0;
   const nobody = limits.unprivileged === true && asRoot ? { uid: 65534, gid: 65534 } : {};
+  const options = limits.preload === undefined ? [] : ['--import', dataUrl(limits.preload)];
   const limit = limits.fileKiB === undefined ? '' : `ulimit -f ${limits.fileKiB}; `;
   return new Promise((resolve, reject) => {
     execFile(
       'bash',
-      ['-c', `${limit}exec "$0" "$1"`, process.execPath, file],
+      ['-c', `${limit}exec "$0" "$@"`, process.execPath, ...options, file],
       { ...nobody, cwd: folder },
       (error, stdout, stderr) =>
         error === null ? resolve(stdout) : reject(new Error(`${error.message}\n${stderr}`)),
     );
   });
+}
+
+function dataUrl(source: string): string {
+  return `data:text/javascript,${encodeURIComponent(source)}`;
 }

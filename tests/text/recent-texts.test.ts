@@ -10,7 +10,7 @@ test('whatever comes in whatever order: the ids are those of the text', () => {
   const text = fc.oneof(fc.constantFrom('', 'a', 'b', 'examples'), fc.string(), fc.nat(2000).map(String));
   fc.assert(
     fc.property(fc.array(text, { maxLength: 3000, size: 'max' }), (texts) => {
-      const recent = new RecentTexts();
+      const recent = new RecentTexts<readonly number[]>();
       for (const one of texts)
         assert.equal(
           recent.of(one, () => idsOf(one)),
@@ -22,7 +22,7 @@ test('whatever comes in whatever order: the ids are those of the text', () => {
 });
 
 test('what comes again and again is encoded once, what comes once is forgotten', () => {
-  const recent = new RecentTexts();
+  const recent = new RecentTexts<readonly number[]>();
   let encoded = 0;
   const ask = (text: string) =>
     recent.of(text, () => {
@@ -39,7 +39,7 @@ test('what comes again and again is encoded once, what comes once is forgotten',
 });
 
 test('a long text is encoded each time', () => {
-  const recent = new RecentTexts();
+  const recent = new RecentTexts<readonly number[]>();
   const long = 'x'.repeat(20_000);
   let encoded = 0;
   for (let i = 0; i < 3; i++)
