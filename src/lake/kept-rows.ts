@@ -15,7 +15,7 @@ import { toLine } from './row-line.js';
 import { checkRow, sizeOf, type TextRow } from './text-table.js';
 
 /** What is left to do at the end is a part at most; a smaller one would take its thread longer to start than to make. */
-const defaultPartBytes = 2 << 20;
+const defaultPartBytes = 1 << 20;
 /** Full logs of which there are no parts yet, at most: beyond it rows wait. */
 const mostFull = 2;
 

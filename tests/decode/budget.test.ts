@@ -224,7 +224,7 @@ test('what a draft is worth: its tokens beyond those of plain decoding in the ti
     rows: [1, 3],
     milliseconds: [
       [1, 3],
-      [4, 12],
+      [4, 6],
     ],
     host: 0,
     draft: 0.5,
