@@ -157,18 +157,19 @@ const ingredients: Readonly<Record<TableName, (place: Place) => Promise<Ingredie
   },
 };
 
-/** The texts that pools are made of, and the tokenizer that they are made with. */
+/** The texts that pools are made of, their prompts, and the tokenizer that they are made with. */
 async function poolTexts({ config, lake, partition }: Place): Promise<Pick<Ingredients, 'files' | 'tables'>> {
   const { texts } = config.pools;
-  const earlier = texts === undefined ? lake.earlierPartitions('texts', partition) : [];
+  const earlier = (table: 'texts' | 'prompts') =>
+    texts === undefined ? lake.earlierPartitions(table, partition) : [];
+  const named = (table: 'texts' | 'prompts') =>
+    earlier(table).map((name) => [`${table} of ${name}`, { table, partition: name }] as const);
   return {
     files: {
       ...(texts === undefined ? {} : await globbed({ [poolFiles]: [texts] })),
       'the tokenizer': modelFiles(config.model.path).text,
     },
-    tables: Object.fromEntries(
-      earlier.map((name) => [`texts of ${name}`, { table: 'texts', partition: name }]),
-    ),
+    tables: Object.fromEntries([...named('texts'), ...named('prompts')]),
   };
 }
 

@@ -2,13 +2,13 @@
 -- gives the columns that the files lack.
 with prompts as (
   select
-    null::varchar as filename,
+    null::varchar as "file of these prompts",
     null::varchar as prompt_id,
     null::varchar as prompt,
     null::struct(role varchar, content varchar)[] as messages
   where false
   union all by name
-  select * from read_parquet($files, union_by_name = true, filename = true, hive_partitioning = false)
+  select * from read_parquet($files, union_by_name = true, filename = 'file of these prompts', hive_partitioning = false)
   where prompt_id::varchar in (select unnest($ids))
 )
 select
@@ -16,4 +16,4 @@ select
   prompt,
   list_transform(messages, lambda message: {role: message.role, content: message.content}) as messages
 from prompts
-qualify row_number() over (partition by prompt_id::varchar order by list_position($files, filename) desc) = 1;
+qualify row_number() over (partition by prompt_id::varchar order by list_position($files, "file of these prompts") desc) = 1;

@@ -1,6 +1,8 @@
 /** Prompts of texts that pools are made of: what chances of drafts are worth depends on them. */
+import { tmpdir } from 'node:os';
 import { LIST, listValue, VARCHAR } from 'duckdb';
 import { Duck } from '../lake/duck.js';
+import { readError } from '../lake/page-session.js';
 import type { PromptLookup } from '../pool/builder.js';
 import type { ChatMessage } from '../text/chat.js';
 import type { TextModel } from '../text/tokenizer.js';
@@ -9,6 +11,7 @@ import { promptIds } from './row.js';
 /**
  * Looks prompts up by their ids, as the model's tokens.
  * @param files of prompts, as `dare prompts` writes them; of a prompt in several of them that of the last one counts
+ * @returns what throws as `readError` says for a file that can't be read
  */
 export function promptLookup(tokenizer: TextModel, files: readonly string[]): PromptLookup {
   return async (ids) => {
@@ -25,6 +28,8 @@ export function promptLookup(tokenizer: TextModel, files: readonly string[]): Pr
         if (chat.prompt !== null || chat.messages !== null)
           found.set(id as string, Int32Array.from(promptIds(tokenizer, chat)));
       }
+    } catch (error) {
+      throw readError(error, files.join(', '), tmpdir());
     } finally {
       duck.close();
     }

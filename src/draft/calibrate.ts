@@ -31,7 +31,7 @@ const estimates = Array.from({ length: chancePoints }, (_, i) => estimateAt(i + 
  */
 export const calibrate: Calibrate = (settings, groups, shared, members, promptOf) => {
   const { endToken } = settings;
-  const skip = Math.max(1, contextLength(settings));
+  const context = contextLength(settings);
   const answers = groups.flatMap(({ documents }) => documents);
   const whole = answers.flatMap((document) => [document, promptOf(document) ?? document]);
   const vocabulary = 1 + largest(whole.map(largest));
@@ -46,8 +46,8 @@ export const calibrate: Calibrate = (settings, groups, shared, members, promptOf
       own.clear();
       for (const token of document) own.append(token);
       const prompt = promptOf(document);
-      const answer = prompt === undefined ? document : joined(prompt, document.subarray(skip));
-      const from = prompt?.length ?? skip;
+      const answer = prompt === undefined ? document : joined(prompt, document.subarray(context));
+      const from = prompt?.length ?? Math.max(1, context);
       const pools = {
         ...(cohort === undefined ? {} : { cohort: new WithoutDocument(cohort, document, own) }),
         shared: members.has(document) ? new WithoutDocument(shared, document, own) : shared,

@@ -109,7 +109,7 @@ export class KeptRows {
   /**
    * Settles when the row would outlive the process.
    * @throws runError for a value that can't be stored (the row is left out then, and others can be appended); when the
-   *   disk fails, or the thread that makes parts, and then always; and after the end
+   *   disk fails; when the thread that makes parts does, and then always; and after the end
    */
   async append(row: TextRow): Promise<void> {
     checkRow(row);

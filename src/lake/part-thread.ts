@@ -38,7 +38,11 @@ export async function partInThread(job: PartJob, signal: AbortSignal): Promise<L
     return answer.made;
   } catch (error) {
     await worker.terminate();
-    removeStale(dirname(job.part));
+    try {
+      removeStale(dirname(job.part));
+    } catch {
+      // why the thread failed says more
+    }
     throw signal.aborted ? signal.reason : error;
   } finally {
     signal.removeEventListener('abort', stop);

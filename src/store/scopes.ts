@@ -50,7 +50,12 @@ export function scopeOf(job: LakeJob, config: Config, shard?: string): Scope {
     tables.flatMap((table) =>
       (['tables', '_earlier', '_unfinished'] as const).map((area) => prefixOf(area, table, partition)),
     );
-  const earlierTexts = config.pools.texts === undefined ? earlier('texts', partition) : nothing;
+  // chances of drafts are learnt behind the texts' prompts
+  const [texts, prompts] = [earlier('texts', partition), earlier('prompts', partition)];
+  const earlierTexts: Needs =
+    config.pools.texts === undefined
+      ? (object, objects) => texts(object, objects) || prompts(object, objects)
+      : nothing;
   switch (job) {
     case 'segment': {
       const latest = earlier('cohorts', partition, 1);

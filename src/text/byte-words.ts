@@ -11,8 +11,11 @@ export interface PreTokenizer {
   pre_tokenize_text(text: string): string[];
 }
 
-/** Two megabytes; words of prompts are few, and short. */
-const ofWords: RecentLimits = { most: 8192, longest: 32 };
+/**
+ * A megabyte or two; words of prompts are few, and short. A longer one is part of the text that it was cut from for V8 (from 13
+ * characters on), and would keep all of that in memory.
+ */
+const ofWords: RecentLimits = { most: 8192, longest: 12 };
 
 /**
  * Lets a byte-level pre-tokenizer remember how words are written in the letters of its vocabulary, one for each byte. The

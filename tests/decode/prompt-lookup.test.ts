@@ -1,10 +1,11 @@
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { promptLookup } from '../../src/decode/prompt-lookup.js';
 import { loadTextModel } from '../../src/model/text.js';
 import { packageRoot } from '../../src/paths.js';
-import { inFolder } from '../lake/temporary.js';
+import { errorOf, inFolder } from '../lake/temporary.js';
 import { writeParquet } from '../simulate/fixture.js';
 
 const tokenizer = loadTextModel(join(packageRoot, 'data-samples/model'), undefined);
@@ -29,6 +30,24 @@ test('prompts by id, as the tokens that decoding begins with; of several files t
     assert.is(found.get('4'), undefined);
     assert.is((await promptLookup(tokenizer, [early])([])).get('1'), undefined);
     assert.is((await promptLookup(tokenizer, [])(['1'])).get('1'), undefined);
+  }));
+
+test('a file with a column named filename is one like any other', () =>
+  inFolder(async (root) => {
+    const file = await writeParquet(
+      join(root, 'named.parquet'),
+      `select '1' as prompt_id, 'A film.' as prompt, 'x' as filename`,
+    );
+    const found = await promptLookup(tokenizer, [file])(['1']);
+    assert.equal(found.get('1'), Int32Array.from(tokenizer.encodePrompt('A film.')));
+  }));
+
+test('a damaged file is named', () =>
+  inFolder(async (root) => {
+    const file = join(root, 'cut.parquet');
+    writeFileSync(file, 'PAR1 and no more');
+    const error = await errorOf(() => promptLookup(tokenizer, [file])(['1']));
+    assert.ok(error.message.startsWith(`${file} can't be read as Parquet`), error.message);
   }));
 
 test.run();

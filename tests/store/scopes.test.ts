@@ -58,19 +58,24 @@ test('every command has all manifests and all of its own partition', () => {
 
 const texts = (from: number, to: number) =>
   days.slice(from, to).map((day) => `texts/partition=${day}/texts.parquet`);
+/** What pools are made of: texts, and the prompts that they answer. */
+const ofPools = (from: number, to: number) =>
+  ['prompts', 'texts'].flatMap((table) =>
+    days.slice(from, to).map((day) => `${table}/partition=${day}/${table}.parquet`),
+  );
 const cases: [job: LakeJob | undefined, changes: object, expected: string[]][] = [
   [undefined, {}, []],
   [undefined, { previous: 'day-03' }, ['cohorts/partition=day-03/cohorts.parquet']],
   ['segment', {}, ['cohorts/partition=day-07/cohorts.parquet']],
   ['prompts', {}, []],
-  ['pools', {}, [...texts(0, 8), 'pools/partition=day-07/shared.arrow'].sort(inOrder)],
+  ['pools', {}, [...ofPools(0, 8), 'pools/partition=day-07/shared.arrow'].sort(inOrder)],
   ['pools', { texts: '/old.parquet' }, ['pools/partition=day-07/shared.arrow']],
   ['decode', {}, texts(1, 8)],
   ['decode', { reuse: 'off' }, []],
   ['publish', {}, []],
   ['rollback', {}, []],
   ['report', {}, []],
-  ['evaluate', {}, texts(0, 8)],
+  ['evaluate', {}, ofPools(0, 8).sort(inOrder)],
   ['tune', { texts: '/old.parquet' }, []],
   ['plan', {}, texts(1, 8)],
 ];

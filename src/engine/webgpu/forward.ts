@@ -126,7 +126,8 @@ export class Forward {
   async run(step: StepTables, { half, topK, logits }: RunOptions): Promise<ForwardOutput> {
     const { device } = this.gpu;
     const most = device.limits.maxComputeWorkgroupsPerDimension;
-    const workgroups = step.rows + step.moves + step.copies;
+    // a product spreads the changes of the cache over two dimensions
+    const workgroups = step.rows + (this.fixed.heads === undefined ? 0 : step.moves + step.copies);
     if (workgroups > most)
       throw runError(
         `The GPU takes ${most} rows, accepted tokens and copied blocks a step, this one has ${workgroups}`,

@@ -17,8 +17,7 @@ export interface PrefixCopy {
 
 export interface PrefillBatch {
   /**
-   * To be done first; everything that earlier batches computed must be in the cache. A slot that is read from as well as
-   * written to gets what it has in those columns.
+   * To be done first; everything that earlier batches computed must be in the cache. No slot is read from and written to.
    */
   copies: PrefixCopy[];
   rows: PrefillRows[];
@@ -69,14 +68,14 @@ export class PrefillQueue {
   /** What to compute next, or undefined when every prompt is in the cache. */
   next(): PrefillBatch | undefined {
     if (this.waiting.length === 0) return undefined;
-    const copies = this.copies();
+    const { copies, later } = this.copies();
     const rows: PrefillRows[] = [];
     const taken: Waiting[] = [];
     const begun = new PromptOrder();
     let room = this.rowsOfBatch;
     for (const entry of this.waiting) {
       if (room === 0) break;
-      if (entry.done === entry.ids.length || canWait(entry, begun)) continue;
+      if (entry.done === entry.ids.length || later.has(entry.slot) || canWait(entry, begun)) continue;
       const count = Math.min(room, entry.ids.length - entry.done);
       rows.push({
         slot: entry.slot,
@@ -98,17 +97,29 @@ export class PrefillQueue {
     return { copies, rows };
   }
 
-  /** Prefixes that other slots have in their caches by now. */
-  private copies(): PrefixCopy[] {
+  /**
+   * Prefixes that other slots have in their caches by now, and the slots that wait for the next batch: no slot is read from
+   * and written to by copies of the same batch.
+   */
+  private copies(): { copies: PrefixCopy[]; later: ReadonlySet<number> } {
     const copies: PrefixCopy[] = [];
+    const read = new Set<number>();
+    const written = new Set<number>();
+    const later = new Set<number>();
     for (const entry of this.waiting) {
       const { slot: from, columns } = this.cached.mostShared(entry.ids);
       // its own are `done`: it shares no more than that with itself
       if (columns < entry.done + leastPrefix) continue;
+      if (written.has(from) || read.has(entry.slot)) {
+        later.add(entry.slot);
+        continue;
+      }
       copies.push({ from, to: entry.slot, columns });
+      read.add(from);
+      written.add(entry.slot);
       entry.done = columns;
     }
-    return copies;
+    return { copies, later };
   }
 }
 

@@ -19,6 +19,8 @@ class Cache {
   /** Everything of a batch; `most` rows are allowed. */
   apply(batch: NonNullable<ReturnType<PrefillQueue['next']>>, most: number): void {
     const before = this.columns.map((slot) => [...slot]);
+    const sources = new Set(batch.copies.map(({ from }) => from));
+    for (const { to } of batch.copies) assert.not(sources.has(to), 'no slot is read from and written to');
     for (const { from, to, columns } of batch.copies) {
       // in whichever order they are done
       assert.equal(
