@@ -14,7 +14,7 @@ import { type Budget, type BudgetRules, type DraftLimit, FixedBudget, given, wit
  * than that: where texts weren't like those of the pools, drafts brought 7% fewer tokens a step than their profile said, and
  * steps with a few short drafts took 3% longer than by the cost table.
  */
-const worthwhile = 1.1;
+const leastSpeedup = 1.1;
 /** Drafts where no pool tells: one in four goes on for a while with even chances, as texts that repeat themselves do. */
 const usualProfile: DraftProfile = [
   Float64Array.from({ length: 8 }, (_, n) => 0.5 ** (n + 1)),
@@ -81,7 +81,7 @@ function profileOf({ cohort, shared }: DraftPools): DraftProfile {
 }
 
 /**
- * The rule with the most tokens a millisecond for texts whose drafts are like these; no drafts where none are `worthwhile`.
+ * The rule with the most tokens a millisecond for texts whose drafts are like these; no drafts where none reaches `leastSpeedup`.
  * @param costs the largest batch of it is decoded
  * @param nodes of a draft, at most
  */
@@ -90,7 +90,7 @@ export function bestLimit(profile: DraftProfile, costs: CostTable, nodes: number
   const curve = costCurve(withHost(costs), batch);
   const { padding = 0, draft = 0 } = costs;
   let best = none;
-  let most = worthwhile / curve.at(1);
+  let most = leastSpeedup / curve.at(1);
   for (const limit of mostRows) {
     for (const minPathProbability of leastChances) {
       const { rows, longest, tokens } = stepOf(profile, batch, Math.min(limit, nodes), minPathProbability);

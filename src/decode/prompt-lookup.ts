@@ -11,7 +11,7 @@ import { promptIds } from './row.js';
 /**
  * Looks prompts up by their ids, as the model's tokens.
  * @param files of prompts, as `dare prompts` writes them; of a prompt in several of them that of the last one counts
- * @returns what throws as `readError` says for a file that can't be read
+ * @throws inputError or runError, from what is returned, for a file that can't be read
  */
 export function promptLookup(tokenizer: TextModel, files: readonly string[]): PromptLookup {
   return async (ids) => {
@@ -26,7 +26,7 @@ export function promptLookup(tokenizer: TextModel, files: readonly string[]): Pr
       for (const { prompt_id: id, prompt, messages } of rows) {
         const chat = { prompt: prompt as string | null, messages: messages as ChatMessage[] | null };
         if (chat.prompt !== null || chat.messages !== null)
-          found.set(id as string, Int32Array.from(promptIds(tokenizer, chat)));
+          found.set(id as string, promptIds(tokenizer, chat));
       }
     } catch (error) {
       throw readError(error, files.join(', '), tmpdir());

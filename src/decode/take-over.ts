@@ -5,9 +5,7 @@ import { listOfFiles } from '../lake/duck.js';
 import type { KeptRows } from '../lake/kept-rows.js';
 import { PageSession } from '../lake/page-session.js';
 import type { PromptRow } from '../lake/pages.js';
-
-/** A part of kept rows, in bytes: it is put into order in memory. */
-const defaultPartBytes = 16 << 20;
+import { runBytes } from '../lake/sort.js';
 
 /** What is looked for, and where. */
 export interface KnownTexts {
@@ -41,7 +39,7 @@ export interface KnownCount {
  * @throws inputError when a table can't be read
  */
 export async function takeOver(job: TakeOverJob): Promise<number> {
-  const { earlier, rows, mayEnd, partBytes = defaultPartBytes, signal } = job;
+  const { earlier, rows, mayEnd, partBytes = runBytes, signal } = job;
   const session = await PageSession.open({});
   const { duck } = session;
   let taken = 0;

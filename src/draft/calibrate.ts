@@ -26,7 +26,8 @@ const estimates = Array.from({ length: chancePoints }, (_, i) => estimateAt(i + 
  * Learns how often paths of an estimated chance come, of all texts and of each entity type: documents are drafted, each as
  * if the pools had been built without it, so nothing is built twice, and one cohort's pool at a time is opened. Other texts
  * of the same entity stay in. They are drafted behind their prompts, where these are known: texts of some kinds repeat much of
- * their prompts, those of others little. Drafts of mode relaxed have maps of their own, since their first choices are raised; what else the model would have accepted isn't known there: paths come where the text goes on along them.
+ * their prompts, those of others little. Drafts of mode relaxed have maps of their own, since their first choices are raised;
+ * what else the model would have accepted isn't known there: paths come where the text goes on along them.
  * Of these drafts some are kept as a profile: from it follows how large drafts should be that are each sized by itself.
  */
 export const calibrate: Calibrate = (settings, groups, shared, members, promptOf) => {
@@ -151,8 +152,8 @@ export interface ReplayedDrafter {
 }
 
 /**
- * Drafts a text from a place on, as greedy decoding of it would (with drafts of mode relaxed, if asked for), and tells of each node what its chance was said to be,
- * and whether it came: whether the text goes on along the whole path to it.
+ * Drafts a text from a place on, as greedy decoding of it would (with drafts of mode relaxed, if asked for), and tells of each
+ * node what its chance was said to be, and whether it came: whether the text goes on along the whole path to it.
  * @param drafter has begun, and was given nothing yet
  * @param from at least 1
  * @param budget of each draft: its nodes

@@ -22,7 +22,7 @@ export interface SortOptions extends Omit<DuckOptions, 'tempDirectory'> {
 /** Rows of a row group; DuckDB makes no smaller ones. */
 const groupRows = 2048;
 /** Parts are put into order in memory together up to so many compressed bytes, which takes about four times as much. */
-const runBytes = 16 << 20;
+export const runBytes = 16 << 20;
 /** A slice is put into order in memory too. */
 const sliceBytes = 8 << 20;
 

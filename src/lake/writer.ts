@@ -23,8 +23,8 @@ export interface WriterOptions {
 }
 
 /**
- * Writes texts to a Parquet file, row by row, with bounded memory. The file is made under a
- * temporary name beside its own and published by `close`; until then, and after a failure, readers see the old one.
+ * Writes texts to a Parquet file, row by row, with bounded memory. The file is made under a temporary name beside its own
+ * and published by `close`; until then, and after a failure, readers see the old one.
  *
  * Calls may overlap: rows are written in the order of the calls.
  */
