@@ -2,7 +2,7 @@ import type { DraftPools } from '../draft/drafter.js';
 import type { Drafting, SequenceDrafts } from '../draft/drafting.js';
 import type { Engine, StepInput, StepOptions, TreeRows, Verdicts } from '../engine/engine.js';
 import { runError } from '../errors.js';
-import { addReports, type Budget, budgetFor, hasOwnBudgets, type Kept } from './budget.js';
+import { addReports, type Budget, budgetFor, type DraftLimit, hasOwnBudgets, type Kept } from './budget.js';
 import { OwnBudgets } from './own-budget.js';
 import { Sampler } from './sampler.js';
 import {
@@ -183,7 +183,11 @@ export class DecodeLoop {
 
   private async step(): Promise<void> {
     const drafting = performance.now();
-    for (const active of this.active) if (!active.asked) this.askForDraft(active);
+    const begun = this.active.filter(({ asked }) => !asked);
+    if (begun.length > 0) {
+      const limit = this.commonLimit();
+      for (const active of begun) this.askForDraft(active, limit);
+    }
     this.drafting.finish();
     for (const active of this.active) active.asked = false;
     if (this.budget !== undefined) cutTogether(this.active, this.budget);
@@ -194,6 +198,7 @@ export class DecodeLoop {
     const verifying = performance.now();
     if (this.drafts) this.drafting.rouse();
     const judged = this.active.map(({ sequence }) => sequence);
+    const limit = this.commonLimit();
     let asking = 0;
     this.active = this.active.filter((active, i) => {
       const kept = this.judge(active, verdicts[i] as (typeof verdicts)[number]);
@@ -204,7 +209,7 @@ export class DecodeLoop {
       this.engine.keep(active.slot, kept);
       const started = performance.now();
       // threads that draft do so while the other sequences are judged
-      this.askForDraft(active);
+      this.askForDraft(active, limit);
       asking += performance.now() - started;
       return true;
     });
@@ -228,8 +233,13 @@ export class DecodeLoop {
     return kept;
   }
 
-  private askForDraft(active: Active): void {
-    active.sequence.requestDraft(active.budget.limit(this.active.length));
+  /** Of this step's drafts, where one budget is that of all: it is worked out once. */
+  private commonLimit(): DraftLimit | undefined {
+    return this.budget?.limit(this.active.length);
+  }
+
+  private askForDraft(active: Active, common: DraftLimit | undefined): void {
+    active.sequence.requestDraft(common ?? active.budget.limit(1));
     active.asked = true;
   }
 

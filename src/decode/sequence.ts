@@ -201,8 +201,10 @@ export class Sequence {
   cut(kept: Kept): void {
     const { tokens, parents } = this.rows;
     const { rows } = kept;
-    this.rows = { tokens: tokens.subarray(0, rows + 1), parents: parents.subarray(0, rows + 1) };
-    this.gains = this.gains.subarray(0, rows);
+    if (rows < this.gains.length) {
+      this.rows = { tokens: tokens.subarray(0, rows + 1), parents: parents.subarray(0, rows + 1) };
+      this.gains = this.gains.subarray(0, rows);
+    }
     if (this.drafted) this.pause?.after(kept);
   }
 

@@ -27,9 +27,16 @@ const written = 0;
 const read = 1;
 const drafted = 2;
 const failed = 3;
-/** 1 while the drafting thread waits for commands, or is about to. */
-const asleep = 4;
+/** What the drafting thread does, one of `sleeps`. */
+const sleep = 4;
 const controls = 5;
+
+/**
+ * To wake a thread takes a call of the system, as long as a small draft, and the thread is at work only 50 us later: it is woken
+ * once when it is told that there will be commands, and once when there is one. The second counts: the first may come before
+ * the thread sleeps, but what is written then keeps it from sleeping.
+ */
+const sleeps = { awake: 0, asleep: 1, roused: 2 } as const;
 
 /** A draft: rows and the longest context in a pool; then tokens, parents, and the contexts' lengths of each row. */
 const rowsOfPlace = mostNodes + 1;
@@ -115,8 +122,8 @@ export class Mailbox {
 
   /** Wakes the thread where it sleeps: there will be commands. */
   rouse(): void {
-    // a call of the system each time would take longer than most drafts
-    if (Atomics.load(this.control, asleep) === 1) Atomics.notify(this.control, written);
+    if (Atomics.compareExchange(this.control, sleep, sleeps.asleep, sleeps.roused) === sleeps.asleep)
+      Atomics.notify(this.control, written);
   }
 
   /** Returns once all requests are drafted. @throws runError when the thread failed, or is silent */
@@ -162,9 +169,9 @@ export class Mailbox {
       Atomics.notify(this.control, read);
       if (seenSoon(isWritten)) break;
       // whoever writes now either sees the flag or has written before the wait, which returns at once then
-      Atomics.store(this.control, asleep, 1);
+      Atomics.store(this.control, sleep, sleeps.asleep);
       Atomics.wait(this.control, written, this.at | 0);
-      Atomics.store(this.control, asleep, 0);
+      Atomics.store(this.control, sleep, sleeps.awake);
       for (const follower of this.followers) follower.rouse();
     }
     return this.queue[this.at++ & (queueSize - 1)] as number;
@@ -238,7 +245,10 @@ export class Mailbox {
   private publish(): void {
     this.at |= 0;
     Atomics.store(this.control, written, this.at);
-    this.rouse();
+    // a load costs less than an exchange, and mostly the thread is awake
+    if (Atomics.load(this.control, sleep) === sleeps.awake) return;
+    if (Atomics.exchange(this.control, sleep, sleeps.awake) !== sleeps.awake)
+      Atomics.notify(this.control, written);
   }
 }
 

@@ -19,7 +19,7 @@ export interface MeasuredCosts {
 }
 
 /** Raised whenever steps take other times, or are measured in another way. */
-const costVersion = 7;
+const costVersion = 8;
 
 /**
  * What an engine's steps cost, from the folder `costs` of the model cache; measured where there is no file of this machine,

@@ -40,6 +40,8 @@ export interface Engine {
   readonly hiddenSize: number;
   /** Whether a device of its own computes, so that the processor's cores are free meanwhile. */
   readonly freesProcessor?: boolean;
+  /** Whether trees of a step stand one behind the other; else the places that shorter ones leave empty take time. */
+  readonly packsTrees?: boolean;
   /** What drafts must be: trees if left out. A line is a tree in which every row is the parent of the next. */
   readonly drafts?: 'tree' | 'line';
   /** sha256 over the model's files. */

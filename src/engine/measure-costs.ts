@@ -51,7 +51,7 @@ export async function measureCosts(engine: Engine, onOwnThreads: boolean): Promi
       shortest.set(sequences, minima(shortest.get(sequences) ?? [], times));
       if (pass === 0 && sequences === 1 && sum(times) > slow) batch = everySecond(batch);
     }
-    uneven = Math.min(uneven, await timeUneven(engine, timer, rows));
+    if (engine.packsTrees !== true) uneven = Math.min(uneven, await timeUneven(engine, timer, rows));
     const { passed, worked } = watch();
     const afterNext = (pass + 2) / (pass + 1);
     if (worked * afterNext > enough || passed * afterNext > patience * enough) break;
@@ -67,7 +67,7 @@ export async function measureCosts(engine: Engine, onOwnThreads: boolean): Promi
   );
   const measured = settled.map((line) => prolong(line, rows));
   const table = { batch, rows, milliseconds: makeMonotone(measured) };
-  const padding = paddingOf(table, engine.slots, uneven);
+  const padding = engine.packsTrees === true ? 0 : paddingOf(table, engine.slots, uneven);
   return {
     ...table,
     padding,

@@ -52,6 +52,7 @@ export class WebGpuEngine implements Engine {
   /** Prompts with examples: attention over them is a good part of a step here. */
   readonly usualColumns = 512;
   readonly freesProcessor: boolean;
+  readonly packsTrees = true;
   readonly nearTieMargin: number;
   readonly modelTime = { prefill: 0, steps: 0 };
   private readonly active = new Map<number, Slot>();

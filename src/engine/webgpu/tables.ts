@@ -80,7 +80,8 @@ const enoughForLongSpans = 512;
 export const blockColumns = 16;
 
 /**
- * Lays out the tables of one step.
+ * Lays out the tables of one step. Numbers are written one by one: the GPU waits for it, and setting a few numbers as an array
+ * takes four times as long.
  * @param copies in whole blocks: the last one's further columns go along, to where nothing of the slot is yet. What is copied
  *   must be in the cache, and no move may go there
  */
@@ -115,7 +116,13 @@ export function stepTables(
       const causal = parents === undefined ? 1 : 0;
       // a causal tile sees no row behind its own last one
       const seen = causal === 1 ? from + tileRows : count;
-      tables.set([row + from, tileRows, slot, cached, row, seen, causal, 0], tile);
+      tables[tile] = row + from;
+      tables[tile + 1] = tileRows;
+      tables[tile + 2] = slot;
+      tables[tile + 3] = cached;
+      tables[tile + 4] = row;
+      tables[tile + 5] = seen;
+      tables[tile + 6] = causal;
       tile += tileWords;
     }
     placeRows(tables, sequence, row, maskTable, maskWords);
@@ -129,13 +136,19 @@ export function stepTables(
     verdict += sequence.verdicts;
     row += count;
   }
-  moves.forEach((move, i) => {
-    tables.set([move.row, move.slot, move.column], moveTable + i * moveWords);
-  });
+  let at = moveTable;
+  for (const move of moves) {
+    tables[at] = move.row;
+    tables[at + 1] = move.slot;
+    tables[at + 2] = move.column;
+    at += moveWords;
+  }
   let copy = copyTable;
   for (const { from, to, columns } of copies) {
     for (let block = 0; block * blockColumns < columns; block++) {
-      tables.set([from, to, block], copy);
+      tables[copy] = from;
+      tables[copy + 1] = to;
+      tables[copy + 2] = block;
       copy += copyWords;
     }
   }
@@ -179,17 +192,16 @@ function placeRows(
   maskTable: number,
   maskWords: number,
 ): void {
-  const depths = new Int32Array(tokens.length);
   for (let i = 0; i < tokens.length; i++) {
     const parent = parents === undefined ? i - 1 : (parents[i] as number);
-    if (parent >= 0) depths[i] = (depths[parent] as number) + 1;
-    tables[(first + i) * rowWords] = tokens[i] as number;
-    tables[(first + i) * rowWords + 1] = cached + (depths[i] as number);
+    const at = (first + i) * rowWords;
+    tables[at] = tokens[i] as number;
+    tables[at + 1] = parent < 0 ? cached : (tables[(first + parent) * rowWords + 1] as number) + 1;
     if (parents === undefined) continue;
     const mask = maskTable + (first + i) * maskWords;
     if (parent >= 0) {
       const above = maskTable + (first + parent) * maskWords;
-      tables.copyWithin(mask, above, above + maskWords);
+      for (let word = 0; word < maskWords; word++) tables[mask + word] = tables[above + word] as number;
     }
     const word = mask + (i >> 5);
     tables[word] = (tables[word] as number) | (1 << (i & 31));
