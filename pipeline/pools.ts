@@ -3,11 +3,12 @@ import type { Config } from '../src/config/schema.js';
 import { promptLookup } from '../src/decode/prompt-lookup.js';
 import { calibrate } from '../src/draft/calibrate.js';
 import { runError } from '../src/errors.js';
+import { FileWatch, recordFile } from '../src/lake/fingerprint.js';
 import { type Manifest, readManifest } from '../src/lake/manifest.js';
 import { fingerprintOf } from '../src/lake/origin.js';
 import type { TextRules } from '../src/lake/pool-texts.js';
 import { loadTextModel } from '../src/model/text.js';
-import { defaultMaxLength, poolSettings } from '../src/pool/builder.js';
+import { defaultMaxLength, type PromptLookup, poolSettings } from '../src/pool/builder.js';
 import { type RefreshJob, refreshPools } from '../src/pool/refresh.js';
 import { verifyPools } from '../src/pool/verify.js';
 import type { CommandResult, StageContext, StageResult, StageTools } from '../src/stage.js';
@@ -161,7 +162,8 @@ export function earlierTexts({ lake, partition }: StageContext): string[] {
 
 /**
  * Prompts of the texts that pools are made of: those of the lake's earlier partitions, or the partition's own where the texts
- * are those of its rounds. Of texts from elsewhere nobody knows them.
+ * are those of its rounds. Of texts from elsewhere nobody knows them. Looking them up rejects with runError where a file was
+ * replaced since: their fingerprint would be another's.
  */
 export async function promptsFor(
   { config, lake, partition }: StageContext,
@@ -171,10 +173,21 @@ export async function promptsFor(
   const names = ofOwnRounds ? [partition] : lake.earlierPartitions('texts', partition);
   const known = names.filter((name) => existsSync(lake.file('prompts', name)));
   if (known.length === 0 || (config.pools.texts !== undefined && !ofOwnRounds)) return {};
-  const versions: (string | null)[] = [];
-  for (const name of known) versions.push(fingerprintOf(await readManifest(lake.dir('prompts', name))));
   const files = known.map((name) => lake.file('prompts', name));
-  return { prompts: { lookup: promptLookup(tokenizer, files), fingerprint: versions.join(' ') } };
+  const watch = new FileWatch(files);
+  const versions: string[] = [];
+  for (const [i, name] of known.entries()) {
+    const version = fingerprintOf(await readManifest(lake.dir('prompts', name)));
+    // without a manifest the file stands for itself
+    versions.push(version ?? (await recordFile(files[i] as string)).sha256);
+  }
+  const read = promptLookup(tokenizer, files);
+  const lookup: PromptLookup = async (ids) => {
+    const prompts = await read(ids);
+    watch.check();
+    return prompts;
+  };
+  return { prompts: { lookup, fingerprint: versions.join(' ') } };
 }
 
 /** Which texts pools are made of. */

@@ -10,6 +10,7 @@ const formatVersion = 4;
 export const journalName = 'journal';
 
 const headerSchema = z.object({ format: z.literal(formatVersion), run: z.record(z.string(), z.string()) });
+const otherFormatSchema = z.object({ format: z.number() });
 const partSchema = z.object({ part: z.number().int(), rows: z.number().int(), sha256: z.string() });
 const droppedSchema = z.object({ dropped: z.number().int() });
 export type Part = z.output<typeof partSchema>;
@@ -37,7 +38,7 @@ export class KeptJournal {
       if (header === undefined || differing.length > 0) {
         await lines.close();
         const why =
-          header === undefined ? 'have no whole journal' : `are of another run (${differing.join(', ')})`;
+          header === undefined ? without(lines.lines[0]) : `are of another run (${differing.join(', ')})`;
         if (empty()) log.warn({}, `the texts kept in ${folder} ${why}: starting anew`);
         lines = await LineLog.open(join(folder, journalName));
         await lines.append({ format: formatVersion, run });
@@ -69,6 +70,12 @@ export class KeptJournal {
   async close(): Promise<void> {
     await this.log.close();
   }
+}
+
+/** What is said of rows whose journal doesn't begin as it should. */
+function without(firstLine: unknown): string {
+  const { success } = otherFormatSchema.safeParse(firstLine);
+  return success ? 'were kept by another version of dare' : 'have no whole journal';
 }
 
 /** The key of the run whose rows a folder keeps; undefined where its journal is not whole. */

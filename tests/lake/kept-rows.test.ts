@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Duck } from '../../src/lake/duck.js';
+import { journalName } from '../../src/lake/kept-journal.js';
 import { KeptRows } from '../../src/lake/kept-rows.js';
+import { LineLog } from '../../src/lake/line-log.js';
 import { randomFrom, someSeed } from '../pipeline/killed.js';
 import { idsOf, names, rowOf } from './kept.js';
 import { errorOf, inFolder, moduleUrl } from './temporary.js';
@@ -91,6 +93,32 @@ test('of a part that is written and not in the journal, and of its log, one coun
     const again = await KeptRows.open(root, run, log, 1);
     assert.equal(await allIds(await again.close()), names(3));
   }));
+
+const journals: readonly [name: string, header: unknown, says: RegExp][] = [
+  ['of another version', { format: 3, run }, /were kept by another version of dare: starting anew$/],
+  ['of another run', { format: 4, run: { model: 'other' } }, /are of another run \(other model\): starting/],
+  ['without a beginning', { part: 0, rows: 1, sha256: '' }, /have no whole journal: starting anew$/],
+];
+for (const [name, header, says] of journals) {
+  test(`rows with a journal ${name} are decoded again, and it is said why`, () =>
+    inFolder(async (root) => {
+      const kept = await KeptRows.open(root, run, log);
+      await kept.append(rowOf('a'));
+      await kept.close();
+      const journal = join(root, journalName);
+      rmSync(journal);
+      const lines = await LineLog.open(journal);
+      await lines.append(header);
+      await lines.close();
+      const warnings: string[] = [];
+      const warn = (_: object, message: string) => warnings.push(message);
+      const again = await KeptRows.open(root, run, { ...log, warn });
+      assert.is(again.rows, 0);
+      await again.close();
+      assert.is(warnings.length, 1);
+      assert.match(warnings[0] as string, says);
+    }));
+}
 
 test('a part that is gone is said once; the others stay', () =>
   inFolder(async (root) => {

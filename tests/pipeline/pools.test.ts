@@ -3,10 +3,11 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { pools } from '../../pipeline/pools.js';
+import { pools, promptsFor } from '../../pipeline/pools.js';
 import { openPool, type PoolMetadata, readPoolFile } from '../../src/pool/file.js';
 import { TextModel } from '../../src/text/tokenizer.js';
 import { dare, type Finished, resultOf } from '../cli/spawn.js';
+import { errorOf } from '../lake/temporary.js';
 import { contextIn, filesBelow, inFolder, sampleInputs, writeTable } from '../prompts/fixture.js';
 import { sampleModel, smallCatalogue, textColumns, textRows } from './fixture.js';
 
@@ -168,6 +169,29 @@ test('in the lake: pools of the partition before are taken over, and can be chec
     const exclude = ['--set', 'pools.exclude=["number [0-9] .*love"]'];
     const patterned = succeeded(await dare(['pools', ...args, '3', ...exclude]));
     assert.equal([patterned.excluded, patterned.rows, patterned.pools], [7, 1, 2]);
+  });
+});
+
+test('prompts that are replaced before they are looked up are an error; without a manifest their content counts', async () => {
+  await inFolder(async (folder) => {
+    const context = contextIn(folder, { inputs: sampleInputs });
+    const promptColumns = { prompt_id: 'VARCHAR', prompt: 'VARCHAR' };
+    await writeTable(context.lake.file('texts', 'o'), withError, textRows);
+    const file = context.lake.file('prompts', 'o');
+    await writeTable(file, promptColumns, [{ prompt_id: 'a', prompt: 'A film.' }]);
+    const tokenizer = TextModel.load(sampleModel);
+    const promptsOf = async () => {
+      const { prompts } = await promptsFor(context, tokenizer, false);
+      if (prompts === undefined) throw new Error('the prompts of o were not found');
+      return prompts;
+    };
+    const first = await promptsOf();
+    assert.ok((await first.lookup(['a'])).get('a'));
+    assert.is((await promptsOf()).fingerprint, first.fingerprint);
+    await writeTable(file, promptColumns, [{ prompt_id: 'a', prompt: 'A quite different film.' }]);
+    const error = await errorOf(() => first.lookup(['a']));
+    assert.is(error.message, `${file} was changed or replaced while it was read; nothing was written`);
+    assert.is.not((await promptsOf()).fingerprint, first.fingerprint);
   });
 });
 
