@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import type { Config, DecodeConfig, StandaloneConfig } from '../src/config/schema.js';
 import { defaultModelCache } from '../src/decode/settings.js';
 import type { KnownCount } from '../src/decode/take-over.js';
-import { loadCostTable, stepMilliseconds } from '../src/engine/cost-table.js';
+import { loadCostTable, textMilliseconds } from '../src/engine/cost-table.js';
 import { cpuSlots } from '../src/engine/open.js';
 import { inputError } from '../src/errors.js';
 import { openInputs } from '../src/lake/inputs.js';
@@ -202,6 +202,6 @@ async function replayTexts(
 
 /** The most that a text can take. */
 function undrafted({ maxNewTokens }: DecodeConfig, { costs, batch }: Machine): TextFigures {
-  const millisecondsPerToken = costs === undefined ? null : stepMilliseconds(costs, batch, 1) / batch;
+  const millisecondsPerToken = costs === undefined ? null : textMilliseconds(costs, batch, 1);
   return { outputTokens: maxNewTokens, tokensPerStep: 1, millisecondsPerToken };
 }

@@ -4,7 +4,7 @@
  * tokens - rate * time largest, `rate` being the quotient that is reached so (Dinkelbach 1967).
  */
 
-import { type CostCurve, type CostTable, costCurve, usualHost } from '../engine/cost-table.js';
+import { type CostCurve, type CostTable, costCurve, withHost } from '../engine/cost-table.js';
 import type { DecodeSettings } from './sequence.js';
 
 /**
@@ -219,15 +219,6 @@ export class CostBudget implements Budget {
     this.curves.set(batch, curve);
     return curve;
   }
-}
-
-/** The table of whole steps: the model's, and the host's, which does one row after the other. */
-export function withHost(table: CostTable): CostTable {
-  const { batch, rows, milliseconds, host = usualHost } = table;
-  const whole = milliseconds.map((line, b) =>
-    line.map((value, r) => value + host * (batch[b] as number) * (rows[r] as number)),
-  );
-  return { ...table, milliseconds: whole };
 }
 
 /**

@@ -5,9 +5,9 @@
  * millisecond in steps of texts that are all alike. An engine that takes lines alone gets the rule for trees: a little too small.
  */
 import type { DraftPools } from '../draft/drafter.js';
-import { type CostTable, costCurve } from '../engine/cost-table.js';
+import { type CostTable, costCurve, withHost } from '../engine/cost-table.js';
 import type { DraftProfile } from '../pool/profile.js';
-import { type Budget, type BudgetRules, type DraftLimit, FixedBudget, given, withHost } from './budget.js';
+import { type Budget, type BudgetRules, type DraftLimit, FixedBudget, given } from './budget.js';
 
 /**
  * Tokens a millisecond that drafts must promise for each that plain decoding has; else there are none. A promise is no more

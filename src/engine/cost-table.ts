@@ -116,6 +116,24 @@ export function stepMilliseconds(table: CostTable, batch: number, rows: number):
   return costCurve(table, batch).at(rows);
 }
 
+/** The table of whole steps: the model's, and the host's, which does one row after the other. */
+export function withHost(table: CostTable): CostTable {
+  const { batch, rows, milliseconds, host = usualHost } = table;
+  const whole = milliseconds.map((line, b) =>
+    line.map((value, r) => value + host * (batch[b] as number) * (rows[r] as number)),
+  );
+  return { ...table, milliseconds: whole };
+}
+
+/**
+ * Milliseconds that a text has of a step: its share of the model's time and the host's for its rows, and for its draft if it
+ * has one.
+ */
+export function textMilliseconds(table: CostTable, batch: number, rows: number): number {
+  const draft = rows > 1 ? (table.draft ?? 0) : 0;
+  return stepMilliseconds(withHost(table), batch, rows) / batch + draft;
+}
+
 /** Milliseconds of a step of so many sequences, by rows of each. */
 export function costCurve({ batch, rows, milliseconds }: CostTable, sequences: number): CostCurve {
   const most = batch[batch.length - 1] as number;

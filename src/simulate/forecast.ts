@@ -1,4 +1,4 @@
-import { type CostTable, stepMilliseconds } from '../engine/cost-table.js';
+import { type CostTable, stepMilliseconds, textMilliseconds } from '../engine/cost-table.js';
 import type { PromptGroup, SampledPrompt } from '../lake/prompt-sample.js';
 import type { ModelMemory } from '../model/inspect.js';
 import type { TextModel } from '../text/tokenizer.js';
@@ -110,7 +110,7 @@ export function forecast(
 ): Forecast {
   const decoded = prompts - reused;
   const hours = (milliseconds: number) => (decoded * milliseconds) / millisecondsPerHour;
-  const plain = costs === undefined ? null : stepMilliseconds(costs, batch, 1) / batch;
+  const plain = costs === undefined ? null : textMilliseconds(costs, batch, 1);
   const rows = lengths === undefined ? undefined : Math.max(1, lengths.mean - lengths.common);
   return {
     entity: entityType,

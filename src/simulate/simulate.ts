@@ -1,6 +1,6 @@
 import { calibrate } from '../draft/calibrate.js';
 import { Drafter } from '../draft/drafter.js';
-import { type CostTable, stepMilliseconds } from '../engine/cost-table.js';
+import { type CostTable, textMilliseconds } from '../engine/cost-table.js';
 import { PoolBuilder, poolSettings } from '../pool/builder.js';
 import type { TextModel } from '../text/tokenizer.js';
 import { type PoolDocument, sampleOf } from './documents.js';
@@ -196,8 +196,8 @@ function figures(counts: ReplayCounts) {
 }
 
 /**
- * Time of a token from the measured cost of steps: every step costs one text its share of a batch, and its drafting, which
- * is done for one text after the other. Prompts are left out.
+ * Time of a token from the measured cost of steps: every step costs one text its share of a batch, and what the host takes for
+ * its rows and its draft. That is the table's, too: the machine that replays isn't the one that will decode. Prompts are left out.
  */
 export function predict(
   counts: ReplayCounts,
@@ -205,13 +205,13 @@ export function predict(
 ): Pick<SimulationRow, 'millisecondsPerToken' | 'speedup'> {
   if (costs === undefined || counts.tokens === 0) return { millisecondsPerToken: null, speedup: null };
   const { table, batch } = costs;
-  let time = counts.draftTime;
+  let time = 0;
   counts.stepsByRows.forEach((steps, rows) => {
-    time += (steps * stepMilliseconds(table, batch, rows)) / batch;
+    time += steps * textMilliseconds(table, batch, rows);
   });
   const millisecondsPerToken = time / counts.tokens;
   return {
     millisecondsPerToken,
-    speedup: stepMilliseconds(table, batch, 1) / batch / millisecondsPerToken,
+    speedup: textMilliseconds(table, batch, 1) / millisecondsPerToken,
   };
 }

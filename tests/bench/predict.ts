@@ -3,7 +3,7 @@ import { CostBudget, type Kept, type StepReport } from '../../src/decode/budget.
 import { DraftPause } from '../../src/decode/pause.js';
 import { promptIds } from '../../src/decode/row.js';
 import { type DraftBudget, Drafter } from '../../src/draft/drafter.js';
-import { type CostTable, stepMilliseconds } from '../../src/engine/cost-table.js';
+import { type CostTable, textMilliseconds } from '../../src/engine/cost-table.js';
 import type { TreeRows } from '../../src/engine/engine.js';
 import type { PromptRow } from '../../src/lake/pages.js';
 import type { PoolKey } from '../../src/pool/builder.js';
@@ -87,7 +87,7 @@ export function predictSpeeds(
   replay(texts, drafter, { nodes: 0 });
   const { millisecondsPerToken } = predict(replay(texts, drafter, { nodes: 0 }), { table, batch });
   return {
-    autoregressive: (1000 * batch) / stepMilliseconds(table, batch, 1),
+    autoregressive: 1000 / textMilliseconds(table, batch, 1),
     greedy: 1000 / (millisecondsPerToken ?? Number.NaN),
   };
 }

@@ -2,15 +2,8 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import {
-  type Budget,
-  budgetFor,
-  CostBudget,
-  type StepReport,
-  withHost,
-  worthwhile,
-} from '../../src/decode/budget.js';
-import { type CostTable, stepMilliseconds } from '../../src/engine/cost-table.js';
+import { type Budget, budgetFor, CostBudget, type StepReport, worthwhile } from '../../src/decode/budget.js';
+import { type CostTable, stepMilliseconds, withHost } from '../../src/engine/cost-table.js';
 import { costTables, cheapAlone as table } from '../engine/cost-tables.js';
 
 const gainsOf = (most: number) =>

@@ -2,9 +2,9 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { hasOwnBudgets, withHost } from '../../src/decode/budget.js';
+import { hasOwnBudgets } from '../../src/decode/budget.js';
 import { bestLimit, OwnBudgets } from '../../src/decode/own-budget.js';
-import { type CostTable, stepMilliseconds } from '../../src/engine/cost-table.js';
+import { type CostTable, stepMilliseconds, withHost } from '../../src/engine/cost-table.js';
 import { buildTrie } from '../../src/pool/build.js';
 import type { DraftProfile } from '../../src/pool/profile.js';
 import { Pool } from '../../src/pool/trie.js';

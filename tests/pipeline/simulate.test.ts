@@ -189,6 +189,8 @@ test('the speedup is predicted from a cost table', () =>
         [10, 26],
         [20, 36],
       ],
+      host: 0.5,
+      draft: 0.25,
     };
     writeFileSync(costs, JSON.stringify(table));
     const texts = await held(root);
@@ -197,18 +199,17 @@ test('the speedup is predicted from a cost table', () =>
     const result = await simulate(texts, pool, ...options, '--batch', '1');
     const [none, mixed] = result.results as [SimulationRow, SimulationRow];
     assert.is(result.batch, 1);
-    const plain = 10 + (none.draftMicrosPerToken as number) / 1000;
-    assert.ok(Math.abs((none.millisecondsPerToken as number) - plain) < 1e-9);
+    assert.ok(Math.abs((none.millisecondsPerToken as number) - 10.5) < 1e-9);
+    assert.is(none.speedup, 1);
+    // every step has a draft here
     const rows = 1 + mixed.draftedTokens / mixed.steps;
-    const step =
-      10 + (rows - 1) + ((mixed.draftMicrosPerToken as number) / 1000) * (mixed.tokensPerStep as number);
-    const expected = (10 * (mixed.tokensPerStep as number)) / step;
+    const step = 10 + (rows - 1) + 0.5 * rows + 0.25;
+    const expected = (10.5 * (mixed.tokensPerStep as number)) / step;
     assert.ok(Math.abs((mixed.speedup as number) / expected - 1) < 1e-9);
     const together = await simulate(texts, pool, ...options);
     assert.is(together.batch, 8, "the table's largest");
     const [single] = together.results as [SimulationRow];
-    const share = 20 / 8 + (single.draftMicrosPerToken as number) / 1000;
-    assert.ok(Math.abs((single.millisecondsPerToken as number) - share) < 1e-9);
+    assert.ok(Math.abs((single.millisecondsPerToken as number) - (20 / 8 + 0.5)) < 1e-9);
     const error = await errorOf(() => simulate(texts, pool, '--costs', join(root, 'none.json')));
     assert.is(error.exitCode, 2);
     assert.match(error.message, /none\.json/);
