@@ -18,7 +18,11 @@ class ClockedEngine implements Engine {
   readonly taken = new Set<number>();
   readonly asked: number[][] = [];
 
-  constructor(readonly slots: number) {}
+  /** @param share of the times above */
+  constructor(
+    readonly slots: number,
+    private readonly share = 1,
+  ) {}
 
   async admit(slot: number): Promise<void> {
     assert.not(this.taken.has(slot));
@@ -30,8 +34,8 @@ class ClockedEngine implements Engine {
     const rows = inputs.map(({ tree }) => tree.tokens.length);
     this.asked.push(rows);
     const all = rows.reduce((sum, count) => sum + count, 0);
-    this.modelTime.steps +=
-      cost.step + cost.row * all + cost.place * (inputs.length * Math.max(...rows) - all);
+    const empty = inputs.length * Math.max(...rows) - all;
+    this.modelTime.steps += this.share * (cost.step + cost.row * all + cost.place * empty);
     return [];
   }
 
@@ -57,6 +61,27 @@ test('the times are those that the engine says', async () => {
   });
   assert.ok(Math.abs((padding ?? 0) - cost.place) < 1e-6);
   assert.is(engine.taken.size, 0, 'all slots are free again');
+});
+
+test('an engine is slow whose steps stay slow: the first ones compile kernels', async () => {
+  const engine = new ClockedEngine(6, 1e-5);
+  const step = engine.step.bind(engine);
+  engine.step = async (inputs) => {
+    if (engine.asked.length < 14) engine.modelTime.steps += 50;
+    return step(inputs);
+  };
+  const { batch, milliseconds } = await measureCosts(engine, false);
+  assert.equal(batch, [1, 2, 4, 6]);
+  assert.ok(Math.abs((milliseconds[0]?.[0] as number) - 1.01) < 1e-9, 'the time without kernels');
+});
+
+test('an engine that packs trees has no empty places', async () => {
+  const engine = Object.assign(new ClockedEngine(4), { packsTrees: true });
+  assert.is((await measureCosts(engine, false)).padding, 0);
+  assert.ok(
+    engine.asked.every((rows) => new Set(rows).size === 1),
+    'nor steps that would time them',
+  );
 });
 
 test('a step that other programs lengthened while it was measured stands as it is', async () => {
