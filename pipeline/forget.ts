@@ -1,4 +1,4 @@
-import { readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Duck } from '../src/lake/duck.js';
 import {
@@ -8,6 +8,7 @@ import {
   forgetTable,
   forgetUnfinished,
   lookFor,
+  notFoundIn,
   type Rewritten,
   type Whom,
 } from '../src/lake/forget.js';
@@ -23,6 +24,9 @@ import type { CommandResult, StageContext } from '../src/stage.js';
 import { unreadable } from '../src/unreadable.js';
 import { noteRun } from './last-run.js';
 import { areOfFirstRound, firstRoundPools, pools } from './pools.js';
+
+/** Ids of those who weren't found that a warning names. */
+const mostShown = 5;
 
 const tables = ['cohorts', 'prompts', 'texts', 'features'] as const;
 
@@ -55,11 +59,18 @@ export async function forget(context: StageContext, whom: Whom): Promise<Command
   const started = performance.now();
   const removed: Removed[] = [];
   let rebuilt: string[] = [];
+  let notFound: Whom = whom;
   const partitions = partitionsOf(context);
   const place = { ...context, partition: partitions.at(-1) ?? context.partition };
   await lockedAll(context, partitions, () =>
     withWorkSession(place, 'texts', async (duck) => {
       await lookFor(duck, whom);
+      const files = partitions.flatMap((partition) => tables.map((table) => lake.file(table, partition)));
+      notFound = await notFoundIn(
+        duck,
+        files.filter((file) => existsSync(file)),
+        whom,
+      );
       const renewed = new Map<string, string>();
       const unfinished = new Map<string, number>();
       for (const partition of partitions) {
@@ -91,12 +102,13 @@ export async function forget(context: StageContext, whom: Whom): Promise<Command
   );
   const found = removed.filter(({ rows }) => rows > 0);
   const rows = found.reduce((sum, one) => sum + one.rows, 0);
-  const warnings = [...warningsOf(context, rows), ...(await unknownTexts(lake, partitions))];
+  const warnings = [...warningsOf(context, rows, notFound), ...(await unknownTexts(lake, partitions))];
   const seconds = (performance.now() - started) / 1000;
   return {
     stage: 'forget',
     rows,
     removed: found,
+    notFound,
     pools: rebuilt,
     seconds,
     warnings,
@@ -205,10 +217,17 @@ async function unknownTexts(lake: Lake, partitions: readonly string[]): Promise<
       ];
 }
 
-function warningsOf({ config }: StageContext, rows: number): string[] {
+function warningsOf({ config }: StageContext, rows: number, { users, items }: Whom): string[] {
   const { texts } = config.pools;
+  const lacking = [...users.map((id) => `user "${id}"`), ...items.map((id) => `item "${id}"`)];
+  const shown = lacking.slice(0, mostShown).join(', ');
+  const rest =
+    lacking.length > mostShown ? ` and ${lacking.length - mostShown} more (notFound of the JSON line)` : '';
   return [
     ...(rows === 0 ? ['no table has rows of any of them'] : []),
+    ...(rows > 0 && lacking.length > 0
+      ? [`no table has rows of ${shown}${rest}: ids count as they are written, with blanks and quotes`]
+      : []),
     ...(texts === undefined
       ? []
       : [`pools are made of ${texts} (pools.texts): clean these texts yourself, then run dare pools`]),

@@ -74,7 +74,8 @@ function publishTexts(
       features: await joinFrameworks(duck, frameworks, config.publish.vectors),
       counts: await count(duck),
     }));
-    warnings.push(...countWarnings(counts, source));
+    checkEntities(counts, lake.file('cohorts', partition));
+    warnings.push(...countWarnings(counts, source, itemCount + userCount));
     const file = lake.file('features', partition);
     const rows = counts.entities;
     const texts = counts.usable - counts.orphans;
@@ -182,8 +183,10 @@ interface Counts {
   /** Texts without an error. */
   usable: number;
   failed: number;
-  /** Usable texts of users and items that the inputs don't have. */
+  /** Usable texts of users and items that have no row in the features. */
   orphans: number;
+  /** Users and items of the cohorts that the inputs don't have. */
+  strangers: number;
 }
 
 async function count(duck: Duck): Promise<Counts> {
@@ -191,7 +194,20 @@ async function count(duck: Duck): Promise<Counts> {
   return row as unknown as Counts;
 }
 
-function countWarnings({ usable, failed, orphans }: Counts, source: string): string[] {
+/** @throws inputError where the inputs aren't those that the partition was made of */
+function checkEntities({ strangers }: Counts, cohorts: string): void {
+  if (strangers === 0) return;
+  throw inputError(
+    `${strangers} users or items of the cohorts in ${cohorts} are not in the inputs: those are of another day, or of another catalogue`,
+    'Name the inputs that the partition was made of (--set inputs...), or run dare run, which makes all of it anew.',
+  );
+}
+
+function countWarnings(
+  { entities, usable, failed, orphans }: Counts,
+  source: string,
+  known: number,
+): string[] {
   const warnings: string[] = [];
   if (failed > 0) {
     warnings.push(
@@ -200,7 +216,12 @@ function countWarnings({ usable, failed, orphans }: Counts, source: string): str
   }
   if (orphans > 0) {
     warnings.push(
-      `${orphans} texts in ${source} are of users or items that the inputs don't have; they were left out`,
+      `${orphans} texts in ${source} are of users or items that the partition doesn't have; they were left out`,
+    );
+  }
+  if (entities < known) {
+    warnings.push(
+      `${known - entities} users or items of the inputs are not in the partition's cohorts (newer than these, or forgotten); they have no features`,
     );
   }
   return warnings;

@@ -1,4 +1,5 @@
 import { rollBack } from '../src/lake/generations.js';
+import { removeEmpty } from '../src/lake/lake.js';
 import { tableOf } from '../src/lake/origin.js';
 import { withPartitionLock } from '../src/lake/partition-lock.js';
 import type { StageContext, StageResult } from '../src/stage.js';
@@ -13,7 +14,10 @@ export async function rollback({ lake, partition, log }: StageContext): Promise<
   lake.prepare('features', partition);
   const { published, withdrawn } = await withPartitionLock(lake, 'features', partition, log, () =>
     rollBack({ lake, table: 'features', partition }),
-  );
+  ).finally(() => {
+    // of a partition that isn't there
+    removeEmpty(lake.dir('features', partition), lake.root);
+  });
   const { rows, quality } = published;
   return {
     stage: 'rollback',

@@ -24,7 +24,7 @@ class RunSettings(TypedDict):
     """What all stages of a run have in common."""
 
     command: str
-    """How DARE is called, as a shell would read it, for example `npx --no-install dare`."""
+    """How DARE is called, as a shell would read it, for example `/srv/books/node_modules/.bin/dare` (npx doesn't pass on signals)."""
     config: str
     lake: str | None
     """None: the one that the configuration names."""

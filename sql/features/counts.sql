@@ -9,4 +9,11 @@ SELECT
         FROM features_0
         WHERE features_0.entity_type = texts.entity_type AND features_0.entity_id = texts.entity_id
       )
-  )::INTEGER AS orphans;
+  )::INTEGER AS orphans,
+  (
+    SELECT count(*) FROM entity_cohorts
+    WHERE NOT EXISTS (
+      FROM features_0
+      WHERE features_0.entity_type = entity_cohorts.entity_type AND features_0.entity_id = entity_cohorts.entity_id
+    )
+  )::INTEGER AS strangers;

@@ -4,4 +4,6 @@ SELECT (content ->> '$.lastRun.comparison.speedup')::DOUBLE AS speedup,
   (content ->> '$.lastRun.comparison.tokensPerSecond')::DOUBLE AS tokens_per_second,
   (content ->> '$.lastRun.comparison.autoregressiveTokensPerSecond')::DOUBLE AS autoregressive_tokens_per_second
 FROM manifests
-WHERE stage = 'decode' AND (content ->> '$.lastRun.comparison.speedup') IS NOT NULL;
+WHERE stage = 'decode' AND (content ->> '$.lastRun.comparison.speedup') IS NOT NULL
+  -- where nothing was drafted, two runs of the same work would be compared
+  AND (content ->> '$.lastRun.comparison.drafted') IS DISTINCT FROM 'false';

@@ -14,6 +14,8 @@ export interface Comparison {
   tokensPerSecond: number;
   autoregressiveTokensPerSecond: number;
   speedup: number;
+  /** Whether anything was drafted: else both ways are the same, and two runs of the same differ by chance. */
+  drafted: boolean;
 }
 
 /** How drafted texts are decoded. */
@@ -45,19 +47,21 @@ export async function compareSpeed(
     }))
     .filter(({ promptIds: ids }) => ids.length > 0 && ids.length < worker.context);
   if (requests.length === 0) return undefined;
+  let drafted = false;
   const speeds = { drafted: [] as number[], plain: [] as number[] };
   for (let turn = 0; turn < turns; turn++) {
     for (const kind of ['plain', 'drafted'] as const) {
       worker.use(kind === 'plain' ? withoutDrafts(rules) : rules, costs);
       await Promise.all(requests.map(({ key, ...request }) => worker.decode(request, key)));
-      const { busy, prefill, tokens } = await worker.statistics();
+      const { busy, prefill, tokens, draftRows } = await worker.statistics();
+      drafted ||= draftRows > 0;
       speeds[kind].push((tokens / (busy - prefill)) * 1000);
     }
   }
   const tokensPerSecond = median(speeds.drafted);
   const autoregressiveTokensPerSecond = median(speeds.plain);
-  const speedup = tokensPerSecond / autoregressiveTokensPerSecond;
-  return { prompts: requests.length, tokensPerSecond, autoregressiveTokensPerSecond, speedup };
+  const speedup = drafted ? tokensPerSecond / autoregressiveTokensPerSecond : 1;
+  return { prompts: requests.length, tokensPerSecond, autoregressiveTokensPerSecond, speedup, drafted };
 }
 
 /** One token a step, by the same rule: drawn in mode sample, else the argmax. */

@@ -31,6 +31,25 @@ export async function lookFor(duck: Duck, { users, items }: Whom): Promise<void>
   });
 }
 
+/** Those of whom no table has a row. @param files tables with `entity_type` and `entity_id` */
+export async function notFoundIn(
+  duck: Duck,
+  files: readonly string[],
+  { users, items }: Whom,
+): Promise<Whom> {
+  const rows =
+    files.length === 0
+      ? []
+      : await duck.scriptRows('forget/known', {
+          params: { files: listValue([...files]) },
+          types: { files: LIST(VARCHAR) },
+        });
+  const known = new Set(rows.map((row) => `${row.entity_type}\0${row.entity_id}`));
+  const lacking = (type: string, ids: readonly string[]) =>
+    [...new Set(ids)].filter((id) => !known.has(`${type}\0${id}`));
+  return { users: lacking('user', users), items: lacking('item', items) };
+}
+
 /** What became of a table. */
 export interface Rewritten {
   rows: number;

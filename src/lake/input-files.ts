@@ -4,6 +4,7 @@ import { type DareError, inputError, messageOf } from '../errors.js';
 import { unreadable } from '../unreadable.js';
 import { type CsvHeader, type Delimiter, readCsvHeader } from './csv-header.js';
 import { type Duck, listOfFiles, quoteIdentifier } from './duck.js';
+import { checkGzip } from './gzip.js';
 import { otherLineEnd } from './line-ends.js';
 
 /** The files of one input, all of one format, and the columns that they have. */
@@ -37,7 +38,10 @@ export async function findInput(duck: Duck, key: string, paths: readonly string[
       'Give files of one format for one input.',
     );
   }
-  if (formats.has('csv')) return csvInput(key, files);
+  if (formats.has('csv')) {
+    for (const file of files) await checkGzip(key, file);
+    return csvInput(key, files);
+  }
   const input: InputFiles = { key, files, format: 'parquet', columns: new Map(), delimiter: ',' };
   const described = await reading(input, async () => {
     await useFiles(duck, 'described', input);

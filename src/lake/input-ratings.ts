@@ -51,7 +51,7 @@ export async function openRatings(
     { bad: 'bad_ratings', what: 'a number', at: 'value', expression: value },
     {
       bad: 'bad_times',
-      what: 'a time (ISO 8601 or seconds since 1970)',
+      what: 'a time (ISO 8601, YYYYMMDD, or a number since 1970)',
       at: 'time',
       expression: orNoTime(source.time, time),
     },

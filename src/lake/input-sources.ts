@@ -135,5 +135,5 @@ function timeOf(input: InputFiles, key: string, column: string): string {
   if (type === 'TIMESTAMP WITH TIME ZONE') return `timezone('UTC', ${name})`;
   if (type === 'DATE' || type.startsWith('TIMESTAMP')) return `cast(${name} as timestamp)`;
   if (/^U?(SMALLINT|INTEGER|BIGINT)$/.test(type)) return `time_of_number(cast(${name} as bigint))`;
-  throw typeError(input, key, column, type, 'times (TIMESTAMP, DATE, ISO 8601 text or seconds since 1970)');
+  throw typeError(input, key, column, type, 'times (TIMESTAMP, DATE, ISO 8601 text, or a number since 1970)');
 }

@@ -14,7 +14,7 @@ export function planSummary(forecasts: readonly Forecast[], total: Forecast, mem
     ...(isReused ? [whole(of.reused)] : []),
     of.promptTokens === null ? '-' : whole(of.promptTokens),
     whole(of.outputTokens),
-    of.tokensPerStep.toFixed(2),
+    of.tokensPerStep?.toFixed(2) ?? '-',
     ...(timed ? [of.promptHours, of.decodeHours, of.plainHours].map(hour) : []),
   ];
   const lines = [

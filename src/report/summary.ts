@@ -66,7 +66,13 @@ function draftLine(decode: StageResult): string {
 
 function speedLine(comparison: Comparison | undefined): string {
   if (comparison === undefined) return 'not measured';
-  const { prompts, tokensPerSecond, autoregressiveTokensPerSecond, speedup } = comparison;
+  const { prompts, tokensPerSecond, autoregressiveTokensPerSecond, speedup, drafted } = comparison;
+  if (!drafted) {
+    return (
+      `that of autoregressive decoding (${number(Math.round(tokensPerSecond))} tokens/s on ${prompts} of the prompts, ` +
+      'this run): drafts would have taken longer than they bring'
+    );
+  }
   return (
     `${speedup.toFixed(1)} times autoregressive decoding (${number(Math.round(tokensPerSecond))} against ` +
     `${number(Math.round(autoregressiveTokensPerSecond))} tokens/s on ${prompts} of the prompts, this run)`

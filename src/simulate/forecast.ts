@@ -32,7 +32,8 @@ export interface Forecast {
   /** Sums over the prompts that are decoded; null where no prompt is known. */
   promptTokens: number | null;
   outputTokens: number;
-  tokensPerStep: number;
+  /** Null where nothing is left to decode. */
+  tokensPerStep: number | null;
   /** Taking in prompts, and decoding; null without a cost table. */
   promptHours: number | null;
   decodeHours: number | null;
@@ -135,7 +136,7 @@ export function sumOf(forecasts: readonly Forecast[]): Forecast {
       return total === null || value === null ? null : total + value;
     }, 0);
   const outputTokens = sum((one) => one.outputTokens) ?? 0;
-  const steps = sum((one) => one.outputTokens / one.tokensPerStep) ?? 0;
+  const steps = sum((one) => one.outputTokens / (one.tokensPerStep ?? 1)) ?? 0;
   return {
     entity: null,
     framework: null,
@@ -143,7 +144,7 @@ export function sumOf(forecasts: readonly Forecast[]): Forecast {
     reused: sum(({ reused }) => reused) ?? 0,
     promptTokens: sum(({ promptTokens }) => promptTokens),
     outputTokens,
-    tokensPerStep: steps === 0 ? 1 : outputTokens / steps,
+    tokensPerStep: steps === 0 ? null : outputTokens / steps,
     promptHours: sum(({ promptHours }) => promptHours),
     decodeHours: sum(({ decodeHours }) => decodeHours),
     plainHours: sum(({ plainHours }) => plainHours),

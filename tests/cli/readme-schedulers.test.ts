@@ -1,8 +1,8 @@
-/** The README's lines for cron and make, with a stub in place of npx that ends with given exit codes. */
+/** The README's lines for cron and make, with a stub in place of dare that ends with given exit codes. */
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { packageRoot } from '../../src/paths.js';
@@ -22,7 +22,7 @@ function block(language: string): string {
 
 let cases = 0;
 /**
- * Runs a command with an npx that notes each call and ends with the code of the first line of `codes` whose pattern its
+ * Runs a command with a dare that notes each call and ends with the code of the first line of `codes` whose pattern its
  * arguments match, each line once.
  */
 function withStub(
@@ -30,20 +30,19 @@ function withStub(
   codes: readonly [pattern: string, code: number][],
 ): { code: number | null; calls: string[]; output: string } {
   const place = join(folder, String(cases++));
-  mkdirSync(place);
+  mkdirSync(join(place, 'node_modules/.bin'), { recursive: true });
   const calls = join(place, 'calls');
   const lines = codes.map(
     ([pattern, code], i) =>
       `case "$*" in ${pattern}) mkdir ${place}/used-${i} 2>/dev/null && exit ${code};; esac`,
   );
-  const stub = join(place, 'npx');
+  const stub = join(place, 'node_modules/.bin/dare');
   writeFileSync(stub, ['#!/bin/sh', `echo "$*" >>${calls}`, ...lines, 'exit 0', ''].join('\n'));
   chmodSync(stub, 0o755);
   const [program, ...args] = command;
   const { status, stdout, stderr, error } = spawnSync(program, args, {
     cwd: place,
     encoding: 'utf8',
-    env: { ...process.env, PATH: `${place}${delimiter}${process.env.PATH}` },
   });
   if (error !== undefined) throw error;
   const called = existsSync(calls) ? readFileSync(calls, 'utf8').trimEnd().split('\n') : [];
@@ -67,7 +66,7 @@ for (const [codes, expected] of [
     assert.is(code, expected, output);
     assert.is(calls.length, codes.length);
     for (const call of calls)
-      assert.match(call, /^--no-install dare run --config dare\.yaml --partition \d{4}-\d\d-\d\d --quiet$/);
+      assert.match(call, /^run --config dare\.yaml --partition \d{4}-\d\d-\d\d --quiet$/);
   });
 }
 
@@ -82,7 +81,7 @@ function make(codes: readonly [string, number][]): ReturnType<typeof withStub> |
   return withStub(['make', '-f', file, '-j', '2', 'publish', 'P=2026-10-06'], codes);
 }
 
-const stage = (name: string) => `--no-install dare ${name} --config dare.yaml --partition 2026-10-06`;
+const stage = (name: string) => `${name} --config dare.yaml --partition 2026-10-06`;
 const shards = [1, 2, 3, 4].map((k) => `${stage('decode')} --shard ${k}/4`);
 
 test('make: every stage once, shards between pools and publish', () => {

@@ -270,6 +270,43 @@ const bad: BadCase[] = [
     expected: /items2\.csv\.gz, line 3 could not be read as CSV: it ends in CR, the header in LF/,
   },
   {
+    name: 'a gzip file that is cut off behind a whole line',
+    spoil: (folder) => {
+      // stored, not compressed: what stands before the cut can be read, and ends with a line
+      const lines = `${goodItems}${'4,a,1999\n'.repeat(50)}`;
+      const zipped = gzipSync(lines, { level: 0 });
+      writeFileSync(join(folder, 'cut.csv.gz'), zipped.subarray(0, zipped.length - 8 - 9 * 20));
+      return itemsAt(join(folder, 'cut.csv.gz'));
+    },
+    expected: /inputs\.items: .*cut\.csv\.gz is a truncated gzip file \(its end is missing\)/,
+  },
+  {
+    name: 'a gzip file that is damaged',
+    spoil: (folder) => {
+      const zipped = gzipSync(goodItems);
+      zipped.fill(0xff, 12, 20);
+      writeFileSync(join(folder, 'damaged.csv.gz'), zipped);
+      return itemsAt(join(folder, 'damaged.csv.gz'));
+    },
+    expected: /damaged\.csv\.gz is a damaged gzip file: /,
+  },
+  {
+    name: 'a gzip file that is named .csv',
+    spoil: (folder) => {
+      writeFileSync(join(folder, 'zipped.csv'), gzipSync(goodItems));
+      return itemsAt(join(folder, 'zipped.csv'));
+    },
+    expected: /zipped\.csv is a gzip file, and its name does not say so/,
+  },
+  {
+    name: 'a CSV file that is named .gz',
+    spoil: (folder) => {
+      writeFileSync(join(folder, 'plain.csv.gz'), goodItems);
+      return itemsAt(join(folder, 'plain.csv.gz'));
+    },
+    expected: /plain\.csv\.gz is no gzip file, though its name says so/,
+  },
+  {
     name: 'a column named twice in a CSV header',
     spoil: csv('items.csv', 'id,title,Title\n1,a,b\n'),
     expected: /inputs\.items: column 3 in the header of .*items\.csv has the name "Title" a second time/,

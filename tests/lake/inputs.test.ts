@@ -122,7 +122,8 @@ test('Parquet types: numbers stay numbers, times with and without zone, epoch se
       "'1704110400'",
     ];
     await duck.run("set TimeZone = 'America/New_York'");
-    for (const [n, time] of times.entries()) {
+    const dates = ['20240101', "'20240101'", "date '2024-01-01'", "'2024-01-01'"];
+    for (const [n, time] of [...times, ...dates].entries()) {
       const file = join(folder, `ratings-${n}.parquet`);
       await copyTo(
         duck,
@@ -138,7 +139,14 @@ test('Parquet types: numbers stay numbers, times with and without zone, epoch se
       assert.equal(found.users, [{ user_id: 'u', user_key: 'u' }]);
       assert.equal(
         found.ratings,
-        [{ user_id: 'u', item_id: '1', rating: 4.5, rated_at: '2024-01-01 12:00:00' }],
+        [
+          {
+            user_id: 'u',
+            item_id: '1',
+            rating: 4.5,
+            rated_at: `2024-01-01 ${n < times.length ? '12' : '00'}:00:00`,
+          },
+        ],
         time,
       );
     }

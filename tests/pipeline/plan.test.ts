@@ -170,12 +170,10 @@ test('recorded texts tell how long texts get, and what drafts bring', () =>
       [30 * length, 12 * length],
       'users as the only texts there are',
     );
-    assert.ok(item.tokensPerStep > 2);
+    const perStep = item.tokensPerStep as number;
+    assert.ok(perStep > 2);
     const ratio = (item.plainHours as number) / (item.decodeHours as number);
-    assert.ok(
-      ratio < item.tokensPerStep && ratio > 0.97 * item.tokensPerStep,
-      `${ratio} ${item.tokensPerStep}`,
-    );
+    assert.ok(ratio < perStep && ratio > 0.97 * perStep, `${ratio} ${perStep}`);
     assert.equal(result.warnings, [
       'no recorded texts are of the kind kar item, once user: ' +
         'those of the same entity type, or else of all, are taken for them',
@@ -210,7 +208,10 @@ test('each kind of prompts goes by the recorded texts of its own framework', () 
       ],
     );
     const [kar, once] = results as [Forecast, Forecast];
-    assert.ok(kar.tokensPerStep > once.tokensPerStep, `${kar.tokensPerStep} ${once.tokensPerStep}`);
+    assert.ok(
+      (kar.tokensPerStep as number) > (once.tokensPerStep as number),
+      `${kar.tokensPerStep} ${once.tokensPerStep}`,
+    );
     assert.match(String(warnings.at(-1)), /^no recorded texts are of the kind trawl item: those of the same/);
   }));
 

@@ -58,12 +58,46 @@ function contextWith(
   return lakeWithTexts(folder, rows, { frameworks, files, publish: { quality: { failed: 0.2 } } });
 }
 
+const without = [
+  ['item', '7'],
+  ['item', '10'],
+  ['user', "o'bob"],
+] as const;
+
+test('the users and items are those of the cohorts: what was forgotten stays so, and inputs that lack one are refused', async () => {
+  await inFolder(async (folder) => {
+    const context = await contextWith(folder, texts);
+    const { lake } = context;
+    const cohortsOf = (ids: readonly (readonly [string, string])[]) =>
+      writeTable(
+        lake.file('cohorts', 'p'),
+        cohortColumns,
+        ids.map(([type, id]) => ({ entity_type: type, entity_id: id, cohort: 'c', distance: 0 })),
+      );
+    await cohortsOf(without);
+    const { rows, warnings, files } = await publish(context);
+    assert.is(rows, 3);
+    assert.match(
+      warnings.join('\n'),
+      /^2 texts in .* are of users or items that the partition doesn't have/m,
+    );
+    assert.match(warnings.join('\n'), /^2 users or items of the inputs are not in the partition's cohorts/m);
+    const before = readFileSync(files[0] as string);
+    await cohortsOf([...without, ['item', 'gone']]);
+    const error = await errorOf(() => publish(context));
+    assert.is(error.exitCode, 2);
+    assert.match(error.message, /^1 users or items of the cohorts in .* are not in the inputs/);
+    assert.ok(before.equals(readFileSync(files[0] as string)), 'the features of before stay');
+  });
+});
+
 test('texts, vectors, cohorts and provenance of every user and item give the golden table', async () => {
   await inFolder(async (folder) => {
     const context = await contextWith(folder, texts, ['kar', 'once']);
     await writeTable(context.lake.file('cohorts', 'p'), cohortColumns, [
       { entity_type: 'item', entity_id: '9', cohort: "c'1", distance: 0 },
       { entity_type: 'user', entity_id: 'ann', cohort: 'c2', distance: 0 },
+      ...without.map(([type, id]) => ({ entity_type: type, entity_id: id, cohort: null, distance: 0 })),
     ]);
     const result = await publish(context);
     const [file] = result.files as [string];

@@ -191,6 +191,7 @@ test('the command line rolls back a partition by name, and status says so', asyn
     const missing = await dare(['rollback', '--config', file, '--quiet']);
     assert.is(missing.code, 2);
     assert.match(missing.stderr, /there are no earlier features of the partition another/);
+    assert.not.ok(existsSync(context.lake.dir('features', 'another')), 'nor is there a folder of it now');
   });
 });
 
