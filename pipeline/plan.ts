@@ -48,7 +48,7 @@ export interface PlanOptions {
   limit: number;
 }
 
-/** Draft nodes where neither the configuration nor an option says how many: what decoding takes on a CPU. */
+/** Draft nodes where nobody says how many, and no cost table tells how many pay: a usual budget. */
 const usualNodes = 16;
 
 /** `dare plan`: prompts, tokens, hours and memory of a run, before anything is decoded. */
@@ -74,7 +74,10 @@ export async function plan(options: PlanOptions, tools: StageTools): Promise<Com
   const total = sumOf(results);
   const longest = Math.max(0, ...lengths.map((known) => known?.longest ?? 0));
   const { maxNewTokens } = settings.decode;
-  const memory = memoryForecast(needs, longest + maxNewTokens, machine.batch, settings.model.weights);
+  const { device, weights } = settings.model;
+  // a GPU decodes in float16 where it can
+  const planned = weights === 'auto' && device === 'webgpu' ? 'float16' : weights;
+  const memory = memoryForecast(needs, longest + maxNewTokens, machine.batch, planned);
   if (sample.length === 0) {
     warnings.push(
       'the prompts are counted from the inputs, every item and user once a framework, and their tokens are not known: ' +
@@ -179,10 +182,15 @@ async function replayTexts(
   }
   const { documents, members } = await readPool(recorded.poolTexts, tokenizer, tools);
   const { texts, known } = await readTexts({ texts: recorded.texts, limit }, tokenizer, members, tools);
-  const configured = decode.nodes === 'auto' ? usualNodes : decode.nodes;
+  // with a cost table drafts are as large as pays, as those of decoding, up to what its steps were measured with
+  const most = costs === undefined ? usualNodes : (costs.rows.at(-1) as number) - 1;
+  const configured = decode.nodes === 'auto' ? most : decode.nodes;
+  const drafts = decode.mode !== 'autoregressive' && (nodes ?? configured) > 0;
   const all = [
     ...simulate(texts, documents, tokenizer, {
-      sources: ['mixed'],
+      sources: [drafts ? 'mixed' : 'none'],
+      weighed: nodes === undefined,
+      maxNewTokens: decode.maxNewTokens,
       nodes: [nodes ?? configured],
       lengths: [config?.pools.maxLength ?? defaultMaxLength],
       poolSizes: [documents.length],

@@ -14,7 +14,10 @@ copy (
       null::varchar as error
     where false
     union all by name
-    select * from read_parquet($files, union_by_name = true, filename = true, file_row_number = true)
+    select *
+    from read_parquet(
+      $files, union_by_name = true, filename = true, file_row_number = true, hive_partitioning = false
+    )
   )
   select
     text,

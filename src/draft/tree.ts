@@ -28,9 +28,13 @@ export class DraftTree {
     return this.size < this.room ? 0 : (this.scores[this.size - 1] as number);
   }
 
-  /** Adds a candidate below the row that was settled last; its score must not be higher than that one's. */
-  push(score: number, token: number, parent: number): void {
+  /**
+   * Adds a candidate below the row that was settled last. Its score counts as at most that one's, so that it never comes before
+   * a settled row: in a damaged pool children can be counted more often than their parent.
+   */
+  push(chance: number, token: number, parent: number): void {
     const { tokens, parents, scores, depths } = this;
+    const score = Math.min(chance, scores[parent] as number);
     if (this.size === this.room && score <= this.least) return;
     let at = this.size < this.room ? this.size++ : this.size - 1;
     for (; (scores[at - 1] as number) < score; at--) {

@@ -8,6 +8,7 @@ import { type Peer, Peers, pooledPeers } from './peers/peers.js';
 import { PromptLookup } from './peers/prompt-lookup.js';
 import { type ReplayCounts, type ReplayDrafter, type ReplayText, replay } from './replay.js';
 import { openPools, type Source, SourceDrafter, sources } from './sources.js';
+import { WeighedDrafter } from './weighed.js';
 
 /** What results are told apart by, beside source and budget. */
 export const groupings = ['entity', 'framework', 'cohort'] as const;
@@ -30,6 +31,10 @@ export interface SimulationPlan {
   minGain: number;
   /** What steps of so many texts cost. */
   costs?: { table: CostTable; batch: number };
+  /** Whether drafts are as large as pays by `costs`, as decoding makes them: `nodes` are the most then. Of source `mixed`. */
+  weighed?: boolean;
+  /** Tokens that a text may have; no limit if left out. */
+  maxNewTokens?: number;
 }
 
 /** One line of the result. */
@@ -92,7 +97,13 @@ export function* simulate(
     for (const divergenceBudget of budgets) {
       for (const nodes of plan.nodes) {
         for (const { key, members } of groups) {
-          const counts = replay(members, drafter, { nodes, divergenceBudget, minGain: plan.minGain });
+          const rule = { nodes, divergenceBudget, minGain: plan.minGain };
+          const { maxNewTokens } = plan;
+          const counts = replay(
+            members,
+            drafter,
+            maxNewTokens === undefined ? rule : { ...rule, maxNewTokens },
+          );
           const mode = divergenceBudget > 0 ? 'relaxed' : 'greedy';
           yield { ...labels, mode, ...key, nodes, ...figures(counts), ...predict(counts, plan.costs) };
         }
@@ -137,7 +148,11 @@ function* contenders(
       const pools = openPools(builder.build());
       for (const source of sources) {
         if (!plan.sources.includes(source) || !usesPools(source)) continue;
-        yield { source, ngram, poolTexts: sample.length, drafter: new SourceDrafter(drafter, pools, source) };
+        const made =
+          source === 'mixed' && plan.weighed === true && plan.costs !== undefined
+            ? new WeighedDrafter(drafter, pools, plan.costs, Math.max(...plan.nodes))
+            : new SourceDrafter(drafter, pools, source);
+        yield { source, ngram, poolTexts: sample.length, drafter: made };
       }
     }
     if (!plan.peers) continue;

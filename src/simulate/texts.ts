@@ -41,7 +41,7 @@ export function toReplayText(row: RecordedText, tokenizer: TextModel, files: str
   }
   const endToken = tokenizer.answerEnd;
   const cut = row.finishReason === 'length' || row.finishReason === 'context';
-  const answer = cut || endToken === undefined ? ids : Int32Array.of(...ids, endToken);
+  const answer = cut || endToken === undefined ? ids : withEnd(ids, endToken);
   const second = secondChoices(row, answer.length, ids.length, where);
   const prompt = promptOf(row, tokenizer, where);
   const context = { entityType: row.entityType, cohort: row.cohort, framework: row.framework };
@@ -53,6 +53,14 @@ export function toReplayText(row: RecordedText, tokenizer: TextModel, files: str
     answerIds: answer.slice(1),
     ...(second === undefined ? {} : { second: { ids: second.ids.slice(1), costs: second.costs.slice(1) } }),
   };
+}
+
+/** Not by spreading: a long text would fill the stack. */
+function withEnd(ids: Int32Array, endToken: number): Int32Array {
+  const all = new Int32Array(ids.length + 1);
+  all.set(ids);
+  all[ids.length] = endToken;
+  return all;
 }
 
 function promptOf({ prompt, messages }: RecordedText, tokenizer: TextModel, where: string): Int32Array {

@@ -240,4 +240,14 @@ test('a tree keeps the best candidates that there is room for, of equal ones the
   );
 });
 
+test('a child that counts more than its parent, as in a damaged pool, comes behind it', () => {
+  const tree = new DraftTree();
+  tree.begin(7, 4);
+  tree.push(0.5, 1, 0);
+  tree.push(0.9, 2, 1);
+  tree.push(0.4, 3, 1);
+  assert.equal([...tree.tokens.subarray(0, tree.size)], [7, 1, 2, 3]);
+  assert.equal([...tree.scores.subarray(0, tree.size)], [1, 0.5, 0.5, 0.4]);
+});
+
 test.run();

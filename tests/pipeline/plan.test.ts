@@ -126,6 +126,8 @@ test('hours come from the cost table, memory from the model', () =>
       perSequence: kvPerToken * (longest + 50),
       sequences: 4 * kvPerToken * (longest + 50),
     });
+    const onGpu = await plan(...options, '--set', 'model.device=webgpu');
+    assert.is((onGpu.memory as { weights: number }).weights, weights / 2, 'auto is float16 there');
     const half = await plan(...options, '--batch', '2', '--set', 'model.weights=float16');
     assert.equal(half.memory, {
       weights: weights / 2,
@@ -178,6 +180,16 @@ test('recorded texts tell how long texts get, and what drafts bring', () =>
       'no recorded texts are of the kind kar item, once user: ' +
         'those of the same entity type, or else of all, are taken for them',
     ]);
+    const inputs = ['--model', sampleModel, '--prompts', prompts, '--texts', texts, '--pool-texts', pool];
+    const itemWith = async (table: string, ...set: string[]) =>
+      ((await plan(...inputs, '--costs', table, ...set)).results as Forecast[])[0] as Forecast;
+    assert.is((await itemWith(costs, '--set', 'decode.mode=autoregressive')).tokensPerStep, 1);
+    assert.is((await itemWith(costs, '--set', 'decode.maxNewTokens=5')).outputTokens, 30 * 5);
+    // where a row takes as long as a step there are no drafts, as in decoding
+    const dear = join(root, 'dear.json');
+    writeFileSync(dear, JSON.stringify({ batch: [1], rows: [1, 17], milliseconds: [[10, 170]] }));
+    assert.is((await itemWith(dear)).tokensPerStep, 1);
+    assert.ok(((await itemWith(costs)).tokensPerStep as number) > 2);
   }));
 
 test('each kind of prompts goes by the recorded texts of its own framework', () =>

@@ -12,6 +12,9 @@ import {
   replay,
 } from '../../src/simulate/replay.js';
 import { openPools, type Source, SourceDrafter } from '../../src/simulate/sources.js';
+import { toReplayText } from '../../src/simulate/texts.js';
+import { TextModel } from '../../src/text/tokenizer.js';
+import { sampleModel } from '../pipeline/fixture.js';
 
 const end = 7;
 
@@ -200,6 +203,15 @@ test('sources draft from what they name', () => {
     true,
     'the output so far repeats itself',
   );
+});
+
+test('a text of any length is replayed', () => {
+  const tokenIds = new Array<number>(200_000).fill(5);
+  const nothing = { promptId: null, entityType: null, entityId: null, framework: null, cohort: null };
+  const alone = { prompt: null, messages: null, secondIds: null, secondCosts: null };
+  const row = { ...nothing, ...alone, text: 'long', tokenIds, finishReason: 'stop' };
+  const { answerIds } = toReplayText(row, TextModel.load(sampleModel), 'texts.parquet');
+  assert.is(answerIds.length, tokenIds.length + 1, 'with its end');
 });
 
 test.run();
