@@ -1,5 +1,5 @@
-import { existsSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { existsSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { loadStandalone } from '../src/config/load.js';
 import { perStep, type TableCounts } from '../src/decode/counts.js';
 import { countsOf, joinedShard } from '../src/decode/join.js';
@@ -100,10 +100,19 @@ async function finishedShard(
   };
 }
 
+/** Before anything is decoded. @throws inputError where the texts can't be written to `out`, or would replace their prompts */
+function checkOut(out: string, prompts: string): void {
+  if (statSync(out, { throwIfNoEntry: false })?.isDirectory())
+    throw inputError(`--out: ${out} is a folder`, `Name a file, for example ${join(out, 'texts.parquet')}.`);
+  if (resolve(prompts) === out)
+    throw inputError(`--out: ${out} is the file of the prompts`, 'Name another file for the texts.');
+}
+
 /** Decodes any Parquet with prompts, without a lake. */
 export async function decodeStandalone(options: DecodeOptions, tools: StageTools): Promise<StageResult> {
   const config = loadStandalone(options.set, options);
   const out = resolve(options.out);
+  checkOut(out, options.prompts);
   const tokenizer = loadTextModel(options.model, config.model.cache);
   const verify = verifiesPools(config.decode);
   const pools =

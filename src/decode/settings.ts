@@ -21,6 +21,12 @@ export function settingsFor(
   return { ...rules, nearTieMargin, nodes, ...(costs === undefined ? {} : { costs }) };
 }
 
+/**
+ * A draft node less likely than this to be reached isn't drafted where the number of nodes is given in mode relaxed: a text
+ * must not depend on what steps cost on one machine, with one concurrency.
+ */
+const leastOfGiven = 0.05;
+
 /** Decoding rules of a configuration. */
 export function decodeSettings(config: DecodeConfig): DecodeRules {
   const {
@@ -47,6 +53,7 @@ export function decodeSettings(config: DecodeConfig): DecodeRules {
     stop,
     repetitionPenalty,
     reproducible,
+    ...(mode === 'relaxed' && reproducible && nodes !== 'auto' ? { minPathProbability: leastOfGiven } : {}),
     sampling: { temperature, topK: likeliest, topP, minP },
   };
 }

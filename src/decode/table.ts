@@ -1,6 +1,6 @@
 import pLimit from 'p-limit';
 import type { DecodeConfig } from '../config/schema.js';
-import { runError } from '../errors.js';
+import { DareError, runError } from '../errors.js';
 import type { RunKey } from '../lake/kept-journal.js';
 import { KeptRows } from '../lake/kept-rows.js';
 import { inPools, type KeptSums, KeptTexts } from '../lake/kept-texts.js';
@@ -294,8 +294,7 @@ export class TableRun {
   private async decodePrompt(prompt: PromptRow, round: number, last: boolean): Promise<void> {
     const { tokenizer, worker, tools, trace } = this.job;
     const source = { poolVersion: this.pools.version, round };
-    const ids = prompt.problem === undefined ? promptIds(tokenizer, prompt) : undefined;
-    const problem = prompt.problem ?? this.misfit(ids as Int32Array);
+    const { ids, problem } = this.encoded(prompt);
     this.counts.rows++;
     if (ids === undefined || problem !== undefined) {
       this.counts.failed++;
@@ -320,6 +319,20 @@ export class TableRun {
     addOutcome(this.counts, outcome);
     await this.rows.append(row);
     tools.progress.advance(1);
+  }
+
+  /** A prompt's tokens, and why it can't be decoded: a chat that the template doesn't take fails alone. */
+  private encoded(prompt: PromptRow): { ids?: Int32Array; problem: string | undefined } {
+    const { tokenizer } = this.job;
+    if (prompt.problem !== undefined) return { problem: prompt.problem };
+    try {
+      const ids = promptIds(tokenizer, prompt);
+      return { ids, problem: this.misfit(ids) };
+    } catch (error) {
+      // without a template no prompt can be encoded
+      if (!(error instanceof DareError) || !tokenizer.hasChatTemplate) throw error;
+      return { problem: error.message };
+    }
   }
 
   private keyOf(prompt: PromptRow): string {
@@ -350,7 +363,7 @@ export class TableRun {
       `${failed} of ${rows} prompts can't be decoded, more than decode.maxFailedShare (${most}) allows; ` +
         `nothing was published. ${this.failures.join('; ')}`,
       this.job.window === undefined
-        ? 'Shorten the prompts, or raise decode.maxFailedShare.'
+        ? 'Correct or shorten the prompts, or raise decode.maxFailedShare.'
         : 'Texts are decoded as far as the window reaches: shorten the prompts, take a model with a wider window or ' +
             'none, or raise decode.maxFailedShare.',
     );
@@ -362,6 +375,7 @@ export class TableRun {
     // not the hash that decides the round
     const place = hashShare(`sample ${prompt.promptId}`);
     if (this.sample.length === sampleSize && place >= (this.sample[sampleSize - 1] as Sampled).place) return;
+    if (this.encoded(prompt).problem !== undefined) return;
     this.sample.push({ prompt, place });
     this.sample.sort((a, b) => a.place - b.place);
     this.sample.length = Math.min(this.sample.length, sampleSize);

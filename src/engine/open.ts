@@ -51,7 +51,9 @@ export async function openEngine(options: EngineOptions): Promise<OpenedEngine> 
   const { model, cache, device, weights } = options;
   const stock = findStock(model);
   if (stock !== undefined) return openStock(options, stock);
-  if (device === 'webgpu') return openGpu(options, await openDevice(options), '');
+  // a GPU that is named is meant: no other device takes its place
+  const isNamed = device === 'auto' && options.adapter !== undefined;
+  if (device === 'webgpu' || isNamed) return openGpu(options, await openDevice(options), '');
   if (device === 'cpu') return openCpu(options, '');
   if (device === 'cuda') return openCuda(options);
   if (weights === 'int8' || weights === 'int4') return openCpu(options, ` (${weights} weights are for CPUs)`);

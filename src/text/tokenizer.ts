@@ -175,8 +175,13 @@ export class TextModel {
   }
 
   /** The sections of a chat of these roles, kept for the next one. Few-shot prompts bring a handful of role lists. */
+  /** Whether chats can be encoded at all. */
+  get hasChatTemplate(): boolean {
+    return this.folder.template !== undefined;
+  }
+
   private sections(roles: readonly string[], generation: boolean): Section[] {
-    const key = roles.join(' ');
+    const key = JSON.stringify(roles);
     const known = this.layouts.get(key);
     if (known !== undefined) return known;
     const made = this.cut(this.chatTemplate().layout(roles, generation));

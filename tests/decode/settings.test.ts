@@ -9,7 +9,6 @@ const rules = (...set: string[]) => decodeSettings(loadStandalone(set).decode);
 test('rows are weighed by their costs unless there are no drafts, or their size is given', () => {
   for (const mode of ['greedy', 'sample', 'relaxed'])
     assert.ok(needsCosts(rules(`decode.mode=${mode}`)), mode);
-  assert.ok(needsCosts(rules('decode.nodes=5')));
   assert.not(needsCosts(rules('decode.mode=autoregressive')));
   assert.not(needsCosts(rules('decode.mode=sample', 'decode.nodes=0')));
   assert.not(needsCosts({ ...rules(), minPathProbability: 0.1 }));
@@ -19,6 +18,13 @@ test('a draft has the nodes that are asked for at most, else what the engine has
   assert.is(settingsFor(engine, rules()).nodes, 24);
   assert.is(settingsFor(engine, rules('decode.nodes=5')).nodes, 5);
   assert.is(settingsFor(engine, { ...rules(), minPathProbability: 0.5 }).minPathProbability, 0.5);
+});
+
+test('relaxed drafts of a given size ask no cost table: texts are the same with any concurrency', () => {
+  assert.not(needsCosts(rules('decode.mode=relaxed', 'decode.nodes=5')));
+  assert.ok(needsCosts(rules('decode.mode=relaxed')));
+  assert.ok(needsCosts(rules('decode.mode=relaxed', 'decode.nodes=5', 'decode.reproducible=false')));
+  assert.ok(needsCosts(rules('decode.mode=greedy', 'decode.nodes=5')));
 });
 
 test('near ties are for the engine to say, costs for whoever knows them', () => {

@@ -1,5 +1,5 @@
 /** `dare decode` on its own: any Parquet with prompts in, a Parquet with texts out. */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -157,6 +157,72 @@ test('prompts that cannot be decoded: rows with the reason below maxFailedShare,
     assert.equal([resultOf(again).rows, resultOf(again).resumed, resultOf(again).failed], [7, 7, 3]);
     assert.ok(before.equals(readFileSync(again.out)), 'the same table of kept texts');
     assert.equal(filesBelow(folder), ['prompts.parquet', 'texts.parquet']);
+  });
+});
+
+test('a chat with a role that there is not fails alone, also where its name is made of those of others', async () => {
+  await inFolder(async (folder) => {
+    const chats = join(folder, 'chats.parquet');
+    const roles = [['user', 'assistant', 'user'], ['user assistant user'], ['user'], ['user ']];
+    const rows = roles.map((all, i) => ({
+      prompt_id: `p${i}`,
+      messages: all.map((role) => ({ role, content: 'A film about love.' })),
+    }));
+    const type = 'STRUCT(role VARCHAR, content VARCHAR)[]';
+    await writeTable(chats, { prompt_id: 'VARCHAR', messages: type }, rows);
+    const run = await succeed(folder, chats, ['--set', 'decode.maxFailedShare=0.5']);
+    const errors = new Map(run.rows.map(({ prompt_id, error }) => [prompt_id, error]));
+    assert.equal([errors.get('p0'), errors.get('p2')], [null, null]);
+    assert.is(errors.get('p1'), '"user assistant user" is no role of a chat');
+    assert.is(errors.get('p3'), '"user " is no role of a chat');
+  });
+});
+
+test('texts go neither into a folder nor over their prompts: exit code 2 before anything is decoded', async () => {
+  await inFolder(async (folder) => {
+    const file = await writePrompts(folder, somePrompts(1));
+    const before = readFileSync(file);
+    for (const [out, says] of [
+      [folder, /--out: .* is a folder/],
+      [file, /--out: .* is the file of the prompts/],
+    ] as const) {
+      const files = ['--model', sampleModel, '--prompts', file, '--out', out];
+      const finished = await dare(['decode', ...files, '--quiet']);
+      assert.is(finished.code, 2, finished.stderr);
+      assert.match(finished.stderr, says);
+    }
+    assert.ok(before.equals(readFileSync(file)));
+    assert.equal(filesBelow(folder), ['prompts.parquet']);
+  });
+});
+
+test('relaxed drafts of a given size: the same texts with any concurrency and any number of threads', async () => {
+  await inFolder(async (folder) => {
+    const file = await writePrompts(folder, somePrompts(24));
+    const texts = async (...more: string[]) => {
+      const sized = ['--mode', 'relaxed', '--set', 'decode.nodes=6', '--set', 'decode.minProb=0.01'];
+      const { rows } = await succeed(folder, file, [...sized, ...more]);
+      rmSync(join(folder, 'texts.parquet'));
+      assert.is(rows.length, 24);
+      return rows.filter(({ near_ties }) => near_ties === 0).map(({ prompt_id, text }) => [prompt_id, text]);
+    };
+    const alone = await texts('--concurrency', '1');
+    const both = (other: unknown[][]) => {
+      const ids = new Set(other.map(([id]) => id));
+      return alone.filter(([id]) => ids.has(id));
+    };
+    for (const more of [
+      ['--concurrency', '16'],
+      ['--set', 'model.threads=1'],
+    ]) {
+      const others = await texts(...more);
+      const known = new Set(alone.map(([id]) => id));
+      assert.equal(
+        others.filter(([id]) => known.has(id)),
+        both(others),
+        more.join(' '),
+      );
+    }
   });
 });
 
