@@ -4,7 +4,7 @@ import type { DecodeWorker } from '../src/decode/client.js';
 import { choosePrompts, entityKey } from '../src/decode/prompt-choice.js';
 import { promptIds } from '../src/decode/row.js';
 import type { DecodeRules, Outcome } from '../src/decode/sequence.js';
-import { decodeSettings, engineOptions } from '../src/decode/settings.js';
+import { decodeSettings, engineOptions, sizeRule } from '../src/decode/settings.js';
 import { storedCosts } from '../src/decode/stored-costs.js';
 import { decodeTrial } from '../src/decode/trial.js';
 import type { CostTable } from '../src/engine/cost-table.js';
@@ -201,10 +201,12 @@ type Judged = Pick<EvaluatedText, 'repetitive' | 'unparsable'>;
 /** The configured rules, but for what the setting says. */
 function rulesOf(
   { mode, topK, minProb, divergenceBudget, minGain, nodes }: Setting,
-  rules: DecodeRules,
+  { minPathProbability: _, ...rules }: DecodeRules,
 ): DecodeRules {
+  const sized = { mode, reproducible: rules.reproducible, nodes: nodes ?? rules.nodes };
   return {
     ...rules,
+    ...sizeRule(sized),
     mode,
     topK: topK ?? rules.topK,
     minProb: minProb ?? rules.minProb,

@@ -27,6 +27,16 @@ export function settingsFor(
  */
 const leastOfGiven = 0.05;
 
+/** What follows for drafts from a number of nodes that is given; nothing in most modes. */
+export function sizeRule({
+  mode,
+  reproducible,
+  nodes,
+}: Pick<DecodeRules, 'mode' | 'reproducible' | 'nodes'>): Pick<DecodeRules, 'minPathProbability'> {
+  const isGiven = mode === 'relaxed' && reproducible && nodes !== 'auto';
+  return isGiven ? { minPathProbability: leastOfGiven } : {};
+}
+
 /** Decoding rules of a configuration. */
 export function decodeSettings(config: DecodeConfig): DecodeRules {
   const {
@@ -53,7 +63,7 @@ export function decodeSettings(config: DecodeConfig): DecodeRules {
     stop,
     repetitionPenalty,
     reproducible,
-    ...(mode === 'relaxed' && reproducible && nodes !== 'auto' ? { minPathProbability: leastOfGiven } : {}),
+    ...sizeRule({ mode, reproducible, nodes }),
     sampling: { temperature, topK: likeliest, topP, minP },
   };
 }

@@ -12,7 +12,7 @@ const limits = [
     'the context',
     { max_position_embeddings: 64 },
     "the model's context of 64",
-    /^hint: Shorten the prompts, or/m,
+    /^hint: Correct or shorten the prompts, or/m,
   ],
   [
     'a sliding window',
