@@ -102,7 +102,15 @@ test('dare model inspect looks at a GGUF file; a broken one is refused in one se
     assert.is((broken.reasons as string[]).length, 1);
     assert.match((broken.reasons as string[])[0] ?? '', /is not a whole GGUF file: tensor ".*" ends at byte/);
     const out = join(folder, 'out.parquet');
-    const decode = await dare(['decode', '--model', file, '--prompts', out, '--out', out]);
+    const decode = await dare([
+      'decode',
+      '--model',
+      file,
+      '--prompts',
+      join(folder, 'prompts.parquet'),
+      '--out',
+      out,
+    ]);
     assert.is(decode.code, 2);
     assert.match(String(resultOf(decode).error), /is not a whole GGUF file/);
   });
