@@ -1,6 +1,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { constants, gunzipSync } from 'node:zlib';
 import { inputError } from '../errors.js';
+import { isGzip } from './gzip.js';
 
 export interface CsvHeader {
   columns: string[];
@@ -44,8 +45,7 @@ function beginning(file: string): Buffer {
   try {
     const bytes = Buffer.alloc(longestHeader);
     const part = bytes.subarray(0, readSync(descriptor, bytes, 0, bytes.length, 0));
-    const zipped = part[0] === 0x1f && part[1] === 0x8b;
-    return zipped ? gunzipSync(part, { finishFlush: constants.Z_SYNC_FLUSH }) : part;
+    return isGzip(part) ? gunzipSync(part, { finishFlush: constants.Z_SYNC_FLUSH }) : part;
   } finally {
     closeSync(descriptor);
   }

@@ -53,12 +53,12 @@ export async function recordFile(path: string): Promise<FileRecord> {
 
 /** The record of a file that we have just written ourselves, under a name that nobody else writes to. */
 export async function recordOwnFile(path: string, name: string = path): Promise<FileRecord> {
-  return { path: name, sha256: await fingerprintFile(path), stamp: stampOf(statsOf(path)) };
+  return { path: name, sha256: await fingerprintFile(path), stamp: fileStamp(path) };
 }
 
 /** Whether `path` still holds what the record says; the content is read only where stamps differ. */
 export async function isUnchanged({ sha256, stamp }: FileRecord, path: string): Promise<boolean> {
-  return stampOf(statsOf(path)) === stamp || (await recordFile(path)).sha256 === sha256;
+  return fileStamp(path) === stamp || (await recordFile(path)).sha256 === sha256;
 }
 
 /** Files that must stay what they are until they have been read. */
@@ -67,7 +67,7 @@ export class FileWatch {
 
   /** @throws inputError when one is missing */
   constructor(paths: Iterable<string>) {
-    for (const path of paths) this.stamps.set(path, stampOf(statsOf(path)));
+    for (const path of paths) this.stamps.set(path, fileStamp(path));
   }
 
   /** @throws runError when one of them was changed or replaced since */
@@ -94,7 +94,7 @@ export async function fingerprintFile(file: string): Promise<string> {
 function checkStamp(path: string, stamp: string): void {
   let now: string | undefined;
   try {
-    now = stampOf(statsOf(path));
+    now = fileStamp(path);
   } catch {
     // gone: the same to whoever was reading it
   }
@@ -111,6 +111,11 @@ function statsOf(path: string): BigIntStats {
   } catch (error) {
     throw missingOr(path, error);
   }
+}
+
+/** What tells a file from one that was changed or replaced since. @throws inputError when it is missing */
+export function fileStamp(path: string): string {
+  return stampOf(statsOf(path));
 }
 
 function stampOf({ size, mtimeNs, ino }: BigIntStats): string {

@@ -1,9 +1,10 @@
 /** Whether files are whole gzip files: DuckDB reads up to where one was cut off, and says nothing. */
-import { closeSync, createReadStream, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, createReadStream, openSync, readSync } from 'node:fs';
 import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { inputError, messageOf } from '../errors.js';
+import { fileStamp } from './fingerprint.js';
 
 /** Files that were found whole, as they are: each stage asks anew. */
 const whole = new Set<string>();
@@ -14,15 +15,14 @@ const whole = new Set<string>();
  */
 export async function checkGzip(key: string, file: string): Promise<void> {
   const named = /\.gz$/i.test(file);
-  if (isGzip(file) !== named) {
+  if (beginsAsGzip(file) !== named) {
     throw inputError(
       `${key}: ${file} is ${named ? 'no gzip file, though its name says so' : 'a gzip file, and its name does not say so'}`,
       named ? 'Name it without .gz, or compress it.' : 'Name it .gz.',
     );
   }
   if (!named) return;
-  const { size, mtimeNs, ino } = statSync(file, { bigint: true });
-  const stamp = `${file}\0${size}-${mtimeNs}-${ino}`;
+  const stamp = `${file}\0${fileStamp(file)}`;
   if (whole.has(stamp)) return;
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
   try {
@@ -38,11 +38,17 @@ export async function checkGzip(key: string, file: string): Promise<void> {
   whole.add(stamp);
 }
 
-function isGzip(file: string): boolean {
+/** Whether bytes, the first of a file, are those of a gzip file. */
+export function isGzip(bytes: Uint8Array): boolean {
+  return bytes[0] === 0x1f && bytes[1] === 0x8b;
+}
+
+function beginsAsGzip(file: string): boolean {
   const descriptor = openSync(file, 'r');
   try {
     const bytes = Buffer.alloc(2);
-    return readSync(descriptor, bytes, 0, 2, 0) === 2 && bytes[0] === 0x1f && bytes[1] === 0x8b;
+    readSync(descriptor, bytes, 0, 2, 0);
+    return isGzip(bytes);
   } finally {
     closeSync(descriptor);
   }
