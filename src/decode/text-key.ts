@@ -24,8 +24,8 @@ export interface TextSettings {
 
 /**
  * The keys of `decode` that decide a text in its mode, and none that don't: `autoregressive` and `greedy` write the same
- * texts and share theirs, the bounds of mode relaxed count there alone. Concurrency, device, pools and
- * costs are no part of it: the first two move near ties at most, and the cost table of relaxed texts; what decides the drafts of relaxed texts counts in
+ * texts and share theirs, the bounds of mode relaxed count there alone. Concurrency, device, pools and costs are no part of
+ * it: the first two move near ties at most, and the cost table of relaxed texts; what decides the drafts of these counts in
  * `settingsKey` on request.
  */
 export function decisiveSettings(rules: DecodeRules, seed: number): Record<string, unknown> {
